@@ -14,7 +14,7 @@ mod value;
 #[cfg(test)]
 mod simulation;
 
-pub(crate) use curve::{MeasuredLoad, NoValue, block_value, floor};
+pub(crate) use curve::{MeasuredLoad, NoValue, block_value, crossing, floor};
 pub(crate) use sweep::{Load, LoadRunner, Range, Sweep};
 pub(crate) use value::{Estimate, Value, over_blocks};
 

@@ -50,13 +50,19 @@ fn by_clock(row: &Group<'_>, rows: &[Group<'_>]) -> Option<Doubt> {
     (seconds > CLOCK + CLOCK_PART * run).then_some(Doubt::Clock { seconds })
 }
 
-/// What the host's clock shows beyond the worker's in the middle of the runs of a sweep, where messages do not explain it. Of a
-/// sweep there may be no other row, and its sinks hold little.
-pub(super) fn slow_clock<'t, 'a: 't>(runs: impl Iterator<Item = &'t Trial<'a>>) -> Option<f64> {
+/// What the host's clock shows beyond the worker's in the middle of the runs of a sweep, where messages do not explain it, and
+/// neither do `others` of the same backend, which a busy machine delays too. Of a sweep there may be no other row, and its sinks
+/// hold little.
+pub(super) fn slow_clock<'t, 'a: 't>(
+    runs: impl Iterator<Item = &'t Trial<'a>>,
+    others: impl Iterator<Item = &'t Trial<'a>>,
+) -> Option<f64> {
     let both = runs.filter_map(|trial| Some((beyond_worker(trial)?, trial.duration()?)));
     let (beyond, seconds): (Vec<_>, Vec<_>) = both.unzip();
     let beyond = middle(&beyond)?;
-    (beyond > CLOCK + CLOCK_PART * median(&seconds)?).then_some(beyond)
+    // Too few others excuse nothing.
+    let usual = middle(&others.filter_map(beyond_worker).collect::<Vec<_>>()).unwrap_or_default().max(0.0);
+    (beyond - usual > CLOCK + CLOCK_PART * median(&seconds)?).then_some(beyond)
 }
 
 fn beyond_worker(trial: &Trial<'_>) -> Option<f64> {

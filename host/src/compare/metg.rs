@@ -4,6 +4,7 @@
 //! `docs/method.md` the reasons.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 
 use serde_json::Value as Json;
 
@@ -212,7 +213,12 @@ fn rank(row: &Row) -> f64 {
 
 fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
-    let blocks: Vec<_> = samples.iter().map(|((.., number), samples)| block(*number, samples)).collect();
+    let mut blocks: Vec<_> = samples.iter().map(|((.., number), samples)| block(*number, samples)).collect();
+    if let Some(wrong) = by_slow_clock_at_target(samples, &blocks) {
+        for block in blocks.iter_mut().filter(|block| block.value().is_some()) {
+            (block.outcome, block.floor) = (wrong.clone(), None);
+        }
+    }
     let values: Vec<_> = blocks.iter().filter_map(Block::value).collect();
     let floors: Vec<_> = blocks.iter().filter_map(|block| block.floor).collect();
     let kernel = metg::over_blocks(&values);
@@ -268,15 +274,52 @@ fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
 
 /// A block whose runs were each possible, and cannot be right together.
 fn by_slow_clock(samples: &[&Sample<'_>]) -> Option<SweepOutcome> {
-    let seconds = slow_clock(samples.iter().map(|sample| &sample.trial))?;
-    Some(SweepOutcome::Failed {
+    let seconds = slow_clock(samples.iter().map(|sample| &sample.trial), iter::empty())?;
+    Some(missing(seconds, "the runs"))
+}
+
+/// The blocks of a row whose clock is slow where it decides the value: at the two points on either side of the target.
+///
+/// If it is slow on one side only, the median of both sides may not show it, so that each side counts by itself too.
+fn by_slow_clock_at_target(samples: &Blocks<'_, '_>, blocks: &[Block]) -> Option<SweepOutcome> {
+    let (mut below, mut above, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for (samples, _) in samples.values().zip(blocks).filter(|(_, block)| block.value().is_some()) {
+        let mut samples = samples.clone();
+        samples.sort_by(|one, other| {
+            one.granularity.kernel_seconds.total_cmp(&other.granularity.kernel_seconds)
+        });
+        let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
+        let Some(at) = metg::crossing(&measured) else { continue };
+        for (place, sample) in samples.into_iter().enumerate() {
+            let side = if place == at {
+                &mut above
+            } else if place + 1 == at {
+                &mut below
+            } else {
+                &mut others
+            };
+            side.push(&sample.trial);
+        }
+    }
+    let near = [[&below[..], &above[..]].concat(), below, above];
+    let seconds = near.iter().find_map(|runs| slow_clock(runs.iter().copied(), others.iter().copied()))?;
+    let percent = TARGET_EFFICIENCY * 100.0;
+    Some(missing(
+        seconds,
+        &format!("the runs with an efficiency near {percent:.0} %, which decide the value,"),
+    ))
+}
+
+/// The host's clock shows so many seconds more than the worker's in the median of these runs.
+fn missing(seconds: f64, runs: &str) -> SweepOutcome {
+    SweepOutcome::Failed {
         status: Status::Invalid,
         phase: "record".into(),
         message: format!(
-            "in the median of the runs the host's clock shows {seconds:.3} s more than the worker's, which messages do not explain"
+            "in the median of {runs} the host's clock shows {seconds:.3} s more than the worker's, which messages do not explain"
         ),
         remedy: None,
-    })
+    }
 }
 
 impl Sample<'_> {

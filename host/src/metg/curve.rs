@@ -58,9 +58,9 @@ pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, NoVa
         let (kernel_seconds, efficiency) = (longest.kernel_seconds, longest.efficiency());
         return Err(NoValue::NeverEfficient { kernel_seconds, efficiency });
     }
-    let fit = isotonic(&points.iter().map(MeasuredLoad::efficiency).collect::<Vec<_>>());
+    let fit = fit(&points);
     let kernel = |at: usize| points[at].kernel_seconds;
-    Ok(match fit.iter().position(|efficiency| *efficiency >= TARGET_EFFICIENCY) {
+    Ok(match reaching(&fit) {
         None => None,
         Some(0) => Some(Value::Below { seconds: kernel(0) }),
         Some(at) => {
@@ -69,6 +69,21 @@ pub(crate) fn block_value(points: &[MeasuredLoad]) -> Result<Option<Value>, NoVa
             Some(Value::At { seconds: (low + part * (high - low)).exp() })
         }
     })
+}
+
+/// The place, in the order of the kernels, of the shortest kernel at which the curve reaches [`TARGET_EFFICIENCY`]. The point
+/// there and the one before it are on either side of the value.
+pub(crate) fn crossing(points: &[MeasuredLoad]) -> Option<usize> {
+    reaching(&fit(&by_kernel(points)))
+}
+
+/// The efficiencies of the curve through points in the order of their kernels.
+fn fit(points: &[MeasuredLoad]) -> Vec<f64> {
+    isotonic(&points.iter().map(MeasuredLoad::efficiency).collect::<Vec<_>>())
+}
+
+fn reaching(fit: &[f64]) -> Option<usize> {
+    fit.iter().position(|efficiency| *efficiency >= TARGET_EFFICIENCY)
 }
 
 /// The overhead of a task in seconds of a core: the median over the three shortest kernels. None for fewer.
@@ -117,6 +132,18 @@ mod tests {
     fn the_curve_is_linear_in_the_logarithm() {
         assert!((seconds(value(&[(1.0, 0.25), (4.0, 0.75), (8.0, 0.95)])) - 2.0).abs() < 1e-9);
         assert!((seconds(value(&[(4.0, 0.95), (1.0, 0.1), (2.0, 0.5)])) - 2.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_crossing_is_the_first_point_that_reaches_the_target() {
+        let place = |points: &[(f64, f64)]| {
+            crossing(
+                &points.iter().map(|(kernel, efficiency)| point(*kernel, *efficiency)).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(place(&[(4.0, 0.75), (1.0, 0.25), (8.0, 0.95)]), Some(1));
+        assert_eq!(place(&[(1.0, 0.5), (2.0, 0.95)]), Some(0));
+        assert_eq!(place(&[(1.0, 0.2), (2.0, 0.4)]), None);
     }
 
     #[test]

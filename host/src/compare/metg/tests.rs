@@ -157,6 +157,41 @@ fn a_block_in_which_the_clock_of_the_worker_is_slow_has_no_value() {
 }
 
 #[test]
+fn a_row_in_which_the_clock_of_the_worker_is_slow_where_it_decides_has_no_value() {
+    // With 512 iterations efficiency is 34 %, and with 1024 it is 51 %.
+    let by_host = |blocks: u32, near: [f64; 2], others: f64| {
+        let mut inputs: Vec<_> = (0..blocks).flat_map(|block| sweep("a", block, 1e-6)).collect();
+        for metadata in inputs.iter_mut().map(|input| &mut input.record.metadata) {
+            let more = match metadata.extra.get(ITERATIONS).and_then(Json::as_u64) {
+                Some(512) => near[0],
+                Some(1024) => near[1],
+                _ => others,
+            };
+            metadata.host_elapsed = metadata.worker_elapsed.map(|seconds| seconds + more);
+        }
+        sweeps(&inputs).rows.remove(0)
+    };
+    // As much at all points as at these, nearly as much, less than is needed, and too few points.
+    for (blocks, near, others) in
+        [(3, [0.015; 2], 0.015), (3, [0.03; 2], 0.015), (3, [0.015; 2], 0.0), (2, [0.03; 2], 0.0)]
+    {
+        assert_eq!(by_host(blocks, near, others).blocks_with_value, blocks, "{near:?} {others}");
+    }
+    // At both, and on one side of the value.
+    for (blocks, near) in [(3, [0.03; 2]), (6, [0.0, 0.03]), (6, [0.03, 0.0])] {
+        let row = by_host(blocks, near, 0.002);
+        assert_eq!((row.blocks_with_value, row.metg, row.floor), (0, None, None), "{near:?}");
+        for block in &row.blocks {
+            let SweepOutcome::Failed { status: Status::Invalid, message, .. } = &block.outcome else {
+                panic!("{:?}", block.outcome)
+            };
+            let told = "an efficiency near 50 %, which decide the value, the host's clock shows 0.030 s more";
+            assert!(message.contains(told), "{message}");
+        }
+    }
+}
+
+#[test]
 fn an_impossible_efficiency_has_no_value() {
     // With 20 % of a kernel's time saved, efficiency is 1.25.
     let inputs: Vec<_> = sweep("liar", 0, 1e-6)
