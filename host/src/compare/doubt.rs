@@ -14,7 +14,8 @@ use crate::stats::{MIN_BLOCKS, median};
 const CLOCK_PART: f64 = 0.05;
 /// And so many seconds.
 const CLOCK: f64 = 0.02;
-/// Half of the runs may take this part of the reference's CPU time or less, beyond which a row is in doubt.
+/// The median run may take this part less, of CPU time or of time, than the work takes at least. That is less than the serial reference
+/// where the work has a keyed reduction: an engine that partitions before it reduces is honest.
 const WORK_TOLERANCE: f64 = 0.1;
 /// With so many of its last warm-ups a measured run is compared.
 const WARM_UPS: usize = 3;

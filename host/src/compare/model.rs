@@ -165,12 +165,12 @@ pub enum Doubt {
         /// The median over the blocks, beyond the least of any row in the same block.
         seconds: f64,
     },
-    /// The processes used less CPU time than the work takes.
+    /// The processes used less CPU time than the work takes at least.
     CpuTime {
-        /// The median part of the serial reference.
+        /// The median part of what the work takes at least by the serial reference.
         part: f64,
     },
-    /// The runs took less time than the work takes.
+    /// The runs took less time than the work takes at least.
     Duration {
         /// The median part of the shortest time by the serial reference.
         part: f64,

@@ -50,7 +50,7 @@ pub struct ReferenceSample {
     pub cores: u64,
     /// CPU seconds that the work takes at least, by the fastest reference so far.
     pub least_cpu_seconds: f64,
-    /// The part of the operators, from 0 to 1.
+    /// The part of the operators in that, from 0 to 1.
     pub operator_share: f64,
     /// The part of the tasks of a graph that are on its longest path; absent for other work.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -314,12 +314,13 @@ pub(super) fn doubt(doubt: &Doubt) -> String {
             number::duration(seconds)
         ),
         Doubt::CpuTime { part } => format!(
-            "in the median its processes used {} of the CPU time that the work takes",
+            "in the median its processes used {} of the CPU time that the work takes at least",
             number::percent(part)
         ),
-        Doubt::Duration { part } => {
-            format!("in the median a run took {} of the time that the work takes", number::percent(part))
-        }
+        Doubt::Duration { part } => format!(
+            "in the median a run took {} of the time that the work takes at least",
+            number::percent(part)
+        ),
         Doubt::WarmUps { part, blocks } => format!(
             "in the median the measured run took {} of the time of the last warm-ups before it; in {} it was faster than each of \
              them",

@@ -1,15 +1,16 @@
-//! Physical bounds: a run can take neither less time nor less CPU time than its work does, whatever a backend claims.
+//! Physical bounds: a run can take neither less time nor less CPU time than its work does at least, whatever a backend claims. What the
+//! work takes at least is the serial reference, of which a keyed reduction counts for a third.
 
 use super::reference::TrialReference;
 use super::trial::RunUsage;
 
-/// A run may take this part less than the reference says. References of one cell, taken within minutes on two cores with ten other
+/// A run may take this part less than the work does at least. References of one cell, taken within minutes on two cores with ten other
 /// tasks ready, differed by 15 % (`pipeline`) to 62 % (`word_count`, which lives in the caches): so the fastest counts, and a run
 /// that breaks a bound is compared with new references first. No honest run of 160 took less than 2.3 times the bound.
 const WALL_TOLERANCE: f64 = 0.25;
 /// A shorter reference bounds no duration: a processor that was idle needs some milliseconds to reach its full speed.
 pub(crate) const WALL_FROM: f64 = 0.005;
-/// The process tree may use this part less CPU time than the reference says. Of 160 honest runs under that load, each beside its own
+/// The process tree may use this part less CPU time than the work takes at least. Of 160 honest runs under that load, each beside its own
 /// reference alone, the one with the least CPU time used 3 % less.
 const CPU_TOLERANCE: f64 = 0.2;
 /// A shorter reference bounds no CPU time: the time of processes that have exited has a resolution of a tick, mostly 10 ms.
@@ -133,7 +134,7 @@ fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
     let shortest = shortest(least, operator_share, run.cores.into(), run.parallelism, run.width);
     (least >= WALL_FROM && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {
         format!(
-            "the run took {:.6} s, but its work takes {least:.6} s of CPU time by the serial reference, which is at least \
+            "the run took {:.6} s, but its work takes {least:.6} s of CPU time or more by the serial reference, which is at least \
              {shortest:.6} s with parallelism {} on {} cores",
             run.duration_seconds, run.parallelism, run.cores
         )
@@ -144,7 +145,8 @@ fn cpu(run: &Measured, least: f64) -> Option<String> {
     let used = run.usage?.used.cpu_seconds;
     (least >= CPU_FROM && used < least * (1.0 - CPU_TOLERANCE) - CPU_RESOLUTION).then(|| {
         format!(
-            "all processes of the backend used {used:.3} s of CPU time, but the work takes {least:.3} s by the serial reference"
+            "all processes of the backend used {used:.3} s of CPU time, but the work takes {least:.3} s or more by the serial \
+             reference"
         )
     })
 }
@@ -184,7 +186,7 @@ fn preparing(run: &Measured, reference: &TrialReference) -> Option<String> {
     (used > most).then(|| {
         format!(
             "all processes of the backend used {used:.3} s of CPU time while they prepared the run, but preparing explains no more \
-             than {most:.3} s of that; the work takes {least:.3} s by the serial reference"
+             than {most:.3} s of that; the work takes {least:.3} s or more by the serial reference"
         )
     })
 }

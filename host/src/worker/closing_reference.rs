@@ -9,14 +9,15 @@ use std::time::Duration;
 use plugin_api::workload::WATERMARKS;
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use super::serial_reference::{FEWEST_SLICES, Slice, Turn, passes, slice_size, summary};
+use super::serial_reference::{FEWEST_SLICES, Pass, Slice, Turn, passes, slice_size, summary};
 use crate::sandbox::affinity::cores;
 use crate::worker::protocol::SerialSample;
 
 /// The reference of a workload that closes.
 pub(super) struct ClosingReference {
     pub(super) sample: SerialSample,
-    /// The part of the source and of the stages before the first reduction in it: however reductions are done, these are.
+    /// The part of the source and of the stages before the first reduction in what it takes at least: however reductions are done, these
+    /// are.
     pub(super) unreduced_share: f64,
 }
 
@@ -45,8 +46,9 @@ pub(super) fn sample(
     let each = slices.len().div_ceil(cores.len()).max(1);
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
     let passes = passes(workload, true, duration.as_secs_f64(), |_| turns.clone())?;
-    let total = |of: fn(&Slice) -> f64| passes.iter().flat_map(|pass| &pass.slices).map(of).sum::<f64>();
-    let rest: f64 = passes.iter().map(|pass| pass.rest).sum();
+    let cheapest: Vec<_> = passes.iter().map(Pass::in_cache).collect();
+    let total = |of: fn(&Slice) -> f64| cheapest.iter().flat_map(|pass| &pass.slices).map(of).sum::<f64>();
+    let rest: f64 = cheapest.iter().map(|pass| pass.rest).sum();
     let (unreduced, sampled) =
         (total(|slice| slice.cpu_seconds - slice.fold_seconds), total(|slice| slice.cpu_seconds) + rest);
     Ok(ClosingReference {

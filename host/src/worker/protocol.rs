@@ -390,9 +390,10 @@ pub(crate) struct Reference {
 pub struct SerialSample {
     /// The CPU seconds of the whole input.
     pub cpu_seconds: f64,
-    /// What the whole input takes at least: the fastest of several passes, less three standard errors of the sample.
+    /// What the whole input takes at least: the fastest of several passes, less three standard errors of the sample. A keyed reduction
+    /// counts for a third, as an engine that partitions before it reduces takes less for it.
     pub least_cpu_seconds: f64,
-    /// The part of the operators, without source, reductions and sink; from 0 to 1.
+    /// The part of the operators in that, without source, reductions and sink; from 0 to 1.
     pub operator_share: f64,
     /// The part of the tasks of a graph that are on its longest path: no two of them run at once. 0 for other work.
     #[serde(default)]

@@ -108,6 +108,24 @@ fn less_work_than_there_is_in_most_blocks_costs_the_verdict() {
     assert!(matches!(found[..], [Doubt::Duration { part }] if part < 0.6), "{found:?}");
 }
 
+#[test]
+fn an_engine_that_partitions_before_it_reduces_has_no_doubts() {
+    // The fold of the serial reference takes 0.9 of it, and counts for a third in what the work takes at least.
+    let with_least = |least: f64| {
+        honest_but("b", .., |example| {
+            set_cpu(&mut example.result, 0.53 * WORK);
+            if let Some(reference) = &mut example.result.reference {
+                (reference.least_cpu_seconds, reference.operator_share) = (Some(least), 0.0);
+            }
+        })
+    };
+    assert_eq!(doubts(with_least(0.4 * WORK)), ([vec![], vec![]], None));
+    // Of the same work without a reduction it did a half.
+    let ([_, b], withheld) = doubts(with_least(WORK));
+    assert!(matches!(b[..], [Doubt::CpuTime { part }] if (part - 0.53).abs() < 1e-9), "{b:?}");
+    assert_eq!(withheld, Some(Withheld::Doubts));
+}
+
 /// The same with five warm-ups before each measured run, which take `factor` times as long.
 fn with_warm_ups(examples: Vec<Example>, factor: f64) -> Vec<Example> {
     let warm_up = |example: &Example, number| {
