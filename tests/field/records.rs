@@ -119,7 +119,7 @@ fn reports_and_tables_that_are_of_something_else_are_not_replaced() {
     }
     let path = precious("t", "unified_results.csv");
     for verb in [&RUN[..], &COMPARE, &metg] {
-        let ran = place.crossrun(&[verb, &["--output-dir", "t"]].concat()).code(1);
+        let ran = place.crossrun(&[verb, &["--output-dir", "t"]].concat()).code(2);
         ran.says("unified_results.csv").says("would be replaced").says("choose another folder");
     }
     assert_eq!(fs::read_to_string(path).unwrap(), "precious\n");

@@ -166,8 +166,13 @@ impl From<RunnerError> for Problem {
 
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
-        // An interrupt ends the wait for a file that another process holds.
-        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
+        let exit = match error {
+            // As a report that would be replaced: the user chose the folder.
+            RecordError::Foreign(_) => Exit::Usage,
+            // An interrupt ends the wait for a file that another process holds.
+            _ if Interrupt::has_come() => Exit::Interrupted,
+            _ => Exit::Unexpected,
+        };
         Self { exit, ..Self::of_record(error) }
     }
 }
