@@ -205,6 +205,19 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
     Ok((Cursor::new(read).chain(source), holds_trials))
 }
 
+/// Whether a record is among the first lines of the file.
+pub(super) fn holds_records(file: &Path) -> bool {
+    const LINES: usize = 100;
+    let is_record = |entry| match entry {
+        Ok(Entry::Record { record, .. }) => {
+            ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
+        }
+        _ => false,
+    };
+    file.is_file()
+        && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
+}
+
 /// Whether a text that is no whole record may be the beginning of one. After a crash, some file systems have zeros in its place.
 fn begins_a_record(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | 0))
