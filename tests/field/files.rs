@@ -89,6 +89,19 @@ fn a_hyphen_is_standard_input() {
     assert!(table.starts_with("workload,items"), "{table}");
 }
 
+#[test]
+fn standard_input_that_cannot_be_read_is_named_and_no_folder_is_to_be_moved() {
+    let place = recorded();
+    for (given, why) in [("< .", "Is a directory"), ("0> written", "Bad file descriptor")] {
+        for verb in ["report -", "show -", "history -", "diff - results/c"] {
+            let ran = bash(&place, &format!("crossrun {verb} {given}")).code(2);
+            let ran = ran.says(&format!("cannot read standard input: {why}"));
+            let ran = ran.says("; try: redirect a file of records to it");
+            assert!(!ran.stderr().contains("move"), "{}", ran.explain());
+        }
+    }
+}
+
 /// Runs a command that waits without end, or reads without end, if it is wrong.
 fn in_time(command: &Command) -> Ran {
     Ran::of(wrapped("timeout", &["200"], command))
