@@ -158,6 +158,7 @@ impl<'p> Pipe<'p> {
             match options.open(path) {
                 // Nobody has opened it for reading.
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                    Interrupt::install_for_wait();
                     tell(path, since.elapsed(), &mut reported)?;
                     thread::sleep(POLL);
                 }

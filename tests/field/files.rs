@@ -205,15 +205,24 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_by_name_until_one_signal() {
     let place = recorded();
     let named = place.path().join("p.jsonl");
     pipe(&named);
-    for verb in [&["report", "p.jsonl"][..], &["show", "p.jsonl"], &["diff", "results/c", "p.jsonl"]] {
-        let said = place.path().join("said");
+    for (verb, signal) in [
+        (&["report", "p.jsonl"][..], "-INT"),
+        (&["show", "p.jsonl"], "-TERM"),
+        (&["diff", "results/c", "p.jsonl"], "-INT"),
+        (&["history", "p.jsonl", "--json"], "-TERM"),
+    ] {
+        let (said, printed) = (place.path().join("said"), place.path().join("printed"));
         let mut command = place.command(verb);
-        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        command.stdout(fs::File::create(&printed).unwrap()).stderr(fs::File::create(&said).unwrap());
         let mut waiting = command.spawn().unwrap();
         let text = || fs::read_to_string(&said).unwrap();
         eventually("it says for what it waits", || text().contains("waiting for the writer of p.jsonl"));
-        Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
+        Command::new("kill").args([signal, &waiting.id().to_string()]).status().unwrap();
         assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
+        if verb.contains(&"--json") {
+            let told: serde_json::Value = serde_json::from_slice(&fs::read(&printed).unwrap()).unwrap();
+            assert_eq!(told["error"]["exit_code"], 130, "{told}");
+        }
     }
 }
 

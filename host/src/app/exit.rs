@@ -83,7 +83,9 @@ impl Problem {
 
     /// A file of records that was named and cannot be used: a usage error.
     pub(crate) fn of_record(error: RecordError) -> Self {
-        Self::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
+        // An interrupt ends the wait for the writer of a pipe.
+        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Usage };
+        Self::new(exit, error.to_string()).with_remedy(error.remedy().unwrap_or_default())
     }
 
     /// A failure of this program or of the system.
