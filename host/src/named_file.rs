@@ -15,10 +15,10 @@ use crate::sandbox::Interrupt;
 
 /// Whether this name stands for standard input.
 pub(crate) fn is_standard_input(path: &Path) -> bool {
-    path == Path::new("-")
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
-/// What the system says of the file at `path`, or of standard input for `-`.
+/// What the system says of the file at `path`, or of standard input.
 ///
 /// # Errors
 /// Those of the system.
@@ -54,7 +54,7 @@ impl NamedFile {
         Self::of(file, path)
     }
 
-    /// As [`NamedFile::open`], where the name `-` is that of standard input.
+    /// As [`NamedFile::open`], where some names are those of standard input.
     ///
     /// # Errors
     /// Those of the system.

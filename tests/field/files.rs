@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -78,7 +79,18 @@ fn a_hyphen_is_standard_input() {
         let line = format!("cat {trials} | crossrun diff {pair}");
         assert_eq!(bash(&place, &line).code(0).stdout(), differences, "{line}");
     }
-    for twice in ["report - -", "diff - -"] {
+    // A socket has no file behind its name.
+    for name in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let (mut writer, reader) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut command = place.command(&["show", name]);
+        command.stdin(std::os::fd::OwnedFd::from(reader)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        drop(command);
+        writer.write_all(&before).unwrap();
+        drop(writer);
+        assert_eq!(Ran::ended(child).code(0).stdout(), place.crossrun(&["show", trials]).stdout(), "{name}");
+    }
+    for twice in ["report - -", "diff - -", "diff - /dev/stdin", "report /dev/fd/0 /proc/self/fd/0"] {
         bash(&place, &format!("cat {trials} | crossrun {twice}")).code(2).says("can be read once only");
     }
     // The file behind it is not replaced by what is made of it.
