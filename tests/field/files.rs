@@ -59,6 +59,17 @@ fn records_are_read_from_pipes_as_from_files() {
 }
 
 #[test]
+fn a_pipe_whose_reader_ends_early_is_no_failure() {
+    let place = recorded();
+    for reader in ["head -c 10 > /dev/null", "true"] {
+        for option in ["--html", "--md", "--csv"] {
+            let ran = bash(&place, &format!("crossrun report results/c {option} >({reader})")).code(0);
+            assert!(!ran.stderr().contains("Broken pipe"), "{}", ran.explain());
+        }
+    }
+}
+
+#[test]
 fn a_hyphen_is_standard_input() {
     let place = recorded();
     let trials = "results/c/trials.jsonl";
