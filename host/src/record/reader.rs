@@ -223,6 +223,7 @@ pub(super) fn holds_records(file: &Path) -> bool {
         Ok(Entry::Record { record, .. }) => {
             ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
         }
+        Err(RecordError::Later { .. }) => true,
         _ => false,
     };
     file.is_file()
