@@ -353,6 +353,7 @@ fn graphs_of_which_no_value_can_be_had_are_refused() {
         (&["--output-bytes", "64"], "--pattern"),
         (&["--steps", "200"], "--pattern"),
         (&["--pattern", "fft", "--steps", "31"], "31 is not in 32.."),
+        (&["--pattern", "fft", "--steps", "99999999999"], "has at most 16777216 steps; try: --steps 100"),
     ] {
         let run = ["metg", "--backends", "native", "--cores", "2"];
         let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);

@@ -130,6 +130,11 @@ fn a_plugin_under_a_path_that_is_not_utf8_takes_part_and_is_resumed() {
         Ran::of(command)
     };
     crossrun(&["run", "--backend", "native", "--workload", "null"]).code(0);
+    // The commands name the folder by all of its bytes.
+    let command = command_of(&trials(&place, "null")[0]);
+    assert!(command.contains("\\377ugins") && !command.contains('\u{fffd}'), "{command}");
+    pasted(&place, &command).code(0);
+    assert_eq!(trials(&place, "null").len(), 2);
     crossrun(&[&QUICK, ["--backends", "native", "--run-id", "odd"].as_slice()].concat()).code(0);
     crossrun(&["compare", "--resume", "odd"]).code(0);
 }

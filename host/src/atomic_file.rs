@@ -139,7 +139,12 @@ fn write_in_place(
     let mut made = tempfile::tempfile().or_else(|_| tempfile::tempfile_in(folder_of(path)))?;
     write(&made)?;
     made.rewind()?;
-    io::copy(&mut made, &mut Pipe::open(path)?).map(drop)
+    let copied = Pipe::open(path).and_then(|mut pipe| io::copy(&mut made, &mut pipe));
+    match copied {
+        // Its reader has read what it wants.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        copied => copied.map(drop),
+    }
 }
 
 /// A pipe that is written to. Its reader is waited for by name, until an interrupt.
@@ -156,8 +161,13 @@ impl<'p> Pipe<'p> {
         options.append(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
         loop {
             match options.open(path) {
+                // Whoever opened it had a reader, which has ended.
+                Err(error) if is_without_reader(&error) && is_descriptor(path) => {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
                 // Nobody has opened it for reading.
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                Err(error) if is_without_reader(&error) => {
+                    Interrupt::install_for_wait();
                     tell(path, since.elapsed(), &mut reported)?;
                     thread::sleep(POLL);
                 }
@@ -165,6 +175,10 @@ impl<'p> Pipe<'p> {
             }
         }
     }
+}
+
+fn is_without_reader(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::NXIO)
 }
 
 impl Write for Pipe<'_> {

@@ -15,10 +15,10 @@ use crate::sandbox::Interrupt;
 
 /// Whether this name stands for standard input.
 pub(crate) fn is_standard_input(path: &Path) -> bool {
-    path == Path::new("-")
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
-/// What the system says of the file at `path`, or of standard input for `-`.
+/// What the system says of the file at `path`, or of standard input.
 ///
 /// # Errors
 /// Those of the system.
@@ -39,6 +39,8 @@ pub(crate) struct NamedFile {
     path: PathBuf,
     /// A regular file is never waited for.
     waits: bool,
+    /// Whether it was read to its end, as its writer said it. A terminal would ask for more.
+    ended: bool,
     reported: bool,
 }
 
@@ -52,7 +54,7 @@ impl NamedFile {
         Self::of(file, path)
     }
 
-    /// As [`NamedFile::open`], where the name `-` is that of standard input.
+    /// As [`NamedFile::open`], where some names are those of standard input.
     ///
     /// # Errors
     /// Those of the system.
@@ -65,7 +67,7 @@ impl NamedFile {
 
     fn of(file: File, path: &Path) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
-        Ok(Self { file, path: path.into(), waits, reported: false })
+        Ok(Self { file, path: path.into(), waits, ended: false, reported: false })
     }
 
     /// Waits until there is something to read, or the end.
@@ -86,7 +88,7 @@ impl NamedFile {
 
 impl Read for NamedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        while !self.ended {
             if self.waits {
                 if Interrupt::has_come() {
                     return Err(io::Error::other("interrupted"));
@@ -96,9 +98,13 @@ impl Read for NamedFile {
             match self.file.read(buffer) {
                 // Another reader of the same pipe was first.
                 Err(error) if self.waits && error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
+                read => {
+                    self.ended = self.waits && !buffer.is_empty() && matches!(read, Ok(0));
+                    return read;
+                }
             }
         }
+        Ok(0)
     }
 }
 
@@ -152,5 +158,19 @@ mod tests {
         let writer = std::thread::spawn(move || fs::write(path, "from a writer that comes later"));
         assert_eq!(read(&pipe, 100).unwrap(), b"from a writer that comes later");
         writer.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_had_an_end_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let mut file = NamedFile::open(&pipe).unwrap();
+        let mut text = Vec::new();
+        fs::write(&pipe, "one").unwrap();
+        file.read_to_end(&mut text).unwrap();
+        fs::write(&pipe, "two").unwrap();
+        file.read_to_end(&mut text).unwrap();
+        assert_eq!(text, b"one");
     }
 }

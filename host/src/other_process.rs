@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::sandbox::Interrupt;
 use crate::shell;
 use crate::text::single_line;
 
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// How long a wait goes on before it looks for an interrupt.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After this time a wait is reported.
@@ -21,15 +23,17 @@ pub(crate) const REPORTED_AFTER: Duration = Duration::from_secs(2);
 const SHOWN: usize = 200;
 
 /// Waits until what another process reads or writes is ready. `meanwhile` is called again and again with the time so far, and may end
-/// the wait.
+/// the wait, as it should after an interrupt.
 pub(crate) fn await_ready(
     end: &impl AsFd,
     ready: PollFlags,
     mut meanwhile: impl FnMut(Duration) -> io::Result<()>,
 ) -> io::Result<()> {
-    let since = Instant::now();
-    while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(end, ready)], Some(&POLL)) {
+    let (since, mut pause) = (Instant::now(), NOW);
+    while let Ok(0) | Err(Errno::INTR) = poll(&mut [PollFd::new(end, ready)], Some(&pause)) {
+        Interrupt::install_for_wait();
         meanwhile(since.elapsed())?;
+        pause = POLL;
     }
     Ok(())
 }

@@ -57,6 +57,9 @@ pub enum RecordError {
         path: PathBuf,
         error: io::Error,
     },
+    /// As [`RecordError::File`], of what has no path.
+    #[error("cannot {action} standard input: {error}")]
+    StandardInput { action: &'static str, error: io::Error },
     #[error("{path}:{line}: not a record: {why}")]
     Line {
         path: PathBuf,
@@ -92,6 +95,7 @@ impl RecordError {
     pub(crate) fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::File { error, .. } => return advice(error),
+            Self::StandardInput { error, .. } => return advice_on_input(error),
             Self::Line { .. } => "correct or remove this line",
             Self::Endless { .. } => "name a file of records",
             Self::Later { .. } => "update crossrun",
@@ -106,6 +110,12 @@ impl RecordError {
     pub(crate) fn line(&self) -> String {
         with_remedy(&self.to_string(), self.remedy().as_deref())
     }
+}
+
+/// What to do about standard input that the system cannot read, such as a folder.
+fn advice_on_input(error: &io::Error) -> Option<String> {
+    let of_system = error.raw_os_error().map(|_| "redirect a file of records to it".to_owned());
+    resource_limit::remedy(error).or(of_system)
 }
 
 /// What to do about an error of the file system, where that is known.

@@ -236,4 +236,12 @@ fn a_run_is_resumed_under_the_variables_with_which_it_began() {
         pasted(&place, told).code(0);
         assert!(place.records(run, "trials.jsonl").len() > before.len());
     }
+    // Values that change nothing of a measurement.
+    let begin = ["--items", "5", "--run-id", "d", "--time-budget", "1ns"];
+    let mut command = place.command(&[&compare[..], &begin].concat());
+    command.env("CROSSRUN_DEADLINES", "load=120s");
+    Ran::of(command).code(0);
+    let mut command = place.command(&["compare", "--no-lock", "--resume", "d"]);
+    command.env("CROSSRUN_DEADLINES", "load=2m, reader=50s").env("CROSSRUN_NAMESPACES", "on");
+    Ran::of(command).code(0);
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,6 +59,17 @@ fn records_are_read_from_pipes_as_from_files() {
 }
 
 #[test]
+fn a_pipe_whose_reader_ends_early_is_no_failure() {
+    let place = recorded();
+    for reader in ["head -c 10 > /dev/null", "true"] {
+        for option in ["--html", "--md", "--csv"] {
+            let ran = bash(&place, &format!("crossrun report results/c {option} >({reader})")).code(0);
+            assert!(!ran.stderr().contains("Broken pipe"), "{}", ran.explain());
+        }
+    }
+}
+
+#[test]
 fn a_hyphen_is_standard_input() {
     let place = recorded();
     let trials = "results/c/trials.jsonl";
@@ -78,7 +90,18 @@ fn a_hyphen_is_standard_input() {
         let line = format!("cat {trials} | crossrun diff {pair}");
         assert_eq!(bash(&place, &line).code(0).stdout(), differences, "{line}");
     }
-    for twice in ["report - -", "diff - -"] {
+    // A socket has no file behind its name.
+    for name in ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
+        let (mut writer, reader) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut command = place.command(&["show", name]);
+        command.stdin(std::os::fd::OwnedFd::from(reader)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        drop(command);
+        writer.write_all(&before).unwrap();
+        drop(writer);
+        assert_eq!(Ran::ended(child).code(0).stdout(), place.crossrun(&["show", trials]).stdout(), "{name}");
+    }
+    for twice in ["report - -", "diff - -", "diff - /dev/stdin", "report /dev/fd/0 /proc/self/fd/0"] {
         bash(&place, &format!("cat {trials} | crossrun {twice}")).code(2).says("can be read once only");
     }
     // The file behind it is not replaced by what is made of it.
@@ -87,6 +110,19 @@ fn a_hyphen_is_standard_input() {
     // As an output, the same name is standard output.
     let table = bash(&place, &format!("crossrun report - --csv - < {trials}")).code(0).stdout();
     assert!(table.starts_with("workload,items"), "{table}");
+}
+
+#[test]
+fn standard_input_that_cannot_be_read_is_named_and_no_folder_is_to_be_moved() {
+    let place = recorded();
+    for (given, why) in [("< .", "Is a directory"), ("0> written", "Bad file descriptor")] {
+        for verb in ["report -", "show -", "history -", "diff - results/c"] {
+            let ran = bash(&place, &format!("crossrun {verb} {given}")).code(2);
+            let ran = ran.says(&format!("cannot read standard input: {why}"));
+            let ran = ran.says("; try: redirect a file of records to it");
+            assert!(!ran.stderr().contains("move"), "{}", ran.explain());
+        }
+    }
 }
 
 /// Runs a command that waits without end, or reads without end, if it is wrong.
@@ -192,15 +228,24 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_by_name_until_one_signal() {
     let place = recorded();
     let named = place.path().join("p.jsonl");
     pipe(&named);
-    for verb in [&["report", "p.jsonl"][..], &["show", "p.jsonl"], &["diff", "results/c", "p.jsonl"]] {
-        let said = place.path().join("said");
+    for (verb, signal) in [
+        (&["report", "p.jsonl"][..], "-INT"),
+        (&["show", "p.jsonl"], "-TERM"),
+        (&["diff", "results/c", "p.jsonl"], "-INT"),
+        (&["history", "p.jsonl", "--json"], "-TERM"),
+    ] {
+        let (said, printed) = (place.path().join("said"), place.path().join("printed"));
         let mut command = place.command(verb);
-        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        command.stdout(fs::File::create(&printed).unwrap()).stderr(fs::File::create(&said).unwrap());
         let mut waiting = command.spawn().unwrap();
         let text = || fs::read_to_string(&said).unwrap();
         eventually("it says for what it waits", || text().contains("waiting for the writer of p.jsonl"));
-        Command::new("kill").args(["-INT", &waiting.id().to_string()]).status().unwrap();
+        Command::new("kill").args([signal, &waiting.id().to_string()]).status().unwrap();
         assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
+        if verb.contains(&"--json") {
+            let told: serde_json::Value = serde_json::from_slice(&fs::read(&printed).unwrap()).unwrap();
+            assert_eq!(told["error"]["exit_code"], 130, "{told}");
+        }
     }
 }
 

@@ -119,10 +119,31 @@ fn reports_and_tables_that_are_of_something_else_are_not_replaced() {
     }
     let path = precious("t", "unified_results.csv");
     for verb in [&RUN[..], &COMPARE, &metg] {
-        let ran = place.crossrun(&[verb, &["--output-dir", "t"]].concat()).code(1);
+        let ran = place.crossrun(&[verb, &["--output-dir", "t"]].concat()).code(2);
         ran.says("unified_results.csv").says("would be replaced").says("choose another folder");
     }
     assert_eq!(fs::read_to_string(path).unwrap(), "precious\n");
+    // Nor is one beside a file of trials that has none.
+    for (folder, trials) in [("u", ""), ("v", "notes\n")] {
+        let path = precious(folder, "unified_results.csv");
+        fs::write(place.path().join(folder).join("trials.jsonl"), trials).unwrap();
+        for verb in [&RUN[..], &COMPARE, &metg] {
+            let ran = place.crossrun(&[verb, &["--output-dir", folder]].concat()).code(2);
+            ran.says("unified_results.csv").says("would be replaced");
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), "precious\n");
+    }
+    // The table of a run that measured nothing has no rows.
+    let place = Place::new();
+    place.crossrun(&[&RUN[..], &["--output-dir", "w"]].concat()).code(0);
+    let table = place.path().join("w/unified_results.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, format!("{}\n", text.lines().next().unwrap())).unwrap();
+    for name in ["trials.jsonl", "unified_results.jsonl"] {
+        fs::write(place.path().join("w").join(name), "").unwrap();
+    }
+    place.crossrun(&[&RUN[..], &["--output-dir", "w"]].concat()).code(0);
+    assert_eq!(fs::read_to_string(&table).unwrap().lines().count(), 2);
 }
 
 /// The size of a file system with room for the plan of the comparison and half of its records: for a trial, and not for all. How

@@ -83,7 +83,9 @@ impl Problem {
 
     /// A file of records that was named and cannot be used: a usage error.
     pub(crate) fn of_record(error: RecordError) -> Self {
-        Self::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
+        // An interrupt ends the wait for the writer of a pipe.
+        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Usage };
+        Self::new(exit, error.to_string()).with_remedy(error.remedy().unwrap_or_default())
     }
 
     /// A failure of this program or of the system.
@@ -166,8 +168,13 @@ impl From<RunnerError> for Problem {
 
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
-        // An interrupt ends the wait for a file that another process holds.
-        let exit = if Interrupt::has_come() { Exit::Interrupted } else { Exit::Unexpected };
+        let exit = match error {
+            // As a report that would be replaced: the user chose the folder.
+            RecordError::Foreign(_) => Exit::Usage,
+            // An interrupt ends the wait for a file that another process holds.
+            _ if Interrupt::has_come() => Exit::Interrupted,
+            _ => Exit::Unexpected,
+        };
         Self { exit, ..Self::of_record(error) }
     }
 }

@@ -91,6 +91,21 @@ pub(crate) fn check_namespaces() -> Result<(), Problem> {
     variable(NAMESPACES, is_known).map(drop)
 }
 
+/// Whether two values of a variable, of which either may be unset, have one effect on what is measured.
+pub(crate) fn have_one_effect(name: &str, one: Option<&String>, other: Option<&String>) -> bool {
+    let deadlines = |value: Option<&String>| {
+        let deadlines = value.map_or_else(|| Ok(Deadlines::default()), |text| parse_deadlines(text));
+        // That of what is printed is none of a measurement.
+        deadlines.map(|it| Deadlines { reader: Duration::ZERO, ..it })
+    };
+    let is_off = |value: Option<&String>| value.is_some_and(|value| value == "off");
+    match name {
+        DEADLINES => deadlines(one) == deadlines(other),
+        NAMESPACES => is_off(one) == is_off(other),
+        _ => one == other,
+    }
+}
+
 fn variable<T>(name: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, Problem> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
     let parsed = parse(&value.to_string_lossy());
@@ -129,6 +144,18 @@ mod tests {
         for bad in ["", "load", "load=soon", "walk=1s", "load=1s,", "load=1s, load=2s"] {
             assert!(parse_deadlines(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn values_have_one_effect_whatever_their_words() {
+        let same = |name, one: &str, other: &str| {
+            let [one, other] = [one, other].map(|value| Some(value.to_owned()).filter(|it| !it.is_empty()));
+            have_one_effect(name, one.as_ref(), other.as_ref())
+        };
+        assert!(same(NAMESPACES, "", "on") && !same(NAMESPACES, "", "off") && !same(NAMESPACES, "off", "on"));
+        assert!(same(DEADLINES, "", "reader=5s") && same(DEADLINES, "load=60s", "load=1m, reader=5s"));
+        assert!(!same(DEADLINES, "load=60s", "load=61s") && !same(DEADLINES, "", "run=1h"));
+        assert!(same("CROSSRUN_DRIVERS", "a=/b", "a=/b") && !same("CROSSRUN_DRIVERS", "a=/b", ""));
     }
 
     #[test]

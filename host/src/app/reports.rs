@@ -135,7 +135,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
 /// Refuses to read standard input twice: the second reader would get nothing.
 pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
     if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
-        return Err(Problem::usage("standard input, which is called -, can be read once only")
+        return Err(Problem::usage("standard input can be read once only")
             .with_remedy("a file for each of the others"));
     }
     Ok(())

@@ -37,7 +37,7 @@ impl LoadingOptions {
     pub(crate) fn add_to(&self, command: &mut CommandLine) {
         command.flag("allow-untrusted", self.allow_untrusted);
         if let Some(path) = &self.locked_by {
-            command.joined("locked", path.display());
+            command.joined("locked", path);
         }
     }
 }
@@ -101,14 +101,14 @@ impl RunCommand {
             .option("seed", trial.data_seed)
             .option("nodes", trial.nodes)
             .extra(&spec.extra)
-            .options("output-dir", self.output_dir.iter().map(|folder| folder.display()))
+            .paths("output-dir", &self.output_dir)
             .duration("timeout", self.timeout);
         self.limits.add_to(&mut command);
         command
             .options("isolation", self.isolation.map(word))
             .options("cores", self.cores)
             .flag("no-lock", self.no_lock)
-            .options("plugin-dir", self.folders(trial, participant).iter().map(|folder| folder.display()));
+            .paths("plugin-dir", self.folders(trial, participant));
         self.loading.add_to(&mut command);
         command.to_string()
     }
@@ -134,5 +134,5 @@ pub(crate) fn add_plugin_folders(command: &mut CommandLine, participants: &Parti
     let backends = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
     let plugins = backends.chain(participants.libraries.values());
     let folders: BTreeSet<_> = plugins.filter_map(|plugin| plugin.path.parent()).collect();
-    command.options("plugin-dir", folders.into_iter().map(Path::display));
+    command.paths("plugin-dir", folders);
 }

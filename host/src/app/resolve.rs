@@ -24,10 +24,9 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
     let default = default_lock_file(data_dir);
     // Into a pipe or a device a lock file would vanish.
     let foreign = lock_file::is_foreign(path) || (path.exists() && !path.is_file());
-    let output = (path != default && !foreign).then(|| path.display());
+    let output = (path != default && !foreign).then_some(path);
     let into_default = output.is_none();
-    let folders = global.plugin_dir.iter().map(|folder| folder.display());
-    let command = command.options("output", output).options("plugin-dir", folders).to_string();
+    let command = command.paths("output", output).paths("plugin-dir", &global.plugin_dir).to_string();
     if into_default && lock_file::is_foreign(&default) {
         let damaged = default.with_extension("damaged");
         return format!("{} && {command}", shell::command("mv", [&default, &damaged]));

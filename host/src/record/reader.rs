@@ -1,6 +1,6 @@
 //! Reads records of this project and of the original one.
 
-use std::io::{BufRead, BufReader, Cursor, Read as _};
+use std::io::{self, BufRead, BufReader, Cursor, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::RecordError;
 use super::chain::ChainCheck;
 use super::foreign::START;
 use super::format::VERSION;
-use crate::named_file::NamedFile;
+use crate::named_file::{NamedFile, is_standard_input};
 use crate::text::without_mark;
 
 /// The longest line, in bytes: longer than a record in which every message and metric has the largest size that the channel
@@ -57,7 +57,7 @@ impl<T> Records<T, BufReader<NamedFile>> {
     /// The records of the file at `path`, or of standard input for `-`. A line that is not a record is an error, after which the
     /// iterator continues.
     pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
-        let file = NamedFile::open_or_standard_input(path).map_err(RecordError::file("open", path))?;
+        let file = NamedFile::open_or_standard_input(path).map_err(failed("open", path))?;
         Ok(Self::new(BufReader::new(file), path))
     }
 }
@@ -79,7 +79,7 @@ impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
                 }
                 Err(error) => {
                     self.ended = true;
-                    return Some(Err(RecordError::file("read", &self.path)(error)));
+                    return Some(Err(failed("read", &self.path)(error)));
                 }
             }
             self.remove_marks(&mut line);
@@ -185,7 +185,7 @@ impl<T, R> Records<T, R> {
 /// The bytes of a file, and whether its first object is a trial, in which the record is nested. The file is opened once: a pipe
 /// gives its bytes to the first reader only.
 pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), RecordError> {
-    let file = NamedFile::open_or_standard_input(path).map_err(RecordError::file("open", path))?;
+    let file = NamedFile::open_or_standard_input(path).map_err(failed("open", path))?;
     let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
     // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
     for _ in 0..MOST_BAD {
@@ -194,7 +194,7 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
             break;
         }
         let line = source.by_ref().take(MAX_LINE).read_until(b'\n', &mut read);
-        if line.map_err(RecordError::file("read", path))? == 0 {
+        if line.map_err(failed("read", path))? == 0 {
             break;
         }
         if let Ok(first) = serde_json::from_slice::<Map<String, Value>>(without_mark(&read[start..])) {
@@ -203,6 +203,31 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
         }
     }
     Ok((Cursor::new(read).chain(source), holds_trials))
+}
+
+/// Makes the error of an action on the file at `path`, or on standard input, for `map_err`.
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    move |error| {
+        if is_standard_input(path) {
+            RecordError::StandardInput { action, error }
+        } else {
+            RecordError::file(action, path)(error)
+        }
+    }
+}
+
+/// Whether a record is among the first lines of the file.
+pub(super) fn holds_records(file: &Path) -> bool {
+    const LINES: usize = 100;
+    let is_record = |entry| match entry {
+        Ok(Entry::Record { record, .. }) => {
+            ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
+        }
+        Err(RecordError::Later { .. }) => true,
+        _ => false,
+    };
+    file.is_file()
+        && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
 }
 
 /// Whether a text that is no whole record may be the beginning of one. After a crash, some file systems have zeros in its place.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::reader::{Entry, Records};
+use super::reader::holds_records;
 use super::writer::{PLAN, TABLE, TRIALS, UNIFIED};
 use crate::regular_file;
 use crate::text::without_mark;
@@ -48,19 +48,6 @@ pub(crate) fn is_of_a_run(file: &Path) -> bool {
         return false;
     };
     [TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) || holds_plan(&folder.join(PLAN))
-}
-
-/// Whether a record is among the first lines of the file.
-fn holds_records(file: &Path) -> bool {
-    const LINES: usize = 100;
-    let is_record = |entry| match entry {
-        Ok(Entry::Record { record, .. }) => {
-            ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
-        }
-        _ => false,
-    };
-    file.is_file()
-        && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
 }
 
 /// Whether the file is the plan of a comparison.

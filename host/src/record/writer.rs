@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::RecordError;
 use super::chain::Braces;
 use super::folder;
-use super::format::{Kind, TrialRecord, UnifiedRecord};
+use super::format::{COLUMNS, Kind, TrialRecord, UnifiedRecord};
 use super::journal::{Access, Altered, Journal};
-use super::reader::Records;
+use super::reader::{Records, holds_records};
 use super::skipped::{Damage, read_each};
 use super::table::{self, Table};
 
@@ -28,12 +28,20 @@ pub(crate) const PLAN: &str = "plan.json";
 /// Those of the system, [`RecordError::Busy`], and [`RecordError::Foreign`].
 pub(crate) fn check(folder: &Path) -> Result<(), RecordError> {
     let table = folder.join(TABLE);
-    // In this order: another run makes its records before their table.
-    let has_table = table.metadata().is_ok_and(|table| table.is_file() && table.len() > 0);
-    if has_table && ![TRIALS, UNIFIED].iter().any(|name| folder.join(name).exists()) {
+    // In this order: another run makes its records before their rows.
+    if has_rows(&table) && ![TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) {
         return Err(RecordError::Foreign(table));
     }
     folder::check(folder, &[TRIALS, UNIFIED, TABLE])
+}
+
+/// Whether the table has more than the names of its columns, which are all of it after a run without a trial.
+fn has_rows(table: &Path) -> bool {
+    let names = COLUMNS.join(",") + "\n";
+    let has_names_only = |length: u64| {
+        length == names.len() as u64 && fs::read(table).is_ok_and(|text| text == names.as_bytes())
+    };
+    table.metadata().is_ok_and(|it| it.is_file() && it.len() > 0 && !has_names_only(it.len()))
 }
 
 /// The files of one output folder, which several writers in one or more processes may share.
@@ -153,7 +161,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::record::format::COLUMNS;
     use crate::record::reader::{Entry, Records};
     use crate::record::trial::examples;
 

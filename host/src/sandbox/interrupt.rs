@@ -32,8 +32,12 @@ impl Interrupt {
         Self(None)
     }
 
-    /// An interrupt by SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once.
+    /// An interrupt by SIGINT, SIGTERM or SIGHUP. The second signal ends this process at once. There is one of a process, however
+    /// often it is installed.
     pub fn install() -> io::Result<Self> {
+        if let Some(installed) = INSTALLED.get() {
+            return Ok(installed.clone());
+        }
         let (pipe, writer) = io::pipe()?;
         let (flag, last) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
@@ -48,6 +52,13 @@ impl Interrupt {
         }
         let interrupt = Self(Some(Arc::new(Signalled { flag, last, pipe })));
         Ok(INSTALLED.get_or_init(|| interrupt).clone())
+    }
+
+    /// Has the first signal end a wait, with the exit code of the documents and what is printed then, also of a command that installs
+    /// no interrupt: that one ends by any signal at once as long as it does not wait.
+    pub(crate) fn install_for_wait() {
+        // If it fails, a signal ends this process without a message.
+        let _ = Self::install();
     }
 
     pub fn is_set(&self) -> bool {

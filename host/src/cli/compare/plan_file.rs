@@ -127,11 +127,8 @@ impl PlanFile {
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
         let variables = self.variables.clone().unwrap_or_else(command_line::set_variables);
         let mut command = CommandLine::under(&["compare"], &variables);
-        let output = Some(output_dir.display()).filter(|_| !self.is_in_default_folder(output_dir));
-        command
-            .option("resume", &self.matrix.run)
-            .options("output-dir", output)
-            .flag("no-lock", self.no_lock);
+        let output = Some(output_dir).filter(|_| !self.is_in_default_folder(output_dir));
+        command.option("resume", &self.matrix.run).paths("output-dir", output).flag("no-lock", self.no_lock);
         self.loading_options().add_to(&mut command);
         command.to_string()
     }

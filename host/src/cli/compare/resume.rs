@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::ui::Ui;
-use crate::app::{Problem, command_line, reports};
+use crate::app::{Problem, command_line, limits, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::TRIALS;
@@ -126,11 +126,12 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
     }
 }
 
-/// A variable that has another value than the one with which the run was started.
+/// A variable whose value has another effect than the one with which the run was started.
 fn other_variable(file: &PlanFile) -> Option<String> {
     let (begun, now) = (file.variables.as_ref()?, command_line::set_variables());
     let mut names = begun.keys().chain(now.keys());
-    names.find(|name| begun.get(*name) != now.get(*name)).cloned()
+    let is_another = |name: &&String| !limits::have_one_effect(name, begun.get(*name), now.get(*name));
+    names.find(is_another).cloned()
 }
 
 /// Whether the options name the recorded backends; files are compared by their canonical paths.

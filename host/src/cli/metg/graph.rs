@@ -32,6 +32,8 @@ const NEEDED: [(&str, &str); 2] =
 const STEPS: u64 = 100;
 /// The smallest number: the start and the end of a graph, where not all cores have a task, are a larger part of so few steps.
 const QUICK_STEPS: u64 = 32;
+/// The largest number that the default workload has: what it says of more has an option of `run` as its remedy.
+const MOST_STEPS: u64 = 1 << 24;
 /// A graph that is too large to be read is judged by its first steps.
 const FIRST_STEPS: u64 = 4;
 /// In narrower rows most patterns are the same graph.
@@ -78,8 +80,12 @@ impl GraphArguments {
         SWEPT_KEYS.iter().chain(own).copied().collect()
     }
 
-    /// Refuses options that say nothing of tasks that are independent of each other.
+    /// Refuses options that say nothing of tasks that are independent of each other, and graphs that are too long.
     pub(super) fn check_given(&self) -> Result<(), Problem> {
+        if let Some(steps) = self.steps.filter(|steps| *steps > MOST_STEPS) {
+            let message = format!("--steps {steps}: a graph has at most {MOST_STEPS} steps");
+            return Err(Problem::usage(message).with_remedy(format!("--steps {STEPS}")));
+        }
         let given = [
             ("--radix", !self.radix.is_empty()),
             ("--output-bytes", !self.output_bytes.is_empty()),
