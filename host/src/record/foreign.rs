@@ -34,8 +34,10 @@ const FORMS: [(&[u8], &str, &[&str]); 11] = [
 impl Form {
     /// The form of a file that begins so.
     pub(super) fn of(start: &[u8]) -> Option<Self> {
-        let (_, what, command) = FORMS.iter().find(|(begins, ..)| start.starts_with(begins))?;
-        Some(Self { what, command })
+        let (begins, what, command) = FORMS.iter().find(|(begins, ..)| start.starts_with(begins))?;
+        // An array of records. Any bytes may begin as one.
+        let is_other = *begins == b"[" && !start[1..].trim_ascii_start().starts_with(b"{");
+        (!is_other).then_some(Self { what, command })
     }
 
     /// A command that writes the records of the file at `path` as lines.

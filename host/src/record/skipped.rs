@@ -162,6 +162,9 @@ mod tests {
             assert!(matches!(&damage[..], [one] if one.contains(words)), "{words}: {damage:?}");
             assert_eq!(skipped.torn, None);
         }
+        let records = Records::<UnifiedRecord, _>::new(b"[\xa3\x07\n".as_slice(), "r.jsonl".as_ref());
+        let skipped = read_each(records, |_, _| Ok(())).unwrap();
+        assert!(!format!("{:?}", skipped.damage).contains("array"), "{:?}", skipped.damage);
         // A line that is no record does not hide those after it.
         let (lines, damage) = read(&format!("[]\n{ORIGINAL}"));
         assert_eq!((lines.as_slice(), damage.len()), ([2].as_slice(), 1));
