@@ -156,9 +156,9 @@ fn a_driver_is_read_from_the_folder_that_the_environment_names_and_each_run_says
 fn without_isolation_the_answer_is_the_same() {
     let place = python();
     let run = ["run", "--json", "--backend", "python", "--workload", "pipeline", "--items", "500"];
-    let apart = place.crossrun(&run).code(0).json();
+    let isolated = place.crossrun(&run).code(0).json();
     let here = place.crossrun(&[&run, ["--isolation", "none"].as_slice()].concat()).code(0).json();
-    assert_eq!(apart["metadata"]["checksum"], here["metadata"]["checksum"]);
+    assert_eq!(isolated["metadata"]["checksum"], here["metadata"]["checksum"]);
 }
 
 #[test]

@@ -107,9 +107,9 @@ fn more_nodes_than_a_backend_has_are_a_failure_and_not_a_smaller_run() {
 fn without_isolation_the_answer_is_the_same() {
     let place = Place::new();
     let run = ["run", "--json", "--backend", "native", "--workload", "pipeline", "--items", "500"];
-    let apart = place.crossrun(&run).code(0).json();
+    let isolated = place.crossrun(&run).code(0).json();
     let here = place.crossrun(&[&run, ["--isolation", "none"].as_slice()].concat()).code(0).json();
-    assert_eq!(apart["metadata"]["checksum"], here["metadata"]["checksum"]);
+    assert_eq!(isolated["metadata"]["checksum"], here["metadata"]["checksum"]);
     assert_eq!(here["metadata"]["isolation"], "none");
 }
 

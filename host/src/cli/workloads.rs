@@ -65,12 +65,12 @@ fn all(context: &Context, folders: &Folders, ui: &mut Ui) -> String {
     let mut entries = Vec::new();
     for library in context.inventory.libraries.items() {
         // A workload of the same name in an earlier folder shadows this one.
-        let leads_here = |name: &str| {
+        let is_visible = |name: &str| {
             context.inventory.workloads.get(name).is_ok_and(|leads: &Inspected| leads.path == library.path)
         };
         // A library that fails must not hide the others.
         match context.identify(library).and_then(|library| context.catalogue(&library, folders)) {
-            Ok(found) => entries.extend(found.into_iter().filter(|entry| leads_here(&entry.name))),
+            Ok(found) => entries.extend(found.into_iter().filter(|entry| is_visible(&entry.name))),
             Err(problem) => ui.warning(&problem.line()),
         }
     }

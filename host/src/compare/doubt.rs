@@ -101,7 +101,7 @@ fn shortest(trial: &Trial<'_>) -> Option<f64> {
     let least = least(trial).filter(|least| *least >= WALL_FROM)?;
     let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
     let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
-    let width = metadata.graph.as_ref().map(|graph| graph.lanes());
+    let width = metadata.graph.as_ref().map(|graph| graph.max_tasks_at_once());
     let operator_share = metadata.reference.as_ref()?.operator_share;
     Some(bounds::shortest(least, operator_share, cores, trial.record.parallelism, width))
 }

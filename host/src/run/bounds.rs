@@ -126,8 +126,8 @@ pub(crate) fn shortest(
     parallelism: u32,
     width: Option<u32>,
 ) -> f64 {
-    let lanes = cores.min(f64::from(parallelism.min(width.unwrap_or(u32::MAX)))).max(1.0);
-    (least / cores.max(1.0)).max(least * operator_share / lanes)
+    let at_once = cores.min(f64::from(parallelism.min(width.unwrap_or(u32::MAX)))).max(1.0);
+    (least / cores.max(1.0)).max(least * operator_share / at_once)
 }
 
 fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {

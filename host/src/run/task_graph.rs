@@ -42,8 +42,8 @@ impl TaskGraph {
         }
     }
 
-    /// The largest number of operators that can run at once, whatever the parallelism.
-    pub(crate) fn lanes(&self) -> u32 {
+    /// The largest number of tasks that can run at once, whatever the parallelism.
+    pub(crate) fn max_tasks_at_once(&self) -> u32 {
         u32::try_from(self.width).unwrap_or(u32::MAX)
     }
 

@@ -75,7 +75,7 @@ impl Executor {
         let spec = trial.workload_spec();
         let given = self.setting.launch.cores.as_ref().map(|cores| cores.numbers().len() as u32);
         let machine = affinity::cores().len() as u32;
-        let width = result.graph.map(|graph| graph.lanes());
+        let width = result.graph.map(|graph| graph.max_tasks_at_once());
         let asked_for = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX));
         result.cores = within_quota(asked_for, control_group::cpu_quota(Path::new("/"))).max(1);
         let of_kernels =

@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn one_read_has_a_size_limit() {
         let (mut channel, worker_end) = Channel::pair().unwrap();
-        let talk = frame::head(&[b'x'; 500], &[]).unwrap().repeat(4000);
-        let talker = std::thread::spawn(move || drop((&worker_end).write_all(&talk)));
+        let frames = frame::head(&[b'x'; 500], &[]).unwrap().repeat(4000);
+        let sender = std::thread::spawn(move || drop((&worker_end).write_all(&frames)));
         let mut messages = 0;
         while messages < 4000 {
             wait::until_readable(&channel.socket, None).unwrap();
@@ -112,6 +112,6 @@ mod tests {
                 messages += 1;
             }
         }
-        talker.join().unwrap();
+        sender.join().unwrap();
     }
 }

@@ -135,18 +135,18 @@ mod tests {
     #[test]
     fn a_worker_that_never_stops_sending_has_a_deadline() {
         let folder = tempfile::tempdir().unwrap();
-        let (talk, talker) = (folder.path().join("talk"), folder.path().join("talker"));
+        let (frames, worker) = (folder.path().join("frames"), folder.path().join("worker"));
         let frame = frame::head(&[b'x'; 500], &[]).unwrap();
-        fs::write(&talk, frame.repeat(4000)).unwrap();
+        fs::write(&frames, frame.repeat(4000)).unwrap();
         // The script is the supervisor as well, which sends the event that the worker has started.
         let started = r"printf 's\0\0\0\0' >&0";
-        let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", talk.display());
+        let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", frames.display());
         // Another process writes it: a file that this one has open for writing, in whatever thread forks next, cannot be executed.
         let write = r#"printf %s "$1" > "$0" && chmod 700 "$0""#;
         let mut writer = std::process::Command::new("sh");
-        assert!(writer.args(["-c", write]).arg(&talker).arg(script).status().unwrap().success());
+        assert!(writer.args(["-c", write]).arg(&worker).arg(script).status().unwrap().success());
         let command = Command {
-            executable: talker,
+            executable: worker,
             arguments: Vec::new(),
             log: folder.path().join("log"),
             cores: None,

@@ -87,9 +87,9 @@ fn reduced<const N: usize, const M: usize>(
 #[test]
 fn a_bid_between_two_sessions_joins_them() {
     let workload = open("nexmark_q11", r#"{"gap_ms":10}"#, 0);
-    let apart = [[7, 100], [7, 110], [7, 129], [8, 105]];
+    let separate = [[7, 100], [7, 110], [7, 129], [8, 105]];
     assert_eq!(
-        reduced(&workload, 2, &apart),
+        reduced(&workload, 2, &separate),
         [[7, 100, 110, 1], [7, 110, 120, 1], [7, 129, 139, 1], [8, 105, 115, 1]]
     );
     let joined = [[7, 100], [7, 110], [7, 101], [7, 129]];
