@@ -109,7 +109,7 @@ fn refuse_planted(folder: &Path, entry: &Metadata) -> io::Result<()> {
     if folder.mode() & SHARED != SHARED || is_known {
         return Ok(());
     }
-    let why = format!("user {} has put it into a folder that is everybody's", entry.uid());
+    let why = format!("user {} has put it into a folder that everybody can write to", entry.uid());
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 

@@ -133,7 +133,7 @@ fn advice(error: &io::Error) -> Option<String> {
         }
         io::ErrorKind::IsADirectory => "move the folder of that name away",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "move the file that stands where a folder should be away"
+            "move the file away that is in the place of a folder"
         }
         io::ErrorKind::NotFound if std::env::current_dir().is_err() => {
             "cd \"$HOME\", as the current folder was removed"

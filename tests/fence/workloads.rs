@@ -34,7 +34,7 @@ pub(super) const HARMS: &[Harm] = &[
         what: "an oracle that crashes",
         workload: "lost_oracle",
         code: 4,
-        says: &["the worker was lost in expect: was killed by signal 11 (SIGSEGV)"],
+        says: &["the worker was lost in expect: it was killed by signal 11 (SIGSEGV)"],
     },
     Harm {
         what: "an oracle that hangs",

@@ -93,7 +93,7 @@ fn no_output_follows_a_link_that_another_user_has_put_into_a_folder_of_all() {
     let name = link.to_str().unwrap();
     for option in ["--csv", "--md", "--html"] {
         let ran = place.crossrun(&["report", "results/null", option, name]).code(1);
-        ran.says(&format!("user {SOMEBODY} has put it into a folder that is everybody's"));
+        ran.says(&format!("user {SOMEBODY} has put it into a folder that everybody can write to"));
         assert_eq!(fs::read_to_string(&precious).unwrap(), "precious", "{option}");
     }
     // One that is yet to be made, and a pipe.

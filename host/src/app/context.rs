@@ -298,7 +298,7 @@ impl Context {
         let now = SystemTime::now();
         if !clock::is_credible(now) {
             let why = format!(
-                "the clock of this machine says {}, and so will the records; its history is not kept",
+                "the clock of this machine says {}, which the records will have too; its history is not kept",
                 timestamp(now)
             );
             log::warn!("{}", with_remedy(&why, Some(&shell::as_root("sudo date --set TIME"))));

@@ -19,7 +19,8 @@ const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
 
 #[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LimitArguments {
-    /// Kill a trial whose processes use more memory than this, such as 500MiB or 2GiB [default: 80 % of the machine's memory].
+    /// Kill a trial whose processes use more memory than this, such as 500MiB or 2GiB [default: 80 % of what the machine or the
+    /// control group has].
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
     memory_limit: Option<u64>,
     /// Kill a trial that has more processes and threads than this [default: 4096, or 64 for each core if that is more].

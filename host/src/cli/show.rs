@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// The id of the run, its folder, or a file of trials.
     run: PathBuf,
     /// The line number of a trial in the list, or a part of its name.
-    cell: Option<String>,
+    trial: Option<String>,
 }
 
 /// A trial and its line number.
@@ -34,11 +34,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Ok(())
     });
     let unread = reports::report_left_out(&file, &left_out.map_err(Problem::of_record)?, ui);
-    let text = match &arguments.cell {
+    let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
-        Some(cell) => {
-            let trial = find(&trials, cell)?;
+        Some(wanted) => {
+            let trial = find(&trials, wanted)?;
             if ui.json() { json!(trial).to_string() } else { page(trial)? }
         }
     };
@@ -87,17 +87,19 @@ fn name(trial: &TrialRecord) -> String {
     format!("{}/backend={}{block}{warm_up}", record.run_id, record.backend)
 }
 
-fn find<'a>(trials: &'a [Line], cell: &str) -> Result<&'a TrialRecord, Problem> {
-    let by_line = cell.parse::<u64>().ok().and_then(|wanted| trials.iter().find(|(line, _)| *line == wanted));
+fn find<'a>(trials: &'a [Line], wanted: &str) -> Result<&'a TrialRecord, Problem> {
+    let number = wanted.parse::<u64>().ok();
+    let by_line = number.and_then(|number| trials.iter().find(|(line, _)| *line == number));
     // The name of a measured trial is a part of those of its warm-ups, and block 1 a part of block 10: a whole end says which.
-    let mut by_end = trials.iter().filter(|(_, trial)| name(trial).ends_with(cell));
+    let mut by_end = trials.iter().filter(|(_, trial)| name(trial).ends_with(wanted));
     let by_line = by_line.or_else(|| by_end.next().filter(|_| by_end.next().is_none()));
-    let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(cell));
+    let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(wanted));
     match (by_line, by_name.next(), by_name.next()) {
         (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),
-        (None, None, _) => Err(Problem::usage(format!("this run has no trial {cell:?}"))),
+        (None, None, _) => Err(Problem::usage(format!("this run has no trial {wanted:?}"))),
         (None, Some(_), Some(_)) => {
-            Err(Problem::usage(format!("{cell:?} is a part of several names")).with_remedy("the line number"))
+            Err(Problem::usage(format!("{wanted:?} is a part of several names"))
+                .with_remedy("the line number"))
         }
     }
 }

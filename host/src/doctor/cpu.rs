@@ -56,7 +56,7 @@ pub(super) fn quota(system: &System) -> Option<State> {
         Quota::Cores(cores) => cores,
     };
     let found = format!("a control group leaves {cores} cores' time");
-    let effect = "all processes stand still for the rest of a period once the time is used up";
+    let effect = "once the time of a period is used up, all processes wait for the next period";
     Some(State::bad(
         found,
         effect,
@@ -74,7 +74,7 @@ pub(super) fn steal(system: &System, watch: Duration) -> Option<State> {
         return Some(State::good(format!("{percent:.1} % of the time went to other machines just now")));
     }
     let found = format!("{percent:.1} % of the time went to other virtual machines just now");
-    let effect = "the machine below takes time away at its will";
+    let effect = "the hypervisor may take processor time for other machines at any moment";
     Some(State::bad(found, effect, "measure on a machine with cores of its own"))
 }
 

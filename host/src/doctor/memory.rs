@@ -64,9 +64,9 @@ pub(super) fn swap(system: &System) -> Option<State> {
 pub(super) fn huge_pages(system: &System) -> Option<State> {
     let path = "sys/kernel/mm/transparent_hugepage/enabled";
     if !system.text(path)?.contains("[always]") {
-        return Some(State::good("large pages are given to those that ask"));
+        return Some(State::good("only programs that ask for huge pages get them"));
     }
-    let found = "large pages are given to everybody";
+    let found = "all programs get huge pages";
     let effect = "the system decides which memory comes in pages of 2 MiB: peaks are larger, and some runs wait for them";
     Some(State::doubtful(found, effect, format!("echo madvise | sudo tee /{path}")))
 }

@@ -110,7 +110,7 @@ impl SearchPath {
         let why = if raised {
             format!("{variable} is ignored, as this process has more rights than its caller")
         } else if !folder.is_absolute() {
-            format!("{variable} names it, which must name absolute folders; --plugin-dir may name any")
+            format!("{variable} names it, but may name absolute folders only; --plugin-dir may name any")
         } else {
             return self.folders.push(folder);
         };

@@ -174,7 +174,8 @@ pub(super) fn teardown_warnings(teardown: Option<Teardown>) -> Vec<String> {
         return Vec::new();
     };
     let noun = if count == 1 { "process" } else { "processes" };
-    let processes = (count > 0).then(|| format!("the backend left {count} {noun} behind, which were ended"));
+    let processes =
+        (count > 0).then(|| format!("the backend left {count} {noun} behind, which crossrun ended"));
     let log = log_cut.then(|| "a log grew too large: only its end was kept (see --log-limit)".to_owned());
     let strangers = has_strangers.then(|| {
         "a process that the backend started wrote to the worker's channel; what it wrote was ignored"

@@ -269,7 +269,7 @@ impl WorkerSession {
                 (Fault::Crashed, message, Some(MORE_MEMORY.to_owned()))
             }
             Failure::Died(reason) => {
-                let message = format!("the worker was lost in {phase}: {reason}");
+                let message = format!("the worker was lost in {phase}: it {reason}");
                 // No code of a plugin runs before it is loaded.
                 let crash = || (phase != "start").then(|| crash_remedy(&last).to_owned());
                 let remedy = more_processor_time(reason).or_else(|| larger_files(reason));

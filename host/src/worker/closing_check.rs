@@ -53,7 +53,7 @@ fn close(path: &mut SerialPath<'_>, low: u64) -> Result<(), RunnerError> {
         if batch.item_count() == 0 {
             return Ok(());
         }
-        Err(broken(format!("something of stage {stage} closed before {next}, which `next` said")))
+        Err(broken(format!("a part of stage {stage} ended before {next}, the time that `next` gave")))
     });
     closed.map(drop)
 }
