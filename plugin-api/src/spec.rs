@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_those_of_the_original_layer() {
+    fn defaults_are_those_of_the_original_project() {
         let spec = WorkloadSpec::new("null");
         assert_eq!((spec.total_items, spec.parallelism, spec.seed), (10, 2, 42));
         assert_eq!(spec.scheduler_name, "default");

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// The backend that runs when none is named, as in the original layer. It is the only engine that the host knows by name.
+/// The backend that runs when none is named, as in the original project. It is the only engine that the host knows by name.
 pub(crate) const DEFAULT_BACKEND: &str = "sage";
 
 /// The baseline when none is named and this backend takes part.

@@ -45,7 +45,7 @@ fn main() {
             words(command)[0].parse().unwrap_or(f64::NAN)
         };
         let point = Point { extra, ..waiting };
-        let name = format!("2000 items of no work, {extra}, beside the original layer's runner");
+        let name = format!("2000 items of no work, {extra}, beside the original project's runner");
         Pair { with: || ray.seconds(point), without: original }.compare(&name, bar, ROUNDS);
     }
     let null = Point { workload: "null", items: 0, parallelism: 2, extra: r#"{"batch_size": 1000}"# };

@@ -24,7 +24,7 @@ fn main() {
         words(command)[0].parse().unwrap_or(f64::NAN)
     };
     let pair = Pair { with: || sage.seconds(waiting), without: original };
-    pair.compare("200 items of 10 ms, beside the original layer's shape", "<= 0.1", 3);
+    pair.compare("200 items of 10 ms, beside the original project's shape", "<= 0.1", 3);
     for backend in ["sage", "python"] {
         sage.print_peaks(backend, [100_000, 1_000_000], null);
     }
