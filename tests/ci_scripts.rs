@@ -146,4 +146,6 @@ fn the_action_and_the_job_call_the_scripts_that_are_there_and_name_their_variabl
         assert!(read.contains(variable) && words(&job).contains(variable), "{variable}");
         assert!(action.contains(&variable.replace("CROSSRUN_", "INPUT_")), "{variable}");
     }
+    // The folder of a run has reports, which no other run may replace: a job that is run again has another id.
+    assert!(job.contains("CROSSRUN_RUN_ID: $CI_JOB_ID-") && action.contains("${{ github.run_attempt }}-"));
 }

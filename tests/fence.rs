@@ -5,15 +5,18 @@ mod files;
 mod harms;
 mod workloads;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use serde_json::Value;
 
 use crate::installed_engine::Installed;
-use crate::support::{Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository};
+use crate::support::{
+    Place, Ran, eventually, executable, hostile, plugin, portable_host, processes_of_sessions_of,
+    processes_with_variable, repository,
+};
 use files::{LIBRARIES, SUSPECT, SUSPECTS};
 use harms::{Close, HARMS, Harm, Load, Outcome, Phase, Probe, Run};
 
@@ -51,7 +54,7 @@ fn hold(cover: Cover) {
             for (order, shelter) in ["on", "off"].into_iter().enumerate() {
                 let chosen = place == number % harm.phases.len() && order == number % 2;
                 if cover == Cover::Full || chosen {
-                    cases.push(Box::new(move || trial(harm, phase, shelter)));
+                    cases.push(Box::new(move || trial(executable(), harm, phase, shelter)));
                 }
             }
         }
@@ -65,6 +68,60 @@ fn hold(cover: Cover) {
         }
     }
     in_parallel(&cases, AT_ONCE);
+}
+
+/// What a process group alone does not hold: limits, what leaves the group, and a folder that its owner may not enter.
+fn needs_linux(harm: &Harm) -> bool {
+    let needs = ["allocate", "grandchild", "litter", "print_much"];
+    needs.contains(&harm.behaviour) || harm.behaviour.starts_with("fork")
+}
+
+#[test]
+#[ignore = "builds the host once more: .ci/run --full"]
+fn what_needs_no_feature_of_linux_fails_its_own_row_in_a_process_group_too() {
+    static HOST: OnceLock<PathBuf> = OnceLock::new();
+    let host = HOST.get_or_init(portable_host).as_path();
+    let mut cases: Vec<Case> = Vec::new();
+    cases.push(Box::new(move || worker_of_a_killed_host(host)));
+    for harm in HARMS.iter().filter(|harm| !needs_linux(harm)) {
+        for phase in harm.phases.iter().copied() {
+            cases.push(Box::new(move || trial(host, harm, phase, "off")));
+        }
+    }
+    in_parallel(&cases, AT_ONCE);
+}
+
+/// It ends although its plugin never returns.
+fn worker_of_a_killed_host(host: &Path) {
+    let place = Place::with_misbehaving();
+    let [temporary, note] = ["t", "note"].map(|name| place.path().join(name));
+    std::fs::create_dir(&temporary).unwrap();
+    let command = place.misbehaving_command("rename_temporary+sleep", "run", &["--no-lock"]);
+    let mut command = of_program(host, &command);
+    command.env("TMPDIR", &temporary).env("CROSSRUN_TEST_LITTER", &note);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the plugin runs", || note.exists());
+    let workers = || processes_with_variable(&format!("TMPDIR={}/", temporary.display()));
+    assert!(!workers().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("no worker is left", || workers().is_empty());
+}
+
+/// The command of another build of the executable.
+fn of_program(program: &Path, command: &Command) -> Command {
+    let mut other = Command::new(program);
+    other.args(command.get_args());
+    for (variable, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(variable, value),
+            None => other.env_remove(variable),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    other
 }
 
 /// A library of workloads in C, at `path`.
@@ -121,7 +178,11 @@ impl Fenced {
             );
         }
         assert!(!ran.stderr().contains("panicked at host"), "{}", explain());
-        eventually("nothing is left running", || processes_of_sessions_of(pid).is_empty());
+        // A worker without the marker of a session has its temporary folder there.
+        let start = format!("TMPDIR={}/", temporary.display());
+        eventually("nothing is left running", || {
+            processes_of_sessions_of(pid).is_empty() && processes_with_variable(&start).is_empty()
+        });
         let left: Vec<_> =
             std::fs::read_dir(&temporary).unwrap().flatten().map(|entry| entry.path()).collect();
         assert!(left.is_empty(), "{left:?} is left: {}", explain());
@@ -158,7 +219,7 @@ fn check_records(folder: &Path, ran: &Ran) {
     }
 }
 
-fn trial(harm: &Harm, phase: Phase, shelter: &str) {
+fn trial(program: &Path, harm: &Harm, phase: Phase, shelter: &str) {
     // Several bombs at once would use up the machine's numbers for processes.
     static BOMB: Mutex<()> = Mutex::new(());
     let bombs = harm.behaviour.starts_with("fork");
@@ -169,13 +230,14 @@ fn trial(harm: &Harm, phase: Phase, shelter: &str) {
     let (place, environment) = (Place::with_misbehaving(), environment(harm, phase, shelter));
     let options: Vec<_> = harm.options.iter().copied().filter(|option| !is_variable(option)).collect();
     let options = if phase == Run { options } else { Vec::new() };
-    let mut command = place.misbehaving_command(spec, at.word(), &[&options[..], &["--no-lock"]].concat());
+    let command = place.misbehaving_command(spec, at.word(), &[&options[..], &["--no-lock"]].concat());
+    let mut command = of_program(program, &command);
     command.envs(environment.iter().cloned());
     let Fenced { place, ran } = Fenced::run(place, command, &what);
     check_trial(harm, phase, &ran);
     if !in_spec {
         place.stage(&plugin("native_runner"));
-        let mut command = place.command(&["backends", "--json"]);
+        let mut command = of_program(program, &place.command(&["backends", "--json"]));
         command.envs(environment);
         let ran = Fenced::run(place, command, &what).ran.code(0);
         check_listing(harm, phase, &ran);

@@ -204,6 +204,15 @@ fn a_link_to_a_filtered_page_hides_the_same() {
 }
 
 #[test]
+fn a_link_that_was_cut_off_leaves_the_page_its_script() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let url = format!("file://{}#hide-b=caf%C3%", page("several_workloads").display());
+    browser.visit(&url, DESKTOP.0, DESKTOP.1);
+    assert_eq!(browser.evaluate("document.querySelector('.filters').offsetHeight > 0"), true);
+    assert!(browser.events_of("Runtime.exceptionThrown").is_empty());
+}
+
+#[test]
 fn the_script_sorts_by_value_and_not_by_text() {
     let Some(mut browser) = Chromium::start() else { return };
     browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);

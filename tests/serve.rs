@@ -202,6 +202,17 @@ fn other_requests_are_refused() {
     ] {
         assert_status(&served.send(&request), status);
     }
+    // An answer to HEAD has no page, also if it is a refusal.
+    for (request, status) in [
+        (format!("HEAD /nosuch HTTP/1.1\r\n{host}\r\n\r\n"), "404"),
+        (format!("HEAD / HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"), "421"),
+        ("HEAD / HTTP/1.1\r\n\r\n".into(), "400"),
+        (format!("HEAD /{} HTTP/1.1\r\n{host}\r\n\r\n", "x".repeat(100_000)), "431"),
+    ] {
+        let answer = served.send(&request);
+        assert_status(&answer, status);
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
     assert_status(&served.send(&format!("GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n")), "200");
     assert!(served.place.path().join("results/look/trials.jsonl").is_file());
 }

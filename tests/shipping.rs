@@ -128,6 +128,13 @@ fn cargo(arguments: &[&str]) -> Ran {
     Ran::of(command).code(0)
 }
 
+/// Every folder below `folder`.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let below = entries.filter(|path| path.is_dir() && !path.is_symlink());
+    below.flat_map(|path| [vec![path.clone()], folders(&path)].concat()).collect()
+}
+
 /// Every file below `folder`.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
@@ -283,7 +290,7 @@ fn the_wheel_installs_into_an_environment_and_leaves_nothing() {
         command.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]).args(arguments);
         Ran::of(command).code(0)
     };
-    let before = files(&environment);
+    let (before, folders_before) = (files(&environment), folders(&environment));
     pip(&["install", "--no-index", "--no-compile", wheel.to_str().unwrap()]);
     assert!(environment.join("lib/crossrun/plugins/libnative_runner.so").exists());
     compares(&place, &environment.join("bin/crossrun"));
@@ -291,6 +298,9 @@ fn the_wheel_installs_into_an_environment_and_leaves_nothing() {
     let left: Vec<_> = files(&environment).into_iter().filter(|file| !before.contains(file)).collect();
     // Python compiles pip itself when it runs.
     assert!(left.iter().all(|file| file.extension().is_some_and(|it| it == "pyc")), "{left:?}");
+    let is_new = |folder: &PathBuf| !folders_before.contains(folder) && !folder.ends_with("__pycache__");
+    let left: Vec<_> = folders(&environment).into_iter().filter(is_new).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

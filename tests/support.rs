@@ -53,6 +53,25 @@ pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
     assert!(ran.output.status.success(), "{}", ran.explain());
 }
 
+/// The host without what of its sandbox is Linux's alone, in a folder of its own: the flag makes other packages of all.
+pub(crate) fn portable_host() -> PathBuf {
+    let target = target_folder().parent().unwrap().join("portable");
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--quiet", "--locked", "-p", "crossrun", "--bin", "crossrun"])
+        .current_dir(repository());
+    command
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", "--cfg crossrun_portable")
+        .env("CARGO_NET_OFFLINE", "true")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    let ran = Ran::of(command);
+    assert!(ran.output.status.success(), "{}", ran.explain());
+    target.join("debug/crossrun")
+}
+
 /// The profile that the executable was built with, as an option of cargo.
 fn profile_option() -> &'static str {
     if cfg!(debug_assertions) { "--profile=dev" } else { "--profile=release" }

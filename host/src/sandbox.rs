@@ -47,6 +47,6 @@ pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{Bytes, Excess, Limits};
 pub(crate) use process::Sandbox;
 pub(crate) use stop::Deadline;
-pub(crate) use system::hidden_command;
+pub(crate) use system::{end_with_host, hidden_command};
 pub(crate) use teardown::Teardown;
 pub(crate) use usage::{CpuSource, MemorySource, Usage};

@@ -2,8 +2,9 @@
 //!
 //! The format is that of the [binary distribution format](https://packaging.python.org/en/latest/specifications/binary-distribution-format/).
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -18,6 +19,12 @@ use crate::pack::{Entry, entries};
 
 /// The name on the index. `crossrun` is the name of another project there.
 const NAME: &str = "crossrun_bench";
+
+/// A file for each folder that has only folders, as pip leaves such a folder behind, empty.
+const NOTE: (&str, &str) = (
+    "crossrun-bench.txt",
+    "pip removes a folder only if it has a file of the package. This is that file of crossrun-bench.\n",
+);
 
 /// What the tag says of the machine: the newest version of the C library that a file needs, and the processor.
 fn platform(built: &Built, glibc: Option<&str>) -> Result<String, Failure> {
@@ -44,6 +51,7 @@ pub(crate) fn pack(folder: &Path, built: &Built, glibc: Option<&str>) -> Result<
 fn wheel(folder: &Path, version: &str, tag: &str) -> std::io::Result<Vec<u8>> {
     let (data, info) = (format!("{NAME}-{version}.data"), format!("{NAME}-{version}.dist-info"));
     let mut wheel = Wheel { zip: ZipWriter::new(Cursor::new(Vec::new())), record: String::new() };
+    let mut files = Vec::new();
     for Entry { path, mode, file } in entries(folder)? {
         let Some(installed) = installed::path(&path) else { continue };
         // The installer makes what is in `scripts` executable, in the folder of the environment's programs.
@@ -52,6 +60,11 @@ fn wheel(folder: &Path, version: &str, tag: &str) -> std::io::Result<Vec<u8>> {
             Err(_) => format!("{data}/data/{}", installed.display()),
         };
         wheel.add(&place, mode, &std::fs::read(file)?)?;
+        files.push(installed);
+    }
+    for folder in folders_without_a_file(&files) {
+        let (name, text) = NOTE;
+        wheel.add(&format!("{data}/data/{}/{name}", folder.display()), 0o644, text.as_bytes())?;
     }
     for licence in ["LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY.txt"] {
         wheel.add(&format!("{info}/licenses/{licence}"), 0o644, &std::fs::read(folder.join(licence))?)?;
@@ -64,6 +77,19 @@ fn wheel(folder: &Path, version: &str, tag: &str) -> std::io::Result<Vec<u8>> {
     let record = format!("{}{info}/RECORD,,\n", wheel.record);
     wheel.add(&format!("{info}/RECORD"), 0o644, record.as_bytes())?;
     Ok(wheel.zip.finish()?.into_inner())
+}
+
+/// The folders that an installer makes for these files, and that pip would leave behind: neither they nor a folder above has a file.
+/// pip removes a folder as a whole only if it knows a file directly in it (`compress_for_rename` of `pip._internal.req.req_uninstall`).
+fn folders_without_a_file(files: &[PathBuf]) -> BTreeSet<&Path> {
+    let with_file: BTreeSet<_> = files.iter().filter_map(|file| file.parent()).collect();
+    // Every environment has these.
+    let others = ["", "lib", "include"].map(Path::new);
+    let made = with_file.iter().flat_map(|folder| folder.ancestors());
+    let is_left = |folder: &&Path| {
+        !others.contains(folder) && !folder.ancestors().any(|above| with_file.contains(above))
+    };
+    made.filter(is_left).collect()
 }
 
 struct Wheel {
@@ -161,8 +187,27 @@ mod tests {
             recorded.contains(&"crossrun_bench-1.2.3.data/data/lib/crossrun/plugins/libit.so"),
             "{record}"
         );
+        assert!(
+            recorded.contains(&"crossrun_bench-1.2.3.data/data/lib/crossrun/crossrun-bench.txt"),
+            "{record}"
+        );
         let mut program = Vec::new();
         zip.by_name("crossrun_bench-1.2.3.data/scripts/crossrun").unwrap().read_to_end(&mut program).unwrap();
         assert_eq!(program, b"crossrun");
+    }
+
+    #[test]
+    fn each_folder_that_pip_would_leave_is_known() {
+        let files = [
+            "bin/crossrun",
+            "lib/crossrun/plugins/libit.so",
+            "include/crossrun/crossrun.h",
+            "share/man/man1/crossrun.1",
+            "share/doc/crossrun/README.md",
+            "share/doc/crossrun/plugins/sage_runner/README.md",
+        ]
+        .map(PathBuf::from);
+        let left: Vec<_> = folders_without_a_file(&files).into_iter().collect();
+        assert_eq!(left, ["lib/crossrun", "share", "share/doc", "share/man"].map(Path::new));
     }
 }

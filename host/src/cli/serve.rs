@@ -174,10 +174,10 @@ fn message(status: Status, title: &str, message: &str) -> Answer {
     page.map_or_else(|_| Answer::bare(Status::Failed), |page| Answer { status, page })
 }
 
-/// A path as part of an address.
+/// A path as part of an address. What needs no encoding has none: clients may remove it, and the address would be another one.
 fn encoded(path: &Path) -> String {
     let byte = |byte: &u8| match byte {
-        b'/' | b'-' | b'_' | b'.' => char::from(*byte).to_string(),
+        b'/' | b'-' | b'_' | b'.' | b'~' => char::from(*byte).to_string(),
         byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
         byte => format!("%{byte:02X}"),
     };
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn a_path_in_an_address_has_no_other_meaning() {
         assert_eq!(
-            encoded(Path::new("a b/x\"?#<é>/trials.jsonl")),
-            "a%20b/x%22%3F%23%3C%C3%A9%3E/trials.jsonl"
+            encoded(Path::new("a~b c/x\"?#<é>/trials.jsonl")),
+            "a~b%20c/x%22%3F%23%3C%C3%A9%3E/trials.jsonl"
         );
     }
 }

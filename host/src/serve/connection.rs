@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Status};
-use super::request::{self, Head, MAX_HEAD};
+use super::request::{self, MAX_HEAD};
 
 /// How long a client may take to send its request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
@@ -21,20 +21,20 @@ pub(super) fn serve(
     port: u16,
     answer: impl FnOnce(String) -> Answer,
 ) -> io::Result<()> {
-    let (answer, with_page) = match read(&mut stream, port)? {
-        Ok(Head { path, with_page }) => (answer(path), with_page),
-        Err(status) => (Answer::bare(status), true),
+    let mut bytes = Vec::new();
+    let answer = match read(&mut stream, &mut bytes, port)? {
+        Ok(path) => answer(path),
+        Err(status) => Answer::bare(status),
     };
-    send(stream, &answer, with_page)
+    send(stream, &answer, !request::is_head(&bytes))
 }
 
-/// Reads the head of a request. An error of the connection has nobody to be answered.
-fn read(stream: &mut TcpStream, port: u16) -> io::Result<Result<Head, Status>> {
+/// Reads the head of a request into `bytes`, and returns its path. An error of the connection has nobody to be answered.
+fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>, port: u16) -> io::Result<Result<String, Status>> {
     let until = Instant::now() + REQUEST_DEADLINE;
-    let mut bytes = Vec::new();
     let mut part = [0; 1024];
     loop {
-        if let Some(end) = request::end_of_head(&bytes) {
+        if let Some(end) = request::end_of_head(bytes) {
             return Ok(request::parse(&bytes[..end], port));
         }
         if bytes.len() >= MAX_HEAD {

@@ -5,21 +5,19 @@ use super::answer::Status;
 /// The longest head of a request.
 pub(super) const MAX_HEAD: usize = 8192;
 
-/// A request, without what the server does not look at.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) path: String,
-    /// Whether the page is wanted, or only what is known of it.
-    pub(super) with_page: bool,
-}
-
 /// The end of the head in what was read so far.
 pub(super) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n")
 }
 
-/// Reads a head without the empty line at its end. `port` is that of this server.
-pub(super) fn parse(head: &[u8], port: u16) -> Result<Head, Status> {
+/// Whether a request that begins with these bytes asks only for what is known of a page. No answer to it has a page, also if
+/// the request is refused.
+pub(super) fn is_head(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HEAD ")
+}
+
+/// Reads a head without the empty line at its end, and returns the path. `port` is that of this server.
+pub(super) fn parse(head: &[u8], port: u16) -> Result<String, Status> {
     let head = std::str::from_utf8(head).map_err(|_| Status::Malformed)?;
     let mut lines = head.split("\r\n");
     let words: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
@@ -43,7 +41,7 @@ pub(super) fn parse(head: &[u8], port: u16) -> Result<Head, Status> {
         return Err(Status::OtherHost);
     }
     match *method {
-        "GET" | "HEAD" => Ok(Head { path: (*path).to_owned(), with_page: *method == "GET" }),
+        "GET" | "HEAD" => Ok((*path).to_owned()),
         _ => Err(Status::NotAllowed),
     }
 }
@@ -62,16 +60,17 @@ mod tests {
 
     use super::*;
 
-    fn parsed(head: &str) -> Result<Head, Status> {
+    fn parsed(head: &str) -> Result<String, Status> {
         parse(head.as_bytes(), 8350)
     }
 
     #[test]
     fn a_browsers_request_is_read() {
-        let head = |path: &str, with_page| Ok(Head { path: path.into(), with_page });
-        assert_eq!(parsed("GET / HTTP/1.1\r\nHost: 127.0.0.1:8350\r\nAccept: */*"), head("/", true));
-        assert_eq!(parsed("HEAD /runs/a?b HTTP/1.0\r\nhost:LocalHost:8350"), head("/runs/a?b", false));
-        assert_eq!(parse(b"GET / HTTP/1.1\r\nHost: localhost", 80), head("/", true));
+        let path = |path: &str| Ok(path.to_owned());
+        assert_eq!(parsed("GET / HTTP/1.1\r\nHost: 127.0.0.1:8350\r\nAccept: */*"), path("/"));
+        assert_eq!(parsed("HEAD /runs/a?b HTTP/1.0\r\nhost:LocalHost:8350"), path("/runs/a?b"));
+        assert_eq!(parse(b"GET / HTTP/1.1\r\nHost: localhost", 80), path("/"));
+        assert!(is_head(b"HEAD / HTTP/1.1") && !is_head(b"HEADER / HTTP/1.1") && !is_head(b"GET / HTTP/1.1"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::bounds;
 use super::rate_limit::RateLimit;
 use super::state::Worker;
-use crate::sandbox::Interrupt;
 use crate::sandbox::frame::{self, Frame};
+use crate::sandbox::{Interrupt, end_with_host};
 use crate::worker::protocol::{Message as _, Reply, Request, number_of};
 
 pub(crate) const COMMAND: &str = "__worker";
@@ -37,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     let channel = Arc::new(Channel::take_stdin()?);
+    end_with_host(&channel.requests);
     let Some(Request::Hello { log_level, .. }) = channel.request()? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the host did not say hello"));
     };

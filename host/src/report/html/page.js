@@ -12,7 +12,7 @@
 
   // Links to what stands in a closed part of the page open it.
   const open = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
     for (let it = target; it; it = it.parentElement) {
       if (it.localName === "details") it.open = true;

@@ -1,7 +1,7 @@
 //! A worker in a process group. The group is killed at the end, and processes that left the group are not found. There are no
-//! limits on memory, processes and logs, no usage, and no kernel that kills the tree when this process dies.
+//! limits on memory, processes and logs, and no usage. When this process dies, the worker ends its group itself.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,9 @@ use std::process::{self, Child, ExitCode, Stdio};
 use std::sync::Once;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
 use tempfile::TempDir;
 
 use crate::sandbox::command::Command;
@@ -27,6 +29,21 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 /// The hidden command `name`: there is none.
 pub(crate) fn hidden_command(_name: &str) -> Option<fn() -> ExitCode> {
     None
+}
+
+/// Ends the group of this worker a while after its host is gone. The worker notices that only between two calls of a plugin, and a call
+/// may never return.
+pub(crate) fn end_with_host(channel: &File) {
+    let Ok(channel) = channel.try_clone() else { return };
+    // Where no thread can be started, the worker ends after the call.
+    let _ = std::thread::Builder::new().spawn(move || {
+        let mut polled = [PollFd::new(&channel, PollFlags::empty())];
+        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        if polled[0].revents().contains(PollFlags::HUP) {
+            std::thread::sleep(KILL_GRACE);
+            let _ = kill_process_group(getpgrp(), Signal::KILL);
+        }
+    });
 }
 
 /// A worker's process group.
