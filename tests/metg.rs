@@ -65,6 +65,9 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     let seeds: Vec<_> = seeds.map(|trial| trial["record"]["metadata"]["data_seed"].to_string()).collect();
     assert_eq!(seeds.iter().collect::<std::collections::HashSet<_>>().len(), seeds.len());
 
+    let command = trials[0]["record"]["metadata"]["full_command"].as_str().unwrap();
+    assert!(command.contains(" --coarsest 2s "), "{command}");
+
     // The records alone give the same table, and are no comparison.
     let again = place.crossrun(&["report", "results/quick"]).code(0).stdout();
     assert_eq!(again, text);
@@ -128,6 +131,25 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
         .crossrun(&[&sweep, ["--coarsest", "1us", "--finest", "1ms"].as_slice()].concat())
         .code(2)
         .says("--finest");
+}
+
+#[test]
+fn with_quick_the_kernels_of_a_graph_are_bounded_unless_the_longest_is_given() {
+    let place = Place::new();
+    let run = ["metg", "--backends", "native", "--quick", "--cores", "1"];
+    let graph = ["--pattern", "trivial", "--extra", "width=1"];
+    let swept = |run_id: &str, more: &[&str]| {
+        let ran = measured(place.crossrun(&[&run[..], &graph, more, &["--run-id", run_id]].concat()));
+        let trial = place.records(run_id, "trials.jsonl").swap_remove(0);
+        (ran, trial["record"]["metadata"]["full_command"].as_str().unwrap().to_owned())
+    };
+    // The kernels of 32 tasks on one core take 16 s.
+    let (ran, command) = swept("bounded", &[]);
+    assert!(command.contains(" --coarsest 0.5s "), "{command}");
+    ran.says("no kernel is longer than 500 ms, so that those of a run take at most 16 s");
+    let (ran, command) = swept("given", &["--coarsest", "1ms"]);
+    assert!(command.contains(" --coarsest 0.001s "), "{command}");
+    assert!(!ran.stderr().contains("no kernel is longer"), "{}", ran.explain());
 }
 
 #[test]

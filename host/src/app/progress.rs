@@ -68,9 +68,7 @@ impl Progress {
         let what = match (trial.purpose, trial.granularity) {
             (Purpose::WarmUp(number), _) => format!("warm-up {}", number + 1),
             (Purpose::Measured, None) => "measured".to_owned(),
-            (Purpose::Measured, Some(granularity)) => {
-                format!("kernels of {}", duration(granularity.kernel_seconds))
-            }
+            (Purpose::Measured, Some(granularity)) => kernels(trial, granularity),
         };
         let place = match trial.granularity {
             None => trial.cell.point.clone(),
@@ -132,6 +130,14 @@ impl Progress {
     }
 }
 
+/// `256 kernels of 107 ms: 14 s or more`. Nothing is said of how long short runs take.
+fn kernels(trial: &TrialSpec, Granularity { kernel_seconds, .. }: Granularity) -> String {
+    let spec = &trial.cell.spec;
+    let kernels = format!("{} kernels of {}", spec.total_items, duration(kernel_seconds));
+    let seconds = kernel_seconds * spec.total_items as f64 / f64::from(spec.parallelism.max(1));
+    if seconds < 1.0 { kernels } else { format!("{kernels}: {seconds:.0} s or more") }
+}
+
 fn graph(trial: &TrialSpec) -> Option<String> {
     SweptGraph::planned(&trial.cell.spec.name, &trial.cell.spec.extra).map(|graph| graph.to_string())
 }
@@ -161,4 +167,22 @@ pub(crate) fn measured_load(trial: &TrialSpec, result: &TrialResult) -> Option<M
     let Granularity { kernel_seconds, .. } = trial.granularity?;
     let (tasks, cores) = (trial.cell.spec.total_items, trial.cell.spec.parallelism);
     Some(MeasuredLoad { kernel_seconds, tasks, seconds: result.seconds()?, cores })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::trial::examples;
+
+    #[test]
+    fn a_long_run_says_how_long_its_kernels_take() {
+        let mut trial = examples::example(Outcome::Verified).trial;
+        (trial.cell.spec.total_items, trial.cell.spec.parallelism) = (256, 2);
+        let told = |kernel_seconds| {
+            let granularity = Granularity { seconds_per_iteration: 1e-9, kernel_seconds };
+            kernels(&trial, granularity)
+        };
+        assert_eq!(told(0.107), "256 kernels of 107 ms: 14 s or more");
+        assert_eq!(told(0.00334), "256 kernels of 3.34 ms");
+    }
 }

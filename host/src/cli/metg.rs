@@ -24,6 +24,7 @@ use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::{self, TRIALS};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
+use crate::report::duration;
 use crate::run::data_seeds::DataSeeds;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
@@ -40,6 +41,11 @@ const SWEPT_KEYS: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
 /// The seconds that a point takes with `--quick`, and without.
 const QUICK_POINT: f64 = 0.1;
 const STANDARD_POINT: f64 = 0.4;
+/// The default longest kernel.
+const COARSEST: Duration = Duration::from_secs(2);
+/// With `--quick` the kernels of a run of a graph take at most so long on each core, unless `--coarsest` is given. Independent tasks
+/// take no longer either: of the longest kernel there are 8 on each core, while a graph has as many tasks with every kernel.
+const QUICK_KERNELS: Duration = Duration::from_secs(16);
 /// The default number of cores, if the machine has as many.
 const CORES: usize = 2;
 
@@ -55,24 +61,37 @@ pub(super) struct Arguments {
     /// Run no kernel that is shorter than this [default: one iteration].
     #[arg(long, value_name = "TIME", value_parser = options::duration)]
     finest: Option<Duration>,
-    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
-    coarsest: Duration,
+    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value [default: 2s, or less with
+    /// --quick where all tasks of a graph would take more than 16s].
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    coarsest: Option<Duration>,
     /// The seed of the order of the sweeps.
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
 
 impl Arguments {
-    fn range(&self) -> Result<Range, Problem> {
+    /// The longest kernel, which is shorter with `--quick` and tasks of graphs.
+    fn coarsest(&self, workloads: &[WorkloadChoice], cores: u32) -> Duration {
+        let default = || {
+            let tasks = workloads.iter().flat_map(|workload| &workload.items).copied().max()?;
+            // The number of independent tasks follows from the length of their kernels.
+            let is_bounded = self.schedule.quick && self.graph.are_given();
+            let longest = QUICK_KERNELS.mul_f64(f64::from(cores) / tasks.max(1) as f64);
+            is_bounded.then(|| longest.max(self.finest.unwrap_or_default()).min(COARSEST))
+        };
+        self.coarsest.or_else(default).unwrap_or(COARSEST)
+    }
+
+    fn range(&self, coarsest: Duration) -> Result<Range, Problem> {
         let finest = self.finest.unwrap_or_default();
-        if finest > self.coarsest {
+        if finest > coarsest {
             return Err(Problem::usage("--finest is longer than --coarsest"));
         }
         Ok(Range {
             point_seconds: if self.schedule.quick { QUICK_POINT } else { STANDARD_POINT },
             finest_seconds: finest.as_secs_f64(),
-            coarsest_seconds: self.coarsest.as_secs_f64(),
+            coarsest_seconds: coarsest.as_secs_f64(),
         })
     }
 
@@ -131,13 +150,13 @@ impl Arguments {
             blocks: self.schedule.blocks(STANDARD),
             seed: self.seed,
             data_seed: self.schedule.data_seed,
-            warm_up: WarmUp::default(),
+            warm_up: if self.schedule.quick { WarmUp::quick() } else { WarmUp::default() },
             aa: None,
         }
     }
 
-    /// The command that repeats the measurement as a new run.
-    fn repeat_command(&self, prepared: &PreparedRun, context: &Context) -> String {
+    /// The command that repeats the measurement as a new run, with this longest kernel.
+    fn repeat_command(&self, prepared: &PreparedRun, coarsest: Duration, context: &Context) -> String {
         let PreparedRun { matrix, participants, limits, cores, timeout, .. } = prepared;
         let backends = matrix.backends.iter().filter_map(|backend| {
             let participant = participants.backends.get(&backend.name)?;
@@ -155,7 +174,7 @@ impl Arguments {
             command.duration("finest", finest);
         }
         command
-            .duration("coarsest", self.coarsest)
+            .duration("coarsest", coarsest)
             .option("seed", matrix.seed)
             .options("data-seed", matrix.data_seed)
             .duration("timeout", *timeout);
@@ -177,13 +196,24 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-    let command = arguments.repeat_command(&prepared, &context);
+    let command = arguments.repeat_command(&prepared, prepared.coarsest, &context);
+    // As long as without --quick.
+    let longer = (arguments.coarsest.is_none() && prepared.coarsest < COARSEST)
+        .then(|| arguments.repeat_command(&prepared, COARSEST, &context));
+    if longer.is_some() {
+        let (longest, all) = (prepared.coarsest.as_secs_f64(), QUICK_KERNELS.as_secs());
+        ui.note(&format!(
+            "with --quick no kernel is longer than {}, so that those of a run take at most {all} s; --coarsest sets \
+             another limit",
+            duration(longest)
+        ));
+    }
     let measured = prepared.measure(&context, &command, lock.as_ref(), ui);
     ui.clear_status();
     context.tidy(&prepared.folders);
     let (altered, kept) = measured?;
     drop(lock);
-    let exit = outcome::report(&prepared.output_dir, &command, &altered, ui)?;
+    let exit = outcome::report(&prepared.output_dir, &command, longer.as_deref(), &altered, ui)?;
     kept.map(|()| exit)
 }
 
@@ -196,6 +226,8 @@ struct PreparedRun {
     matrix: Matrix,
     plan: Plan,
     range: Range,
+    /// The longest kernel.
+    coarsest: Duration,
     timeout: Duration,
     limits: LimitArguments,
     cores: u32,
@@ -213,9 +245,11 @@ impl PreparedRun {
         cores: u32,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let (range, options) = (arguments.range()?, arguments.backend_options()?);
+        let options = arguments.backend_options()?;
         let schedule = &arguments.schedule;
         let (backends, workloads) = (schedule.backends(), arguments.templates(&options, cores, context)?);
+        let coarsest = arguments.coarsest(&workloads, cores);
+        let range = arguments.range(coarsest)?;
         let names = distinct(workloads.iter().map(|workload| workload.name.clone()));
         let selection = Selection::new(context, &backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
@@ -233,7 +267,19 @@ impl PreparedRun {
         let participants = selection.participants(&plan);
         let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);
         let no_lock = schedule.trial.no_lock;
-        Ok(Self { matrix, plan, range, timeout, limits, cores, no_lock, participants, folders, output_dir })
+        Ok(Self {
+            matrix,
+            plan,
+            range,
+            coarsest,
+            timeout,
+            limits,
+            cores,
+            no_lock,
+            participants,
+            folders,
+            output_dir,
+        })
     }
 
     /// The command that repeats a trial alone.

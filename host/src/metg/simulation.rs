@@ -248,6 +248,60 @@ fn with_a_fixed_number_of_tasks_the_value_is_the_same_and_what_a_task_does_besid
 }
 
 #[test]
+fn a_bound_of_the_kernel_bounds_the_time_of_a_saturating_engine_and_changes_no_value() {
+    // The engine's own processes take a share of the cores, whatever the kernel.
+    let swept = |left_for_tasks: f64, coarsest_seconds: f64| {
+        let slowdown = 1.0 / left_for_tasks;
+        let mut backend = Simulated { startup: 0.0, slowdown, ..Simulated::new(1.5e-3) };
+        let range = Range { point_seconds: 0.1, finest_seconds: 0.0, coarsest_seconds };
+        let sweep = Sweep { tasks: Some(256), range, ..backend.sweep() };
+        sweep.run(&mut backend).unwrap();
+        (block_value(&backend.points()), backend.clock)
+    };
+    // On two cores, 256 kernels of 125 ms take 16 s.
+    let (bounded, long) = (0.125, 2.0);
+    for left_for_tasks in [0.88, 0.91, 0.92] {
+        let (_, clock) = swept(left_for_tasks, bounded);
+        assert!(clock < 45.0, "{clock} with {left_for_tasks}");
+    }
+    let (value, _) = swept(0.92, bounded);
+    assert_eq!(value, swept(0.92, long).0);
+    let Ok(Some(Value::At { seconds })) = value else { panic!("{value:?}") };
+    // 0.92 · kernel / (kernel + 1.5 ms) is 0.5 there.
+    assert!((seconds / (0.5 * 1.5e-3 / 0.42) - 1.0).abs() < 0.05, "{seconds}");
+    // Longer kernels are needed, or none is long enough.
+    for (left_for_tasks, has_value) in [(0.91, true), (0.88, false)] {
+        let (value, _) = swept(left_for_tasks, bounded);
+        assert!(matches!(value, Err(NoValue::NeverEfficient { .. })), "{value:?} with {left_for_tasks}");
+        let (value, _) = swept(left_for_tasks, long);
+        assert_eq!(value.is_ok(), has_value, "{value:?} with {left_for_tasks}");
+    }
+}
+
+#[test]
+fn long_warm_ups_that_do_not_settle_are_the_fewest() {
+    /// Each run starts faster than the one before.
+    struct Falling {
+        backend: Simulated,
+        warm_ups: u32,
+    }
+    impl LoadRunner for Falling {
+        type Error = std::convert::Infallible;
+        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
+            self.warm_ups += u32::from(purpose != Purpose::Measured);
+            self.backend.startup *= 0.9;
+            self.backend.run(load, purpose)
+        }
+    }
+    for (startup, warm_ups) in [(10e-3, 20), (10.0, 5)] {
+        let mut falling = Falling { backend: Simulated { startup, ..Simulated::new(1e-6) }, warm_ups: 0 };
+        let sweep = Sweep { tasks: Some(16), ..falling.backend.sweep() };
+        sweep.run(&mut falling).unwrap();
+        assert_eq!(falling.warm_ups, warm_ups, "with {startup} s");
+    }
+}
+
+#[test]
 fn a_run_without_a_verified_answer_ends_the_sweep() {
     for runs_left in [0, 1, 4] {
         let mut backend = Simulated { runs_left, ..Simulated::new(1e-6) };

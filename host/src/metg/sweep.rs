@@ -86,14 +86,18 @@ impl Sweep {
     fn warm_up<R: LoadRunner>(&self, runner: &mut R) -> Result<Option<MeasuredLoad>, R::Error> {
         let iterations = iterations(self.lowest());
         let (mut each, mut tasks, mut last) = (Vec::new(), self.min_tasks(), None);
+        let mut total = 0.0;
         for number in 0.. {
-            if self.warm_up.is_over(&each) {
+            // The rule adds up what it is given, which is the time of a task here: runs of different length are compared.
+            let is_long = total >= self.warm_up.seconds && number >= self.warm_up.min_runs();
+            if is_long || self.warm_up.is_over(&each) {
                 break;
             }
             let Some(seconds) = runner.run(Load { iterations, tasks }, Purpose::WarmUp(number))? else {
                 return Ok(None);
             };
             last = Some(self.measured(self.lowest(), tasks, seconds));
+            total += seconds;
             each.push(seconds / tasks as f64);
             tasks = self.tasks(seconds / tasks as f64);
         }
