@@ -174,7 +174,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 64] = [
         "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for \
          a bound or not in its sample",
     ),
-    (None, &[], "takes a shorter way in a keyed reduction, of which it does a third"),
+    (None, &[], "takes a shorter way in a keyed reduction, of which it does a fifth"),
     (
         None,
         &[],
