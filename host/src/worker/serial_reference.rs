@@ -254,6 +254,12 @@ impl<'w> TimedPath<'w> {
 
     /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
     fn turn(&mut self, turn: &[(u64, u64)], fewest: usize, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+        // A turn has a thread of its own. What the library prepares once in each thread is no work of the items, and the threads of an
+        // engine have done it before the run that is measured.
+        if let Some((first, _)) = turn.first() {
+            let end = self.path.first_end();
+            self.path.make(*first, 1, end)?;
+        }
         let (started, mut slices) = (cpu_time(), Vec::with_capacity(turn.len()));
         for (first, items) in turn {
             if slices.len() >= fewest && cpu_time() - started > limit {
