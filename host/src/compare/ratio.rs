@@ -40,13 +40,19 @@ fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
 }
 
 /// The seconds of the baseline and of the row for each block that both finished, in the order in which the blocks were run: the
-/// records may be in any order, and those of several runs have blocks of the same numbers.
+/// records may be in any order, and those of several runs have blocks of the same numbers. All backends of a block have the same data:
+/// trials on other data are of two runs with one id, whose records were put together into one file.
 fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
-    let others: HashMap<_, _> =
-        baseline.compared().map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
+    let others: HashMap<_, _> = baseline
+        .compared()
+        .map(|(trial, seconds)| ((trial.repetition(), trial.metadata().data_seed), seconds))
+        .collect();
     let mut pairs: Vec<_> = row
         .compared()
-        .filter_map(|(trial, seconds)| Some((trial.place()?, (*others.get(&trial.repetition())?, seconds))))
+        .filter_map(|(trial, seconds)| {
+            let baseline = others.get(&(trial.repetition(), trial.metadata().data_seed))?;
+            Some((trial.place()?, (*baseline, seconds)))
+        })
         .collect();
     pairs.sort_by_key(|(place, _)| *place);
     pairs.into_iter().map(|(_, pair)| pair).collect()
