@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::group::Group;
-use super::model::{NoInterval, NoRatio, Ratio, Rigor};
+use super::model::{BlockGroup, NoInterval, NoRatio, Ratio, Rigor};
 use crate::record::outcome::figure;
-use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, Verdict, median};
+use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
 pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
@@ -70,6 +70,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         (_, Some(_)) => None,
     };
     let has_verdict = no_interval.is_none();
+    let group = |it: ValueGroup| BlockGroup { blocks: it.count as u32, ratio: it.median.exp() };
     Ratio {
         estimate: difference.estimate.exp(),
         paired: true,
@@ -81,6 +82,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| has_verdict), ..it }),
         autocorrelation: difference.autocorrelation,
         widened: Some(difference.widening).filter(|factor| has_verdict && *factor > 1.0),
+        groups: difference.groups.filter(|_| has_verdict).map(|groups| groups.map(group)),
         verdict: Verdict::new(difference).filter(|_| has_verdict),
         ..Ratio::default()
     }
