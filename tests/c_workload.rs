@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::c_backend::{agrees_with_native, compiled, run, threaded};
 use crate::session::judged;
 use crate::support::{Place, plugin, repository};
-use libraries::{ARRIVING, KIT, arriving, numbers, sensors};
+use libraries::{ARRIVING, KIT, arriving, lazy, numbers, sensors};
 
 fn place() -> Place {
     let place = Place::new();
@@ -57,6 +57,18 @@ fn an_open_loop_is_measured_on_every_backend() {
         }
     }
     run(&place, "native", "--workload reducing").code(2).says("an open loop cannot have one");
+}
+
+#[test]
+fn what_a_library_prepares_once_in_each_thread_is_no_work_of_the_reference() {
+    let place = Place::new();
+    place.stage(lazy());
+    let words = "--items 1000 --workload lazy --parallelism 1 batch_size=100";
+    let record = run(&place, "native", words).code(0).json();
+    judged(&record).unwrap();
+    // Each thread prepares for 0.2 s of CPU time; an item takes less than a microsecond.
+    let seconds = record["metadata"]["reference_cpu_seconds"].as_f64().unwrap();
+    assert!(seconds < 0.1, "{record}");
 }
 
 #[test]

@@ -14,15 +14,15 @@ use crate::session::{Point, run_matrix, run_name};
 const SMALL: [&str; 4] = ["native", "timely", "python", "sage"];
 /// Those whose engines are large.
 const LARGE: [&str; 3] = ["ray", "dask", "spark"];
-/// Workloads with a serial reference, so large that the work takes at least the 50 ms from which all bounds are checked: a third of the
+/// Workloads with a serial reference, so large that the work takes at least the 50 ms from which all bounds are checked: a fifth of the
 /// reference, where all of it is a keyed reduction.
 const WORK: [&str; 4] = [
     "--workload pipeline --items 1000 iters=10000 batch_size=20",
     "--workload imbalance --items 1000 iters=10000 batch_size=20",
     if cfg!(debug_assertions) {
-        "--workload word_count --items 200000 batch_size=10000"
+        "--workload word_count --items 340000 batch_size=10000"
     } else {
-        "--workload word_count --items 1600000 batch_size=20000"
+        "--workload word_count --items 2700000 batch_size=20000"
     },
     if cfg!(debug_assertions) {
         "--workload null --items 1000000 batch_size=50000"

@@ -3,6 +3,7 @@
 mod dependence;
 mod e_divisive;
 mod fieller;
+mod groups;
 mod holm;
 mod isotonic;
 mod lower_tail;
@@ -29,6 +30,7 @@ mod simulation;
 
 pub(crate) use e_divisive::{ChangePoint, change_points};
 pub(crate) use fieller::MeanRatio;
+pub(crate) use groups::ValueGroup;
 pub(crate) use holm::holm;
 pub(crate) use isotonic::isotonic;
 pub(crate) use lower_tail::CONFIDENCE;

@@ -29,6 +29,12 @@ pub(super) fn arriving() -> &'static Path {
     BUILT.get_or_init(|| with_kit(ARRIVING, "arriving_workload", &[]))
 }
 
+/// One that prepares something in each thread.
+pub(super) fn lazy() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| with_kit("tests/fixtures/c/lazy_workload.c", "lazy_workload", &[]))
+}
+
 pub(super) fn numbers() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| built("minimal"))

@@ -361,10 +361,21 @@ pub struct Ratio {
     /// The factor by which the interval is wider than that of independent blocks, because the autocorrelation is clearly
     /// positive. Null if it is not.
     pub widened: Option<f64>,
+    /// The groups into which the blocks fall, the lower first, if there are two: [`Ratio::estimate`] may then be that of no block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<[BlockGroup; 2]>,
     /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
     pub verdict: Option<Verdict>,
     /// Why there is no verdict, or another one than that of the interval. Null where only the interval is missing.
     pub withheld: Option<Withheld>,
+}
+
+/// Blocks whose ratios are near each other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockGroup {
+    pub blocks: u32,
+    /// Their median ratio.
+    pub ratio: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

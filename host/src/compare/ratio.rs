@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::group::Group;
-use super::model::{NoInterval, NoRatio, Ratio, Rigor};
+use super::model::{BlockGroup, NoInterval, NoRatio, Ratio, Rigor};
 use crate::record::outcome::figure;
-use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, Verdict, median};
+use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, median};
 
 /// The speed of `row` over that of `baseline`.
 pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
@@ -40,13 +40,19 @@ fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
 }
 
 /// The seconds of the baseline and of the row for each block that both finished, in the order in which the blocks were run: the
-/// records may be in any order, and those of several runs have blocks of the same numbers.
+/// records may be in any order, and those of several runs have blocks of the same numbers. All backends of a block have the same data:
+/// trials on other data are of two runs with one id, whose records were put together into one file.
 fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
-    let others: HashMap<_, _> =
-        baseline.compared().map(|(trial, seconds)| (trial.repetition(), seconds)).collect();
+    let others: HashMap<_, _> = baseline
+        .compared()
+        .map(|(trial, seconds)| ((trial.repetition(), trial.metadata().data_seed), seconds))
+        .collect();
     let mut pairs: Vec<_> = row
         .compared()
-        .filter_map(|(trial, seconds)| Some((trial.place()?, (*others.get(&trial.repetition())?, seconds))))
+        .filter_map(|(trial, seconds)| {
+            let baseline = others.get(&(trial.repetition(), trial.metadata().data_seed))?;
+            Some((trial.place()?, (*baseline, seconds)))
+        })
         .collect();
     pairs.sort_by_key(|(place, _)| *place);
     pairs.into_iter().map(|(_, pair)| pair).collect()
@@ -64,6 +70,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         (_, Some(_)) => None,
     };
     let has_verdict = no_interval.is_none();
+    let group = |it: ValueGroup| BlockGroup { blocks: it.count as u32, ratio: it.median.exp() };
     Ratio {
         estimate: difference.estimate.exp(),
         paired: true,
@@ -75,6 +82,7 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         mean_ratio: mean_ratio.map(|it| MeanRatio { interval: it.interval.filter(|_| has_verdict), ..it }),
         autocorrelation: difference.autocorrelation,
         widened: Some(difference.widening).filter(|factor| has_verdict && *factor > 1.0),
+        groups: difference.groups.filter(|_| has_verdict).map(|groups| groups.map(group)),
         verdict: Verdict::new(difference).filter(|_| has_verdict),
         ..Ratio::default()
     }

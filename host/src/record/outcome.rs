@@ -41,7 +41,7 @@ impl UnifiedRecord {
         } else if differs_from_clock(self.duration_seconds, metadata.worker_elapsed) {
             let why = "the record's duration is not the time by the worker's clock that it holds";
             Outcome::Invalid(unexplained("contradiction", why))
-        } else if metadata.verified == Some(true) {
+        } else if metadata.verified == Some(true) && has_answer(metadata) {
             Outcome::Verified
         } else {
             Outcome::Unverified
@@ -62,6 +62,13 @@ fn unexplained(kind: &str, why: &str) -> CallError {
 /// Whether both are there and differ. They are one reading of a clock, written twice.
 fn differs_from_clock(duration: Option<f64>, worker: Option<f64>) -> bool {
     duration.zip(worker).is_some_and(|(duration, worker)| duration != worker)
+}
+
+/// Whether the record holds the answer and what it must be. Without them it may say that somebody verified it, and not what.
+fn has_answer(metadata: &Metadata) -> bool {
+    let counts = [metadata.results_count, metadata.expected_count];
+    let checksums = [&metadata.checksum, &metadata.expected_checksum];
+    counts.iter().all(Option::is_some) && checksums.iter().all(|checksum| checksum.is_some())
 }
 
 /// Whether the answer in the record differs from the expected answer in it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::number;
 use crate::compare::model::{
-    Comparison, Counts, Doubt, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Rigor, Row,
-    Spread, SystemProfile, Verdict, Withheld,
+    Comparison, Counts, Doubt, FailureGroup, Geomean, Incomparable, MachineReading, NoRatio, Point, Ratio,
+    Rigor, Row, Spread, SystemProfile, Verdict, Withheld,
 };
 use crate::first_seen::{distinct, grouped};
 use crate::text::{is_invisible, plural, with_remedy};
@@ -345,8 +345,44 @@ fn prepared(comparison: &Comparison) -> Option<String> {
         .then(|| format!("preparing a run is not part of its time, and takes {}", rows.join(", ")))
 }
 
+/// What the reader of the ratios and of their means must know.
+pub(super) fn ratio_notes(comparison: &Comparison) -> Vec<String> {
+    let all = [paired_ratios(comparison), two_groups(comparison), without_mean(comparison)];
+    all.into_iter().flatten().collect()
+}
+
+/// The rows of which some blocks show another ratio than the rest.
+fn two_groups(comparison: &Comparison) -> Option<String> {
+    let of_row = |(point, row): (&Point, &Row)| {
+        let [low, high] = shown_ratio(row)?.groups?;
+        let (lower, higher) = (number::ratio(low.ratio), number::ratio(high.ratio));
+        let blocks = plural(low.blocks.into(), "block");
+        Some(format!("{} ({blocks} near {lower}, {} near {higher})", place(point, row), high.blocks))
+    };
+    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
+    let what = "the blocks fall into two groups, so that a ratio between them is that of no run";
+    (!rows.is_empty()).then(|| format!("{what}: {}", rows.join("; ")))
+}
+
+/// Why some backends have no geometric mean of several points, or why there is none at all.
+fn without_mean(comparison: &Comparison) -> Option<String> {
+    let lacks = |mean: &&Geomean| mean.ratio.is_none() && mean.points > 1;
+    let missing: Vec<_> = comparison.geomeans.iter().filter(lacks).collect();
+    if missing.first()?.covered == 0 {
+        let why =
+            "there is no geometric mean: at no point has every backend a ratio without a failure or a doubt";
+        return Some(why.into());
+    }
+    let names: Vec<_> = missing.iter().map(|mean| name(&mean.backend)).collect();
+    let has = if names.len() == 1 { "has" } else { "have" };
+    Some(format!(
+        "{} {has} no geometric mean: at some point a trial failed, was wrong or invalid, or the row is in doubt",
+        names.join(", ")
+    ))
+}
+
 /// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.
-pub(super) fn paired_ratios(comparison: &Comparison) -> Option<String> {
+fn paired_ratios(comparison: &Comparison) -> Option<String> {
     let factor = |(point, row): (&Point, &Row)| Some((from_medians(row, point)?, place(point, row)));
     let factors = comparison.rows().filter_map(factor);
     let differ: Vec<_> = factors.filter(|(factor, _)| *factor > comparison.margin).collect();

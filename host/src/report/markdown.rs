@@ -15,8 +15,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     if let Some(told) = ranking::sentence(comparison) {
         page += &format!("\n{}\n", escaped(&told));
     }
-    let notes: Vec<_> =
-        labels::notes(comparison).into_iter().chain(labels::paired_ratios(comparison)).collect();
+    let notes = [labels::notes(comparison), labels::ratio_notes(comparison)].concat();
     page += &list(&notes);
     page += &geomeans(comparison);
     for points in labels::by_workload(comparison) {

@@ -5,7 +5,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
 use super::{latency, number, ranking};
-use crate::compare::model::{Comparison, Geomean, MachineReading, Point, Row, SystemProfile};
+use crate::compare::model::{
+    Comparison, Geomean, MachineReading, Point, Row, SystemProfile, Warning, WarningKind,
+};
 use crate::text::plural;
 
 /// How many failures are shown. The other formats have all of them.
@@ -63,12 +65,11 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
         return "there are no records to compare\n".into();
     }
     let mut lines = tables(comparison, palette, width);
-    let paired = labels::paired_ratios(comparison).into_iter().collect();
-    lines.extend(list(paired, 1, "note", Style::new(), "!", width));
+    lines.extend(list(labels::ratio_notes(comparison), usize::MAX, "note", Style::new(), "!", width));
     lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
-    lines.extend(list(labels::notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
+    lines.extend(list(notes(comparison), MAX_NOTES, "note", Style::new(), "!", width));
     if let Some(told) = ranking::sentence(comparison) {
         lines.extend(sentence(&told, width, usize::MAX).into_iter().map(|line| line + "\n"));
     }
@@ -220,6 +221,15 @@ fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
     sentence(&text, width, usize::MAX).into_iter().map(|line| line + "\n").collect()
 }
 
+/// The notes, with those of trials last: what a backend warns of leaves no other out of the few that are shown.
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = labels::notes(comparison);
+    let of_trials = |warning: &&Warning| warning.kind == WarningKind::Noted;
+    let number = comparison.warnings.iter().filter(of_trials).count();
+    notes[comparison.warnings.len() - number..].rotate_left(number);
+    notes
+}
+
 fn failures(comparison: &Comparison) -> Vec<String> {
     let of_row = |(point, row): (&Point, &Row)| {
         let place = format!("{}, {}", one_line(&row.label, MAX_NAME), one_line(&point.workload, 30));
@@ -291,6 +301,7 @@ pub(super) fn painted(style: Style, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::model::{BlockGroup, Doubt};
     use crate::report::examples;
 
     fn plain(comparison: &Comparison) -> String {
@@ -324,6 +335,38 @@ mod tests {
         (mean.ratio, mean.interval) = (None, None);
         let page = text(&comparison, &Palette::plain(), 200);
         assert!(page.contains("only sleeps: beta –, gamma 0.10×"), "{page}");
+        assert!(page.contains("! beta has no geometric mean: at some point a trial failed"), "{page}");
+        for mean in &mut comparison.geomeans {
+            (mean.ratio, mean.interval, mean.covered) = (None, None, 0);
+        }
+        let page = text(&comparison, &Palette::plain(), 200);
+        assert!(page.contains("! there is no geometric mean: at no point has every backend"), "{page}");
+    }
+
+    #[test]
+    fn blocks_in_two_groups_are_told() {
+        let mut comparison = examples::several_workloads();
+        let groups = [(3, 0.83), (4, 1.43)].map(|(blocks, ratio)| BlockGroup { blocks, ratio });
+        comparison.points[1].rows[1].ratio.as_mut().unwrap().groups = Some(groups);
+        let page = text(&comparison, &Palette::plain(), 200);
+        let note = "that of no run: beta, pipeline (3 blocks near 0.83×, 4 near 1.43×)\n";
+        assert!(page.contains(note), "{page}");
+    }
+
+    #[test]
+    fn warnings_of_a_backend_push_no_doubt_out_of_the_notes() {
+        let mut comparison = examples::several_workloads();
+        comparison.points[1].rows[1].doubts = vec![Doubt::CpuTime { part: 0.85 }];
+        let noted = |number: u32| {
+            let message = format!("a spill of {number} bytes (1 trial)");
+            Warning { kind: WarningKind::Noted, message, points: Vec::new() }
+        };
+        comparison.warnings.extend((0..20).map(noted));
+        let page = text(&comparison, &Palette::plain(), 200);
+        assert!(
+            page.contains("! in doubt (beta, pipeline)") && page.contains("! a spill of 0 bytes"),
+            "{page}"
+        );
     }
 
     #[test]

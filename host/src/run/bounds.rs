@@ -1,5 +1,5 @@
 //! Physical bounds: a run can take neither less time nor less CPU time than its work does at least, whatever a backend claims. What the
-//! work takes at least is the serial reference, of which a keyed reduction counts for a third.
+//! work takes at least is the serial reference, of which a keyed reduction counts for a fifth.
 
 use super::reference::TrialReference;
 use super::trial::RunUsage;

@@ -36,19 +36,20 @@ struct State {
     block: Option<u32>,
     /// When the last item is due, by the seed of the data: the schedules of an open loop differ as all other data do.
     last_due_seconds: HashMap<u64, f64>,
-    /// Why there is no reference, if the judge failed. It is not tried again.
+    /// Why there is no reference, if the judge failed at the first attempt. It is not tried again.
     reference: Result<TrialReference, String>,
 }
 
 impl References {
-    /// The reference of the point of `spec` in `block`; `None` if none was taken. Of an open loop with data for which none was
-    /// taken, as of a warm-up, nothing is known of when its last item is due.
+    /// The reference of the point of `spec` in `block`; `None` if none was taken. Why there is none is said in every block. Of an open
+    /// loop with data for which none was taken, as of a warm-up, nothing is known of when its last item is due.
     pub(super) fn of(
         &self,
         spec: &WorkloadSpec,
         block: Option<u32>,
     ) -> Option<Result<TrialReference, String>> {
-        let state = self.0.get(&point(spec)).filter(|state| state.block == block)?;
+        let is_of_block = |state: &&State| state.block == block || state.reference.is_err();
+        let state = self.0.get(&point(spec)).filter(is_of_block)?;
         let last_due_seconds = state.last_due_seconds.get(&spec.seed).copied();
         Some(state.reference.clone().map(|reference| TrialReference { last_due_seconds, ..reference }))
     }
@@ -62,15 +63,23 @@ impl References {
         })
     }
 
-    /// Adds what the judge's worker measured in `block`.
+    /// Adds what the judge's worker measured in `block`. If it failed, what the work takes at least is known from before: or else a
+    /// judge that fails once would leave all later runs without bounds.
     pub(super) fn add(&mut self, spec: &WorkloadSpec, block: Option<u32>, taken: Result<Reference, String>) {
         let before = self.0.remove(&point(spec));
-        let same_block = before.as_ref().filter(|state| state.block == block);
+        let is_same_block = before.as_ref().is_some_and(|state| state.block == block);
+        let same_block = before.as_ref().filter(|_| is_same_block);
         let mut last_due_seconds = same_block.map(|state| state.last_due_seconds.clone()).unwrap_or_default();
         let due = taken.as_ref().ok().and_then(|taken| taken.last_due_seconds);
         last_due_seconds.extend(due.map(|seconds| (spec.seed, seconds)));
-        let before = before.and_then(|state| state.reference.ok()).unwrap_or_default();
-        let reference = taken.map(|taken| before.with(taken));
+        let before = before.and_then(|state| state.reference.ok());
+        let reference = match taken {
+            Ok(taken) => Ok(before.unwrap_or_default().with(taken)),
+            // The efficiency needs a sample of the block.
+            Err(why) => before
+                .map(|known| TrialReference { sample: known.sample.filter(|_| is_same_block), ..known })
+                .ok_or(why),
+        };
         self.0.insert(point(spec), State { block, last_due_seconds, reference });
     }
 }
@@ -154,5 +163,22 @@ mod tests {
         let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
         references.add(&spec, Some(0), Err("a panic".into()));
         assert!(!references.is_due(&spec, Some(1)));
+        // And it is not silent in later blocks.
+        assert_eq!(references.of(&spec, Some(1)), Some(Err("a panic".to_owned())));
+    }
+
+    #[test]
+    fn a_judge_that_fails_later_leaves_the_bounds_and_is_asked_again_in_the_next_block() {
+        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
+        references.add(&spec, Some(0), Ok(taken(2.0)));
+        let of = |references: &References, block| {
+            let reference = references.of(&spec, Some(block)).unwrap().unwrap();
+            (reference.least_cpu_seconds, reference.sample.map(|sample| sample.cpu_seconds))
+        };
+        references.add(&spec, Some(0), Err("a panic".into()));
+        assert_eq!(of(&references, 0), (Some(2.0), Some(2.0)));
+        references.add(&spec, Some(1), Err("a panic".into()));
+        assert_eq!(of(&references, 1), (Some(2.0), None));
+        assert!(references.is_due(&spec, Some(2)));
     }
 }

@@ -55,13 +55,16 @@ impl Executor {
         }
     }
 
-    fn take_another(&mut self, spec: &WorkloadSpec, block: Option<u32>) {
-        let Ok(expected) = self.expect(spec) else { return };
+    /// Whether the judge took one.
+    fn take_another(&mut self, spec: &WorkloadSpec, block: Option<u32>) -> bool {
+        let Ok(expected) = self.expect(spec) else { return false };
         // The CPU time of work that waits says nothing of how long it takes.
         let waits = expected.waiting_seconds.is_some_and(|seconds| seconds > 0.0);
         let sample = if waits { Duration::ZERO } else { SAMPLE };
         let taken = self.ask(&spec.name, |judge| judge.reference(spec, sample));
+        let is_taken = taken.is_ok();
         self.references.add(spec, block, taken.map_err(|error| error.message));
+        is_taken
     }
 
     /// Compares a run of `engine` with what is physically possible. A verified run that is not becomes invalid.
@@ -139,8 +142,8 @@ impl Executor {
             if trial.granularity.is_some() {
                 return self.kernels_again(&spec);
             }
-            self.take_another(&spec, trial.block);
-            self.references.of(&spec, trial.block).and_then(Result::ok)
+            let is_taken = self.take_another(&spec, trial.block);
+            self.references.of(&spec, trial.block).and_then(Result::ok).filter(|_| is_taken)
         })
     }
 

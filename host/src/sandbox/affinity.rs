@@ -60,9 +60,30 @@ pub(crate) fn cores() -> Vec<usize> {
     if allowed.is_empty() { vec![0] } else { allowed }
 }
 
+/// A core that is at most this part as fast as the fastest is slow. Cores of one kind, some of which a processor may prefer, differ
+/// by less.
+const SLOW: f64 = 0.9;
+
+/// The cores that this process may use, without those that the system says are slow: a processor may have cores of two kinds.
+pub(crate) fn fast_cores() -> Vec<usize> {
+    fast(cores().into_iter().map(|core| (core, affinity::capacity(core))).collect())
+}
+
+fn fast(cores: Vec<(usize, Option<u64>)>) -> Vec<usize> {
+    let most = cores.iter().filter_map(|(_, capacity)| *capacity).max().unwrap_or_default() as f64;
+    let is_fast =
+        |(_, capacity): &(usize, Option<u64>)| capacity.is_none_or(|capacity| capacity as f64 > SLOW * most);
+    cores.into_iter().filter(is_fast).map(|(core, _)| core).collect()
+}
+
 /// Pins the calling thread to `core`. Where that is not allowed, the thread measures without being pinned.
 pub(crate) fn pin_to(core: usize) {
-    let _ = affinity::set(&[core]);
+    keep_to(&[core]);
+}
+
+/// Keeps the calling thread, and the threads that it starts, to `cores`, where that is allowed.
+pub(crate) fn keep_to(cores: &[usize]) {
+    let _ = affinity::set(cores);
 }
 
 #[cfg(test)]
@@ -77,6 +98,15 @@ mod tests {
         for bad in ["", "a", "0,", "-1"] {
             assert!(bad.parse::<Cores>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_cores_that_are_clearly_slower_are_left_out() {
+        let of = |capacities: [Option<u64>; 4]| fast((0..).zip(capacities).collect());
+        // Two cores of 4.7 GHz, of which one is preferred, and two of 3.4 GHz.
+        assert_eq!(of([Some(4_700_000), Some(4_800_000), Some(3_400_000), Some(3_400_000)]), [0, 1]);
+        assert_eq!(of([Some(1024); 4]), [0, 1, 2, 3]);
+        assert_eq!(of([None; 4]), [0, 1, 2, 3]);
     }
 
     #[test]

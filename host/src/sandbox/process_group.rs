@@ -10,6 +10,11 @@ pub(super) mod affinity {
         (0..std::thread::available_parallelism().map_or(1, usize::from)).collect()
     }
 
+    /// Unknown.
+    pub(in crate::sandbox) fn capacity(_core: usize) -> Option<u64> {
+        None
+    }
+
     /// Unknown: it is not known which hardware threads share a core.
     pub(in crate::sandbox) fn place_among_siblings(_core: usize) -> usize {
         0

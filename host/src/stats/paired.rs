@@ -1,6 +1,7 @@
 //! A difference that was seen once in each block, with all that stands in the way of an interval.
 
 use super::dependence::{autocorrelation, widening};
+use super::groups::{ValueGroup, two_groups};
 use super::signed_rank::{self, Interval, SignedRank};
 use super::ties::are_tied;
 
@@ -28,6 +29,8 @@ pub struct PairedDifference {
     pub widening: f64,
     /// Whether too many blocks are equal to each other for an interval.
     pub is_tied: bool,
+    /// The groups of the blocks, the lower first, if they are two with more than the [`MARGIN`] between them.
+    pub groups: Option<[ValueGroup; 2]>,
 }
 
 impl PairedDifference {
@@ -52,6 +55,7 @@ impl PairedDifference {
             autocorrelation,
             widening,
             is_tied,
+            groups: two_groups(differences, MARGIN.ln()),
         })
     }
 }
@@ -94,6 +98,14 @@ mod tests {
     fn tied_blocks_have_an_estimate_and_no_interval() {
         let tied = of(&[0.1, 0.1, 0.1, 0.2, 0.1, 0.2, 0.1]);
         assert_eq!((tied.is_tied, tied.interval, tied.estimate), (true, None, 0.1));
+    }
+
+    #[test]
+    fn what_is_gained_in_three_of_seven_blocks_gives_no_verdict_and_is_seen() {
+        let gained = of(&[0.0, 0.26, 0.01, 0.27, -0.01, 0.25, 0.005]);
+        let Interval { low, high, .. } = gained.interval.unwrap();
+        assert!((0.12..0.14).contains(&gained.estimate) && low < 0.01 && high > 0.24, "{gained:?}");
+        assert_eq!(gained.groups.unwrap().map(|group| group.count), [4, 3]);
     }
 
     proptest! {

@@ -180,6 +180,16 @@ fn is_difference(difference: &PairedDifference) -> bool {
 }
 
 #[test]
+fn noise_of_one_kind_rarely_falls_into_two_groups() {
+    for n in [6, 7, 12] {
+        for shape in [Random::normal as Noise, Random::exponential, Random::cauchy] {
+            let found = share(n, 1.3, 0.2, shape, |difference| difference.groups.is_some());
+            assert!(found <= 0.015, "{found} at {n} blocks");
+        }
+    }
+}
+
+#[test]
 fn an_a_a_comparison_finds_no_difference() {
     for n in [6, 7, 12] {
         for noise in [0.001, 0.03, 0.1, 0.3] {

@@ -120,6 +120,7 @@ impl Run {
 fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Run, WorkloadError> {
     let steps = u32::try_from(shape.steps).unwrap_or(u32::MAX);
     let first = first_full_row(workload, shape.width, steps)?;
+    prepare_thread(workload, shape)?;
     let (mut run, mut slice, mut taken, mut at_once) = (Run::default(), Slice::default(), 0.0, 1_u64);
     let mut tasks = Tasks::new(workload, shape.output_bytes as usize);
     while tasks.step < steps && (taken <= limit || run.slices.len() < FEWEST_SLICES as usize) {
@@ -144,6 +145,17 @@ fn rows(workload: &WorkloadHandle, shape: GraphShape, limit: f64) -> Result<Run,
     run.slices.extend(Some(slice).filter(|slice| slice.items > 0));
     run.whole = tasks.step == steps;
     Ok(run)
+}
+
+/// Runs the first task, which needs no other: what the library prepares once in each thread, such as memory, is no work of the tasks.
+fn prepare_thread(workload: &WorkloadHandle, shape: GraphShape) -> Result<(), WorkloadError> {
+    if shape.steps > 0 {
+        let first = workload.graph_row(0)?.points();
+        if !first.is_empty() {
+            workload.graph_task_into(0, first.start, &[], &mut vec![0; shape.output_bytes as usize])?;
+        }
+    }
+    Ok(())
 }
 
 /// The step after the last narrow row at the start of a long graph.

@@ -391,7 +391,7 @@ pub struct SerialSample {
     /// The CPU seconds of the whole input.
     pub cpu_seconds: f64,
     /// What the whole input takes at least: the fastest of several passes, less three standard errors of the sample. A keyed reduction
-    /// counts for a third, as an engine that partitions before it reduces takes less for it.
+    /// counts for a fifth, as an engine that partitions before it reduces takes less for it.
     pub least_cpu_seconds: f64,
     /// The part of the operators in that, without source, reductions and sink; from 0 to 1.
     pub operator_share: f64,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use crate::sandbox::affinity::{cores, pin_to};
+use crate::sandbox::affinity::{cores, keep_to};
 use crate::stats::median;
 use crate::worker::protocol::CallTime;
 
@@ -28,8 +28,16 @@ pub(super) fn on_core<T: Send>(
     core: usize,
     work: impl FnOnce() -> Result<T, WorkloadError> + Send,
 ) -> Result<T, WorkloadError> {
+    on_cores(&[core], work)
+}
+
+/// The same on several cores.
+pub(super) fn on_cores<T: Send>(
+    cores: &[usize],
+    work: impl FnOnce() -> Result<T, WorkloadError> + Send,
+) -> Result<T, WorkloadError> {
     let pinned = move || {
-        pin_to(core);
+        keep_to(cores);
         work()
     };
     let failed = |why: String| Err(WorkloadError::Operator(why));

@@ -42,8 +42,9 @@ const STANDARD_ERRORS: f64 = 3.0;
 /// The part of a keyed reduction, from the fold to what it emits, in what the work takes at least. The state of the sample has all keys,
 /// and may not fit into a cache. An engine may split all batches into partitions first, and then fold, emit and free one partition
 /// after the other, each of which fits into a cache. With 64 of them all of the work took 0.51 (`group` with 100 000 groups) and 0.53
-/// (`word_count` with as many keys) of the reference.
-const IN_CACHE: f64 = 1.0 / 3.0;
+/// (`word_count` with as many keys) of the reference. With a third such runs used 0.86 to 1.02 of the least CPU time, and a row is in
+/// doubt below 0.9.
+const IN_CACHE: f64 = 0.2;
 
 /// What a core runs of a sample: the first item and the number of items of each slice.
 pub(super) type Turn<'s> = (usize, &'s [(u64, u64)]);
@@ -253,6 +254,12 @@ impl<'w> TimedPath<'w> {
 
     /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
     fn turn(&mut self, turn: &[(u64, u64)], fewest: usize, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+        // A turn has a thread of its own. What the library prepares once in each thread is no work of the items, and the threads of an
+        // engine have done it before the run that is measured.
+        if let Some((first, _)) = turn.first() {
+            let end = self.path.first_end();
+            self.path.make(*first, 1, end)?;
+        }
         let (started, mut slices) = (cpu_time(), Vec::with_capacity(turn.len()));
         for (first, items) in turn {
             if slices.len() >= fewest && cpu_time() - started > limit {
@@ -411,11 +418,11 @@ mod tests {
     }
 
     #[test]
-    fn keyed_reductions_count_for_a_third_in_what_the_work_takes_at_least() {
+    fn keyed_reductions_count_for_a_fifth_in_what_the_work_takes_at_least() {
         let (keyed, other) = (four_seconds(true), four_seconds(false));
         assert_eq!((keyed.cpu_seconds, other.cpu_seconds, other.least_cpu_seconds), (4.0, 4.0, 4.0));
-        // Two thirds of 0.75 s in the slices, and of 0.5 s in the rest, may be saved.
-        assert!((keyed.least_cpu_seconds - (4.0 - 2.0 / 3.0 * 1.25)).abs() < 1e-9, "{keyed:?}");
+        // Four fifths of 0.75 s in the slices, and of 0.5 s in the rest, may be saved.
+        assert!((keyed.least_cpu_seconds - (4.0 - 0.8 * 1.25)).abs() < 1e-9, "{keyed:?}");
     }
 
     #[test]
@@ -428,12 +435,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_that_seems_longer_than_its_slice_leaves_a_third_of_it() {
+    fn a_fold_that_seems_longer_than_its_slice_leaves_a_fifth_of_it() {
         let slice = Slice { items: 1, cpu_seconds: 3.0, source_seconds: 0.0, fold_seconds: 5.0 };
         let whole = Pass { slices: vec![slice; 3], rest: 0.0, rest_operators: 0.0, keyed: true };
         let sample = summary(&[whole], 3, 1);
-        assert!((sample.least_cpu_seconds - 3.0).abs() < 1e-9, "{sample:?}");
-        assert_eq!((sample.cpu_seconds, sample.operator_share), (9.0, 0.0));
+        assert!((sample.least_cpu_seconds - 1.8).abs() < 1e-9, "{sample:?}");
+        // The parts are added up with rounding.
+        assert!((sample.cpu_seconds - 9.0).abs() < 1e-9 && sample.operator_share < 1e-9, "{sample:?}");
     }
 
     #[test]

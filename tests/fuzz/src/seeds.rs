@@ -287,7 +287,8 @@ fn record(backend: &str, block: u32, seconds: f64) -> Value {
         "duration_seconds": seconds, "timestamp": "2026-02-21T03:58:47.134641+00:00", "config_hash": "ab",
         "backend_hash": "cd",
         "metadata": {"format_version": 1, "block": block, "verified": true, "total_items": 10,
-            "results_count": 10, "expected_count": 10, "system_profile": {"hostname": "m"},
+            "results_count": 10, "expected_count": 10, "checksum": "0f", "expected_checksum": "0f",
+            "system_profile": {"hostname": "m"},
             "plugin": {"path": format!("lib{backend}.so"), "sha256": "ef"}, "workload_library": {"sha256": "01"}},
     })
 }

@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 64] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 66] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -174,7 +174,8 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 64] = [
         "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for \
          a bound or not in its sample",
     ),
-    (None, &[], "takes a shorter way in a keyed reduction, of which it does a third"),
+    (None, &[], "gains in a part of the blocks only, by a way that is not caught there"),
+    (None, &[], "takes a shorter way in a keyed reduction, of which it does a fifth"),
     (
         None,
         &[],
@@ -202,6 +203,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 64] = [
         "is inefficient with the longest kernels in some blocks of a sweep, which then have no value",
     ),
     (None, &[], "says that it does not support the points at which it is slow"),
+    (None, &[], "is favoured by the library of the workload, which can tell in whose process it runs"),
     (None, &[], "names a scheduler or a version that it did not use"),
     (None, &[], "hides CPU time in processes that exit during a run and that nobody waits for"),
     (

@@ -110,7 +110,7 @@ fn less_work_than_there_is_in_most_blocks_costs_the_verdict() {
 
 #[test]
 fn an_engine_that_partitions_before_it_reduces_has_no_doubts() {
-    // The fold of the serial reference takes 0.9 of it, and counts for a third in what the work takes at least.
+    // The fold of the serial reference takes 0.75 of it, and counts for a fifth in what the work takes at least.
     let with_least = |least: f64| {
         honest_but("b", .., |example| {
             set_cpu(&mut example.result, 0.53 * WORK);

@@ -73,6 +73,13 @@ fn without_a_successful_baseline_there_is_no_ratio() {
 }
 
 #[test]
+fn trials_of_one_block_have_the_same_data_or_are_of_two_runs() {
+    // Two runs with one id, of which one file has been made: in each, one of the backends did not take part.
+    let other_data = changed(pair(7), "b", |example| example.trial.data_seed = 8);
+    assert_eq!(row(&standard(other_data), "b").no_ratio, Some(NoRatio::NoCommonBlock));
+}
+
+#[test]
 fn two_runs_with_different_seeds_each_have_their_baseline() {
     let later = changed(pair(7), "", |example| {
         example.trial.cell.spec.seed = 43;

@@ -30,6 +30,25 @@ fn a_record_that_contradicts_itself_is_invalid() {
 }
 
 #[test]
+fn a_record_that_says_verified_without_an_answer_is_unverified() {
+    let without: [fn(&mut Input); 4] = [
+        |input| input.record.metadata.checksum = None,
+        |input| input.record.metadata.expected_checksum = None,
+        |input| input.record.metadata.results_count = None,
+        |input| input.record.metadata.expected_count = None,
+    ];
+    for remove in without {
+        let mut inputs = recorded(blocks("pipeline", 1, &[("a", 1.0)]));
+        remove(&mut inputs[0]);
+        inputs[0].outcome = inputs[0].record.outcome();
+        let comparison = compare(&inputs, &Options::default()).unwrap();
+        let counts = row(&comparison, "a").counts;
+        assert_eq!((counts.verified, counts.unverified), (0, 1));
+        warns(&comparison, WarningKind::Unverified);
+    }
+}
+
+#[test]
 fn one_trial_recorded_twice_counts_once() {
     let mut examples = pair(7);
     let again = examples[13].clone().with(|example| example.finished().duration_seconds = 1e-6);

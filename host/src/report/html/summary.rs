@@ -19,10 +19,9 @@ const MAX_VERSIONS: usize = 60;
 const SHADES: f64 = 5.0;
 
 pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
-    let all = labels::notes(comparison);
-    let first_notice = all.first().cloned().or_else(|| labels::paired_ratios(comparison));
-    let mut notes = all.into_iter().skip(comparison.warnings.len()).collect::<Vec<_>>();
-    notes.extend(labels::paired_ratios(comparison));
+    let all = [labels::notes(comparison), labels::ratio_notes(comparison)].concat();
+    let first_notice = all.first().cloned();
+    let notes = all.into_iter().skip(comparison.warnings.len()).collect::<Vec<_>>();
     let columns = columns(layout);
     context! {
         baseline => comparison.baseline.as_deref().map(name),

@@ -25,6 +25,16 @@ pub(in crate::sandbox) fn allowed() -> Vec<usize> {
     }
 }
 
+/// How fast this core can be, in relation to the others of the machine; `None` where the system does not say.
+pub(in crate::sandbox) fn capacity(core: usize) -> Option<u64> {
+    let read = |file: &str| {
+        let text = fs::read_to_string(format!("/sys/devices/system/cpu/cpu{core}/{file}")).ok()?;
+        text.trim().parse().ok()
+    };
+    // Where there is the first, cores may differ at one clock rate.
+    read("cpu_capacity").or_else(|| read("cpufreq/cpuinfo_max_freq"))
+}
+
 /// The position of this hardware thread among those of its core; 0 where the system does not say.
 pub(in crate::sandbox) fn place_among_siblings(core: usize) -> usize {
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
