@@ -10,17 +10,13 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use tempfile::PersistError;
 
 use crate::other_process::{self, REPORTED_AFTER};
+use crate::path_walk::{self, PathWalk, is_descriptor};
 use crate::sandbox::Interrupt;
 use crate::unfinished;
 
-/// How many links are followed, as the system does.
-const LINKS: usize = 40;
-/// The mode of a folder in which everybody may make files, and nobody may remove those of others.
-const SHARED: u32 = 0o1002;
 /// How long the wait for a reader goes on before it looks again.
 const POLL: Duration = Duration::from_millis(100);
 /// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
@@ -35,7 +31,8 @@ const AT_ONCE: usize = 4096;
 ///
 /// # Errors
 /// What `write` says, or the system; and [`io::ErrorKind::PermissionDenied`] for what another user has put into a folder that is
-/// everybody's. Then `path` is as it was, except for a file that is written over in place.
+/// everybody's, as the file or as a link to a folder on the way. Then `path` is as it was, except for a file that is written over in
+/// place.
 pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let path = &target(path)?;
     let old = path.metadata().ok();
@@ -83,43 +80,33 @@ fn release(file: &File) {
 
 /// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.
 fn target(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
-        let folder = folder_of(&path).canonicalize()?;
-        path = folder.join(name);
-        if let Ok(entry) = path.symlink_metadata() {
-            refuse_planted(&folder, &entry)?;
+    let mut walk = PathWalk::along(path)?;
+    while let Some(entry) = walk.next_entry() {
+        let is_last = walk.is_at_end();
+        let status = match entry.symlink_metadata() {
+            Err(error) if is_last && error.kind() == io::ErrorKind::NotFound => {
+                walk.enter(entry);
+                break;
+            }
+            status => status?,
+        };
+        if is_last || status.is_symlink() {
+            path_walk::refuse_planted(walk.place(), &entry, &status)?;
         }
-        match path.read_link() {
-            // Such a link can lead to a file that has no name.
-            Ok(_) if is_descriptor(&path) => return Ok(path),
-            Ok(link) => path = folder.join(link),
-            Err(_) => return Ok(path),
+        // A link to an open file can lead to a file that has no name.
+        if status.is_symlink() && !(is_last && is_descriptor(&entry)) {
+            walk.follow(&entry)?;
+        } else {
+            walk.enter(entry);
         }
     }
-    Err(io::Error::other("it leads to more than 40 links"))
-}
-
-/// Fails for what another user has put into a folder that is everybody's, such as `/tmp`: a link that leads to a file of this user, or
-/// a pipe. Who opens a file there by its name is kept from that by the kernel, and this module follows links itself.
-fn refuse_planted(folder: &Path, entry: &Metadata) -> io::Result<()> {
-    let folder = folder.metadata()?;
-    let is_known = entry.uid() == geteuid().as_raw() || entry.uid() == folder.uid();
-    if folder.mode() & SHARED != SHARED || is_known {
-        return Ok(());
-    }
-    let why = format!("user {} has put it into a folder that everybody can write to", entry.uid());
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+    let found = walk.place();
+    found.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    Ok(found.to_owned())
 }
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Whether a path is that of a descriptor: a file in `/proc/PID/fd`.
-fn is_descriptor(path: &Path) -> bool {
-    path.starts_with("/proc") && folder_of(path).ends_with("fd")
 }
 
 /// Writes to what is no file of its own to replace. An open file is appended to, as its opener writes there too.

@@ -95,24 +95,59 @@ fn quota_of(quota: &str, period: &str) -> Option<Quota> {
 
 /// The groups of `controller`. The root counts too: in a container it may be the group itself, whatever its path says.
 fn groups(root: &Path, controller: &str) -> Groups {
-    let lines = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let mounted = root.join("sys/fs/cgroup");
-    let mut groups = Groups { unified: vec![mounted.clone()], legacy: vec![mounted.join(controller)] };
+    let table = |file: &str| fs::read_to_string(root.join("proc/self").join(file)).unwrap_or_default();
+    let (lines, mounts) = (table("cgroup"), table("mountinfo"));
+    let usual = root.join("sys/fs/cgroup");
+    let mut groups = Groups { unified: vec![usual.clone()], legacy: vec![usual.join(controller)] };
     for line in lines.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let found =
+            |controller| mounted(root, mounts.lines().filter_map(|line| mount(line, controller)), path);
         if controllers.is_empty() {
-            groups.unified = upwards(&mounted, path);
+            groups.unified = found(None).unwrap_or_else(|| upwards(&usual, path.trim_start_matches('/')));
         } else if controllers.split(',').any(|one| one == controller) {
-            groups.legacy = upwards(&mounted.join(controller), path);
+            let usual = usual.join(controller);
+            groups.legacy =
+                found(Some(controller)).unwrap_or_else(|| upwards(&usual, path.trim_start_matches('/')));
         }
     }
     groups
 }
 
+/// The folders of the group at `path` and of those above it, below the first of the mounts that has it: another mount may hide one.
+fn mounted<'m>(
+    root: &Path,
+    mut mounts: impl Iterator<Item = (&'m str, &'m str)>,
+    path: &str,
+) -> Option<Vec<PathBuf>> {
+    mounts.find_map(|(folder, group)| {
+        let folder = root.join(folder.trim_start_matches('/'));
+        // Of a container, its own group may be all that is mounted.
+        let below = Path::new(path).strip_prefix(group).unwrap_or(Path::new(""));
+        // Every group has this file.
+        folder.join(below).join("cgroup.procs").exists().then(|| upwards(&folder, below))
+    })
+}
+
+/// The folder in which a line of the system's table mounts groups, and the group that is mounted there: those of this controller, or
+/// else those of the second version.
+fn mount<'m>(line: &'m str, controller: Option<&str>) -> Option<(&'m str, &'m str)> {
+    let (mount, system) = line.split_once(" - ")?;
+    let mut system = system.split(' ');
+    let (kind, options) = (system.next()?, system.nth(1)?);
+    let is_wanted = match controller {
+        Some(controller) => kind == "cgroup" && options.split(',').any(|option| option == controller),
+        None => kind == "cgroup2",
+    };
+    let mut words = mount.split(' ').skip(3);
+    let (group, folder) = (words.next()?, words.next()?);
+    is_wanted.then_some((folder, group))
+}
+
 /// The folder at `path` below `top`, and all folders above it up to `top`.
-fn upwards(top: &Path, path: &str) -> Vec<PathBuf> {
-    let folder = top.join(path.trim_start_matches('/'));
+fn upwards(top: &Path, path: impl AsRef<Path>) -> Vec<PathBuf> {
+    let folder = top.join(path);
     folder.ancestors().take_while(|folder| folder.starts_with(top)).map(Path::to_owned).collect()
 }
 
@@ -156,6 +191,27 @@ mod tests {
         ]);
         assert_eq!(memory_limit(legacy.path()), Some(2000));
         assert_eq!(cpu_quota(legacy.path()), Some(Quota::Cores(0.5)));
+    }
+
+    #[test]
+    fn groups_are_found_where_they_are_mounted() {
+        let mounts = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw\n\
+                      32 31 0:29 / /hidden/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                      33 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                      41 31 0:38 /box /elsewhere/unified rw - cgroup2 cgroup2 rw\n";
+        let system = root(&[
+            ("proc/self/mountinfo", mounts),
+            ("proc/self/cgroup", "2:cpu,cpuacct:/c/d\n0::/box/inner\n"),
+            ("sys/fs/cgroup/cpu,cpuacct/c/d/cgroup.procs", ""),
+            ("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_quota_us", "50000\n"),
+            ("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_period_us", "100000\n"),
+            ("elsewhere/unified/inner/cgroup.procs", ""),
+            ("elsewhere/unified/inner/pids.max", "20\n"),
+            ("elsewhere/unified/memory.max", "1000\n"),
+        ]);
+        assert_eq!(cpu_quota(system.path()), Some(Quota::Cores(0.5)));
+        assert_eq!(process_limit(system.path()), Some(20));
+        assert_eq!(memory_limit(system.path()), Some(1000));
     }
 
     #[test]

@@ -92,6 +92,23 @@ mod tests {
     }
 
     #[test]
+    fn the_governors_are_those_of_the_cores_that_may_be_used() {
+        let of = |core: u32| format!("sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor");
+        // Core 0 belongs to others, and core 1 is offline.
+        let [first, third, fourth] = [0, 2, 3].map(of);
+        let files = [
+            ("proc/self/status", "Name:\ta\nCpus_allowed_list:\t1,2-3\n"),
+            (first.as_str(), "powersave\n"),
+            (third.as_str(), "performance\n"),
+            (fourth.as_str(), "schedutil\n"),
+        ];
+        let mixed = found(&files, "governor");
+        assert!(mixed.level == Level::Bad && mixed.found.ends_with("set by \"schedutil\""), "{mixed:?}");
+        assert_eq!(found(&files[..3], "governor").level, Level::Good);
+        assert_eq!(found(&files[..2], "governor").level, Level::Unknown);
+    }
+
+    #[test]
     fn what_is_as_it_should_be_is_good() {
         for (id, files) in [
             ("governor", &[("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n")][..]),

@@ -20,6 +20,7 @@ pub mod internals;
 mod metg;
 mod named_file;
 mod other_process;
+mod path_walk;
 mod plan;
 mod plugin;
 mod record;

@@ -39,9 +39,8 @@ pub(crate) fn path(path: &Path) -> PathBuf {
 fn quoted(word: &OsStr, plain: fn(char) -> bool) -> String {
     match word.to_str() {
         Some(word) if !word.is_empty() && word.chars().all(plain) => word.to_owned(),
-        // A substitution would take the ends of lines away.
-        Some(word) if single_line(word) == word || word.ends_with('\n') => in_quotes(word),
-        _ => substituted(word.as_bytes()),
+        Some(word) if single_line(word) == word => in_quotes(word),
+        _ => escaped(word.as_bytes()),
     }
 }
 
@@ -51,13 +50,15 @@ fn in_quotes(word: &str) -> String {
 }
 
 /// A word with bytes that cannot be printed, or not in one line.
-fn substituted(word: &[u8]) -> String {
+fn escaped(word: &[u8]) -> String {
     let byte = |byte: &u8| match byte {
         b'/' | b'.' | b'_' => char::from(*byte).to_string(),
         byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
         byte => format!("\\{byte:03o}"),
     };
-    format!("\"$(printf '{}')\"", word.iter().map(byte).collect::<String>())
+    let text: String = word.iter().map(byte).collect();
+    // A substitution takes ends of lines at its end away. The other notation is not known to every shell.
+    if word.ends_with(b"\n") { format!("$'{text}'") } else { format!("\"$(printf '{text}')\"") }
 }
 
 /// A character that no shell treats specially.
@@ -80,11 +81,18 @@ mod tests {
 
     use proptest::prelude::*;
 
+    /// What a shell prints that runs a line.
+    fn printed(line: &str) -> Vec<u8> {
+        // Not every `sh` knows this notation, which stands for ends of lines.
+        let shell = if line.contains("$'") { "bash" } else { "sh" };
+        let output = Command::new(shell).arg("-c").arg(line).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        output.stdout
+    }
+
     /// The words that a shell reads from a line.
     fn parsed(line: &str) -> Vec<String> {
-        let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
-        assert!(output.status.success(), "{line}: {output:?}");
-        let words = String::from_utf8(output.stdout).unwrap();
+        let words = String::from_utf8(printed(line)).unwrap();
         words.split_terminator('\0').map(str::to_owned).collect()
     }
 
@@ -99,11 +107,18 @@ mod tests {
 
     #[test]
     fn a_word_that_cannot_be_printed_is_read_back_too() {
-        for word in [b"/tmp/d\xe9 %s' -\\x".as_slice(), b"-\x01\xff", b"two\nlines", "\u{202e}".as_bytes()] {
+        for word in [
+            b"/tmp/d\xe9 %s' -\\x".as_slice(),
+            b"-\x01\xff",
+            b"two\nlines",
+            b"at its end\n",
+            b"\xe9 '\\\n\n",
+            b"\n",
+            "\u{202e}".as_bytes(),
+        ] {
             let line = super::command("printf", [OsStr::new("%s"), OsStr::from_bytes(word)]);
             assert!(!line.contains(|c: char| !c.is_ascii() || c.is_ascii_control()), "{line}");
-            let output = Command::new("sh").arg("-c").arg(&line).output().unwrap();
-            assert_eq!(output.stdout, word, "{line}");
+            assert_eq!(printed(&line), word, "{line}");
         }
     }
 

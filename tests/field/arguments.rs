@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::field::wrappers::COMPARE;
 use crate::support::{Place, Ran, eventually, executable, hostile, plugin};
 
 #[test]
@@ -39,7 +40,8 @@ fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
 /// Runs a line in a shell that finds crossrun, and in which no variable of it is set.
 fn pasted(place: &Place, line: &str) -> Ran {
     let folder = executable().parent().unwrap().display();
-    let mut command = Command::new("sh");
+    // Not every `sh` has a notation for ends of lines.
+    let mut command = Command::new(if line.contains("$'") { "bash" } else { "sh" });
     command.args(["-c", line]).env("PATH", format!("{folder}:/usr/bin:/bin")).current_dir(place.path());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_")) {
         command.env_remove(name);
@@ -160,6 +162,18 @@ fn remedies_with_odd_paths_can_be_pasted() {
     eventually("the sweep has begun", recorded);
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
+}
+
+#[test]
+fn a_printed_command_keeps_the_end_of_a_line_at_the_end_of_a_path() {
+    let place = Place::new();
+    let compare = [&COMPARE[..], &["--output-dir", "end\n"]].concat();
+    place.crossrun(&compare).code(0);
+    let told = place.crossrun(&compare).code(2).says(r"--output-dir $'end\012'").stderr();
+    let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+    let (command, _) = remedy.split_once(", or another").unwrap();
+    pasted(&place, command).code(0);
+    assert!(place.path().join("end\n/trials.jsonl").is_file() && !place.path().join("end").exists());
 }
 
 #[test]

@@ -70,6 +70,20 @@ fn a_pipe_whose_reader_ends_early_is_no_failure() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_plugin_or_of_a_lock_file_is_told_from_one_that_is_not_there() {
+    let place = Place::new();
+    place.crossrun(&["backends", "lock", "--output", "lock"]).code(0);
+    for line in [
+        "crossrun backends --no-probe --plugin-dir plugins --locked=<(cat lock)",
+        "crossrun backends check <(cat plugins/libnative_runner.so) --plugin-dir plugins",
+        "crossrun run --no-lock --plugin-dir plugins --backend mine=<(cat plugins/libnative_runner.so)",
+    ] {
+        let ran = bash(&place, line).code(3).says("not a regular file");
+        assert!(!ran.stderr().contains("there is no lock file"), "{}", ran.explain());
+    }
+}
+
+#[test]
 fn a_hyphen_is_standard_input() {
     let place = recorded();
     let trials = "results/c/trials.jsonl";

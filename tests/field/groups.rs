@@ -118,3 +118,19 @@ fn a_quota_of_the_own_group_is_found() {
         assert!(ran.stdout().contains("a control group leaves 0.5 cores' time"), "{}", ran.explain());
     }
 }
+
+#[test]
+fn a_quota_is_found_wherever_the_groups_are_mounted() {
+    // The usual place has nothing any more.
+    let script = "mkdir groups && mount --rbind /sys/fs/cgroup groups && mount -t tmpfs tmpfs /sys/fs/cgroup || exit 99
+        exec \"$@\"";
+    let limits = [("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")];
+    let Some(group) = Group::with("cpu", limits) else { return not_run(NONE) };
+    let place = Place::new();
+    let doctor = wrapped("unshare", &["--mount", "sh", "-c", script, "sh"], &place.command(&["doctor"]));
+    let ran = Ran::of(group.around(&doctor));
+    if ran.output.status.code() == Some(99) || ran.stderr().contains("unshare: ") {
+        return not_run("this user may not mount");
+    }
+    assert!(ran.stdout().contains("a control group leaves 0.5 cores' time"), "{}", ran.explain());
+}

@@ -81,6 +81,14 @@ fn a_missing_folder_for_temporary_files_is_named_with_a_remedy_and_recorded_by_n
         let ran = Ran::of(command).code(1).says(missing.to_str().unwrap());
         ran.says(&format!("mkdir -p '{}'", missing.display()));
     }
+    // No folder can be made through a link that leads nowhere.
+    let link = place.path().join("l");
+    std::os::unix::fs::symlink(&missing, &link).unwrap();
+    for named in [link.clone(), link.join("b")] {
+        let mut command = place.command(&["run", "--backend", "native", "--no-lock"]);
+        command.env("TMPDIR", named);
+        Ran::of(command).code(1).says("; try: export TMPDIR=DIR");
+    }
     assert!(!place.path().join("results").exists());
     // No plugin is to blame.
     let mut command = place.command(&["backends", "--json"]);

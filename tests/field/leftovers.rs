@@ -54,6 +54,31 @@ fn shared_memory_vanishes_with_its_namespace_and_is_removed_or_told_elsewhere() 
 }
 
 #[test]
+fn a_message_queue_that_is_made_by_its_file_vanishes_with_its_namespace_or_is_told() {
+    // A `/dev` with queues of a namespace of its own, as not every machine has any.
+    let script = "mkdir -p d && mount -t tmpfs tmpfs d && mkdir d/shm d/mqueue && ln -s /proc/self/fd d/fd || exit 99
+        for name in null zero full random urandom; do touch d/$name && mount --bind /dev/$name d/$name || exit 99; done
+        mount --rbind d /dev && mount -t tmpfs tmpfs /dev/shm && mount -t mqueue mqueue /dev/mqueue || exit 99
+        \"$@\"; code=$?; ls /dev/mqueue > left; exit $code";
+    let place = Place::with_misbehaving();
+    let number = number();
+    let queue = format!("crossrun-test-{number}");
+    for namespaces in ["on", "off"] {
+        let mut command = place.misbehaving_command("leave_message_queue", "run", &["--no-lock", "-v"]);
+        command.env("CROSSRUN_NAMESPACES", namespaces).env("CROSSRUN_TEST_SHARED", &number);
+        let ran = Ran::of(wrapped("unshare", &["--mount", "--ipc", "sh", "-c", script, "sh"], &command));
+        if ran.output.status.code() == Some(99) || ran.stderr().contains("unshare:") {
+            return not_run("this user may not mount message queues");
+        }
+        let has_own = namespaces == "on" && !ran.stderr().contains("no namespace for workers here");
+        let told = warnings(&ran.code(0).json()).join("\n");
+        let left = std::fs::read_to_string(place.path().join("left")).unwrap();
+        assert_eq!(left.contains(&queue), !has_own, "{left}");
+        assert_eq!(told.contains(&format!("/dev/mqueue/{queue}")), !has_own, "{told}");
+    }
+}
+
+#[test]
 fn a_temporary_folder_that_was_renamed_is_removed() {
     let place = Place::with_misbehaving();
     let (temporary, note) = (place.path().join("t"), place.path().join("note"));

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::field::wrappers::{without_threads, wrapped};
 use crate::support::{Place, Ran, hostile, not_run, plugin};
 
@@ -108,6 +110,44 @@ fn a_null_device_that_is_missing_or_a_file_is_named() {
             ran.code(1).says("/dev/null").says("; try: ");
         }
     }
+}
+
+/// What `doctor` finds after such a line.
+fn found(line: &str, id: &str) -> Option<Value> {
+    let ran = with_mounts(line, &Place::empty().command(&["doctor", "--json"]))?;
+    let report = ran.code(0).json();
+    Some(report["machine"].as_array().unwrap().iter().find(|finding| finding["id"] == id).unwrap().clone())
+}
+
+#[test]
+fn shared_memory_that_is_missing_or_on_a_disk_is_found() {
+    // Devices without a folder for it, and a folder that is not of its own.
+    let missing = "mkdir d && mount -t tmpfs tmpfs d && ln -s /proc/self/fd d/fd && \
+                   for name in null zero full random urandom; do touch d/$name && mount --bind /dev/$name d/$name; done && \
+                   mount --rbind d /dev";
+    let on_disk = "mkdir d && [ \"$(stat -f -c %T d)\" != tmpfs ] && mount --bind d /dev/shm";
+    for (line, told) in [(missing, "there is no /dev/shm"), (on_disk, "/dev/shm is a folder on a disk")] {
+        let Some(finding) = found(line, "shm") else {
+            return not_run("this user may not mount, or files of tests are in memory");
+        };
+        assert!(finding["level"] == "bad" && finding["found"] == told, "{finding}");
+        assert!(finding["remedy"].as_str().unwrap().contains("--shm-size"), "{finding}");
+    }
+}
+
+#[test]
+fn the_clock_rates_are_those_of_the_cores_that_may_be_used() {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return not_run("this process may use one core only");
+    }
+    // Core 0 is offline.
+    let line = "for core in $(seq 1 99); do mkdir -p c/cpu$core/cpufreq && echo powersave > c/cpu$core/cpufreq/scaling_governor; done && \
+                mount --bind c /sys/devices/system/cpu";
+    let Some(finding) = found(line, "governor") else { return not_run("this user may not mount") };
+    assert!(
+        finding["level"] == "bad" && finding["found"].as_str().unwrap().contains("powersave"),
+        "{finding}"
+    );
 }
 
 #[test]

@@ -19,6 +19,28 @@ fn missing_system_calls_are_done_without() {
             Ran::of(wrapped(&nosyscall, &[number, errno], &command)).code(0);
         }
     }
+    // Without memfd_create there is no copy of what is in a lock.
+    place.crossrun(&["backends", "lock"]).code(0);
+    for errno in ["38", "1", "13"] {
+        let locked = place.command(&[&RUN[..], &["--locked"]].concat());
+        let ran = Ran::of(wrapped(&nosyscall, &["319", errno], &locked));
+        ran.says("for which this system has no memfd_create");
+    }
+}
+
+#[test]
+fn what_is_in_a_lock_is_loaded_where_no_copy_in_memory_may_be_a_program() {
+    let place = Place::new();
+    place.crossrun(&["backends", "lock"]).code(0);
+    let locked = place.command(&[&RUN[..], &["--locked"]].concat());
+    // The setting is that of a namespace of processes.
+    let script = "echo 2 > /proc/sys/vm/memfd_noexec || exit 99; \"$@\"; exit $?";
+    let words = ["--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"];
+    let ran = Ran::of(wrapped("unshare", &words, &locked));
+    if ran.output.status.code() == Some(99) || ran.stderr().contains("unshare: ") {
+        return not_run("this user may not set vm.memfd_noexec, or the kernel does not know it");
+    }
+    assert_eq!(ran.code(0).json()["metadata"]["verified"], true);
 }
 
 #[test]

@@ -93,22 +93,73 @@ fn no_output_follows_a_link_that_another_user_has_put_into_a_folder_of_all() {
     let name = link.to_str().unwrap();
     for option in ["--csv", "--md", "--html"] {
         let ran = place.crossrun(&["report", "results/null", option, name]).code(1);
-        ran.says(&format!("user {SOMEBODY} has put it into a folder that everybody can write to"));
+        ran.says(&format!("user {SOMEBODY} has put {name} into a folder that everybody can write to"));
         assert_eq!(fs::read_to_string(&precious).unwrap(), "precious", "{option}");
     }
     // One that is yet to be made, and a pipe.
     fs::remove_file(&precious).unwrap();
-    place.crossrun(&["backends", "lock", "--output", name]).code(1).says("has put it into");
+    place.crossrun(&["backends", "lock", "--output", name]).code(1).says("has put ");
     assert!(!precious.exists());
     let pipe = link.with_file_name("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     chown(&pipe, Some(SOMEBODY), None).unwrap();
     let report = ["report", "results/null", "--md", pipe.to_str().unwrap()];
-    place.crossrun(&report).code(1).says("has put it into");
+    place.crossrun(&report).code(1).says("has put ");
     // A link of one's own is followed there, too.
     lchown(&link, Some(0), Some(0)).unwrap();
     place.crossrun(&["report", "results/null", "--csv", name]).code(0);
     assert!(precious.is_file() && link.is_symlink());
+}
+
+#[test]
+fn no_output_goes_through_a_folder_that_is_a_link_of_another_user() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    place.crossrun(&RUN).code(0);
+    let precious = place.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    let link = link_of_somebody(&place, &precious);
+    let (file, folder) = (link.join("file"), link.join("new/folder"));
+    let (file, folder) = (file.to_str().unwrap(), folder.to_str().unwrap());
+    // A link of one's own leads to it.
+    let own = place.path().join("own");
+    symlink(&link, &own).unwrap();
+    let own = own.to_str().unwrap();
+    let compare = ["compare", "--no-lock", "--quick", "--backends", "native", "--workloads", "null"];
+    let commands: [&[&str]; 11] = [
+        &["report", "results/null", "--csv", file],
+        &["report", "results/null", "--md", file],
+        &["report", "results/null", "--html", file],
+        &["backends", "lock", "--output", file],
+        &["workloads", "show", "task_graph", "--items", "12", "--extra", "width=4", "--svg", file],
+        &["man", folder],
+        &["backends", "new", "mine", "--dir", folder],
+        &["workloads", "new", "ours", "--dir", own],
+        &[&RUN[..], &["--no-lock", "--output-dir", folder]].concat(),
+        &[&RUN[..], &["--no-lock", "--output-dir", own]].concat(),
+        &[&compare[..], &["--items", "3", "--output-dir", folder]].concat(),
+    ];
+    for words in commands {
+        let ran = place.crossrun(words).code(1);
+        let entry = link.display();
+        ran.says(&format!("user {SOMEBODY} has put {entry} into a folder that is everybody's"));
+        assert_eq!(fs::read_dir(&precious).unwrap().count(), 0, "{words:?}");
+    }
+    // The data folder, and with it the logs, are checked as plugins are.
+    let mut command = place.command(&RUN);
+    command.env("CROSSRUN_DATA_DIR", folder);
+    Ran::of(command).code(3).says(&format!("the link {} on the way to it belongs", link.display()));
+    assert_eq!(fs::read_dir(&precious).unwrap().count(), 0);
+    // A link of one's own is followed there, too.
+    lchown(&link, Some(0), Some(0)).unwrap();
+    for words in commands {
+        let _ = fs::remove_dir_all(&precious);
+        fs::create_dir(&precious).unwrap();
+        place.crossrun(words).code(0);
+        assert!(fs::read_dir(&precious).unwrap().count() > 0, "{words:?}");
+    }
 }
 
 /// A library that is no plugin, and that makes the file `ran` when it is loaded.

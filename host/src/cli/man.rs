@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem};
-use crate::{atomic_file, regular_file};
+use crate::{atomic_file, path_walk, regular_file};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
     let folder = &arguments.folder;
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    let written = std::fs::create_dir_all(folder).and_then(|()| write(command, folder));
+    let written = path_walk::make_folder(folder).and_then(|()| write(command, folder));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
         Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")

@@ -1,5 +1,6 @@
 //! The processor: how fast it is, and whose it is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{State, System};
@@ -15,13 +16,30 @@ const STEAL: f64 = 0.02;
 const LOAD: f64 = 0.5;
 
 pub(super) fn governor(system: &System) -> Option<State> {
-    let governor = system.text(&format!("{CPU}/cpu0/cpufreq/scaling_governor"))?;
-    if governor == "performance" {
+    let of = |core: usize| system.text(&format!("{CPU}/cpu{core}/cpufreq/scaling_governor"));
+    let governors: BTreeSet<String> = own_cores(system).into_iter().filter_map(of).collect();
+    if governors.is_empty() {
+        return None;
+    }
+    let others: Vec<_> = governors.iter().filter(|governor| *governor != "performance").collect();
+    if others.is_empty() {
         return Some(State::good("the clock rate is kept high (performance)"));
     }
-    let found = format!("the clock rate is set by {governor:?}");
+    let others: Vec<_> = others.iter().map(|governor| format!("{governor:?}")).collect();
+    let found = format!("the clock rate is set by {}", others.join(" and "));
     let effect = "the clock rate follows the load, so that short runs are slower than long ones";
     Some(State::bad(found, effect, "sudo cpupower frequency-set -g performance"))
+}
+
+/// The cores that this process may use, of which some may be offline; core 0 where the system does not say.
+fn own_cores(system: &System) -> Vec<usize> {
+    let status = system.text("proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.trim().parse::<usize>().ok()?..=last.trim().parse::<usize>().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
 }
 
 pub(super) fn turbo(system: &System) -> Option<State> {

@@ -13,9 +13,38 @@ const DISK: u64 = 2 << 30;
 /// Engines keep what their processes share in memory of this size; a container has 64 MiB of it by default.
 const SHARED: u64 = 512 << 20;
 
+/// What it does if there is less of it, or none.
+const SHARED_EFFECT: &str = "engines that share memory between processes become slow, or fail";
+
 pub(super) fn shared(system: &System) -> Option<State> {
-    let status = rustix::fs::statvfs(system.root.join("dev/shm")).ok()?;
+    let folder = system.root.join("dev/shm");
+    let remedy = "docker run --shm-size=2g, or sudo mkdir -p /dev/shm && \
+                  sudo mount -t tmpfs -o mode=1777,size=2g tmpfs /dev/shm";
+    // Other systems have none.
+    let has_devices = cfg!(target_os = "linux") && system.root.join("dev").is_dir();
+    if has_devices && !folder.is_dir() {
+        return Some(State::bad("there is no /dev/shm", SHARED_EFFECT, remedy));
+    }
+    let status = rustix::fs::statvfs(&folder).ok()?;
+    if !is_in_memory(&folder) {
+        // As a volume of Kubernetes is without `medium: Memory`.
+        return Some(State::bad("/dev/shm is a folder on a disk", SHARED_EFFECT, remedy));
+    }
     Some(shared_of(status.f_blocks.saturating_mul(status.f_frsize)))
+}
+
+/// Whether what is in a folder is in memory; true where the system does not say.
+#[cfg(target_os = "linux")]
+fn is_in_memory(folder: &Path) -> bool {
+    /// The numbers of `tmpfs` and of `ramfs`.
+    const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    let kind = rustix::fs::statfs(folder).ok().map(|status| u64::try_from(status.f_type).unwrap_or_default());
+    kind.is_none_or(|kind| IN_MEMORY.contains(&kind))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_folder: &Path) -> bool {
+    true
 }
 
 fn shared_of(bytes: u64) -> State {
@@ -23,8 +52,7 @@ fn shared_of(bytes: u64) -> State {
     if bytes >= SHARED {
         return State::good(found);
     }
-    let effect = "engines that share memory between processes become slow, or fail";
-    State::bad(found, effect, "docker run --shm-size=2g, or sudo mount -o remount,size=2g /dev/shm")
+    State::bad(found, SHARED_EFFECT, "docker run --shm-size=2g, or sudo mount -o remount,size=2g /dev/shm")
 }
 
 /// Whether what is in these folders may be executed: plugins, and the environments of engines.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugin::PluginRef;
 use crate::text::without_mark;
-use crate::{atomic_file, named_file, regular_file};
+use crate::{atomic_file, named_file, path_walk, regular_file};
 
 /// The default name of the file.
 pub(crate) const FILE: &str = "plugins.lock";
@@ -121,7 +121,7 @@ impl LockFile {
 
     /// Writes the file at `path`, whole or not at all.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+        path_walk::make_folder(path.parent().unwrap_or(path))?;
         let text = self.text()?;
         atomic_file::replace(path, 0o644, |mut file| file.write_all(text.as_bytes()))
     }

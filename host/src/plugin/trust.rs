@@ -10,13 +10,13 @@
 //! the C library, where this module reads two files of the system.
 
 use std::env::consts::DLL_SUFFIX;
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::PLUGINS;
 use super::inspect::Rejection;
+use crate::path_walk::PathWalk;
 use crate::shell;
 
 /// Root may do anything anyway, so everybody trusts root's files.
@@ -26,9 +26,6 @@ const GROUP_MAY_WRITE: u32 = 0o020;
 const OTHERS_MAY_WRITE: u32 = 0o002;
 /// In a folder with this bit only the owner of an entry, or of the folder, may rename or delete the entry.
 const STICKY: u32 = 0o1000;
-
-/// How many links a path may have, as the system has it.
-const MAX_LINKS: usize = 40;
 
 /// Whose files are loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,33 +122,21 @@ impl Trust {
             return Ok(path.canonicalize()?);
         }
         let absolute = std::path::absolute(path)?;
-        let mut left = names_from_the_last(&absolute);
-        let (mut real, mut links) = (PathBuf::from("/"), 0);
-        while let Some(name) = left.pop() {
+        let mut walk = PathWalk::along(&absolute)?;
+        while let Some(next) = walk.next_entry() {
             // Whoever can write to this folder decides what its entries are, links among them.
-            let above = format!("the folder {} above it", real.display());
-            self.check(&real, true).map_err(|writer| asked.refusal(writer, &above, &real, &absolute))?;
-            if name == ".." {
-                real.pop();
-                continue;
-            }
-            let next = real.join(&name);
+            let folder = walk.place();
+            let above = format!("the folder {} above it", folder.display());
+            self.check(folder, true).map_err(|writer| asked.refusal(writer, &above, folder, &absolute))?;
             if !next.symlink_metadata()?.is_symlink() {
-                real = next;
+                walk.enter(next);
                 continue;
             }
             let link = format!("the link {} on the way to it", next.display());
             self.check_link(&next).map_err(|writer| asked.refusal(writer, &link, &next, &absolute))?;
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(Refusal::Unreadable(io::Error::from(rustix::io::Errno::LOOP)));
-            }
-            let target = next.read_link()?;
-            if target.is_absolute() {
-                real = PathBuf::from("/");
-            }
-            left.extend(names_from_the_last(&target));
+            walk.follow(&next)?;
         }
+        let real = walk.place().to_owned();
         // A link may have led elsewhere: then the given name does not identify the file.
         let what = if real == absolute { what.to_owned() } else { real.display().to_string() };
         self.check(&real, false).map_err(|writer| asked.refusal(writer, &what, &real, &absolute))?;
@@ -189,18 +174,6 @@ impl Trust {
             is_shared.then_some(Writer::Group(group))
         }
     }
-}
-
-/// The names in `path`, of which the first is at the end.
-fn names_from_the_last(path: &Path) -> Vec<OsString> {
-    let names = path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
-    });
-    let mut names: Vec<_> = names.collect();
-    names.reverse();
-    names
 }
 
 /// What keeps a step of a path from being taken.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::RecordError;
 use super::journal::Access;
 use crate::regular_file::keeping;
-use crate::unfinished;
+use crate::{path_walk, unfinished};
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
@@ -18,9 +18,9 @@ const ROOM: usize = 16 << 10;
 /// # Errors
 /// What the system says when the folder cannot be made, or a file in it cannot be written.
 pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
-    let cannot_make = RecordError::file("make the folder", folder);
+    path_walk::check_links(folder).map_err(RecordError::file("make the folder", folder))?;
     if folder.exists() {
-        fs::create_dir_all(folder).map_err(cannot_make)?;
+        make(folder)?;
         can_open(folder, files)?;
         try_to_write(folder, folder)?;
         return hold(folder, Access::Shared).map(drop);
@@ -35,8 +35,13 @@ pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
     match probe {
         Ok(probe) => try_to_write(&probe.path().join(missing), folder),
         // Fails for the same reason, and the error does not name the probe.
-        Err(_) => fs::create_dir_all(folder).map_err(cannot_make),
+        Err(_) => make(folder),
     }
+}
+
+/// Makes the folder, with those that lead to it.
+pub(super) fn make(folder: &Path) -> Result<(), RecordError> {
+    path_walk::make_folder(folder).map_err(RecordError::file("make the folder", folder))
 }
 
 /// The innermost folder on the way that exists, and the rest of the way.

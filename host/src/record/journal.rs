@@ -17,9 +17,9 @@ use super::chain::{Braces, Link};
 use super::reader::MAX_LINE;
 use super::written::Written;
 use super::{RecordError, file_lock};
-use crate::atomic_file;
 use crate::regular_file::keeping;
 use crate::text::escaped_in_json;
+use crate::{atomic_file, path_walk};
 
 /// How many bytes are read at a time to find the start of the last line.
 const CHUNK: u64 = 4096;
@@ -142,7 +142,7 @@ impl Journal {
                 return Ok(());
             }
             // Its folder may be gone, too.
-            self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            self.path.parent().map_or(Ok(()), path_walk::make_folder)?;
             self.file = open(&self.path)?;
             self.replaced = true;
         }

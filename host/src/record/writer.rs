@@ -60,7 +60,7 @@ impl Writer {
     /// # Errors
     /// Those of the system, and [`RecordError::Busy`].
     pub(crate) fn open(folder: &Path, access: Access) -> Result<Self, RecordError> {
-        fs::create_dir_all(folder).map_err(RecordError::file("make the folder", folder))?;
+        folder::make(folder)?;
         let _held = folder::hold(folder, access)?;
         let trials = Journal::open(folder.join(TRIALS), access, Braces::One)?;
         let unified = Journal::open(folder.join(UNIFIED), access, Braces::Two)?;

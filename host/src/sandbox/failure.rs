@@ -55,6 +55,10 @@ fn more_processes() -> String {
     format!("end other processes, or raise the limit of `ulimit -u`{more}{group}")
 }
 
+fn has_dangling_link(path: &Path) -> bool {
+    path.ancestors().any(|folder| folder.is_symlink() && !folder.exists())
+}
+
 /// The message for a temporary folder that could not be removed.
 pub(super) fn unremoved(path: &Path, error: &io::Error) -> String {
     format!("the temporary folder {} could not be removed: {error}", path.display())
@@ -87,7 +91,8 @@ impl Failure {
                     .into(),
             ),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space".into()),
-            io::ErrorKind::NotFound if action == TEMPORARY => {
+            // Through a link that leads nowhere, no folder is made.
+            io::ErrorKind::NotFound if action == TEMPORARY && !has_dangling_link(path) => {
                 Some(shell::command("mkdir", [Path::new("-p"), path]))
             }
             _ if action == TEMPORARY => Some("export TMPDIR=DIR, with a folder that you may write to".into()),

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::error::ScaffoldError;
-use crate::unfinished;
+use crate::{path_walk, unfinished};
 
 /// Writes the files, whose paths are relative, into a folder that is empty or does not exist. If that fails, nothing of it stays.
 pub(super) fn write(folder: &Path, files: &[(String, String)]) -> Result<(), ScaffoldError> {
@@ -26,7 +26,7 @@ fn make(folder: &Path, above: &Path, files: &[(String, String)]) -> Result<(), S
     let exists = is_empty_folder(folder)?;
     // The files are written here first, and then renamed: it must be on the same file system.
     let parent = if exists { folder } else { above };
-    fs::create_dir_all(parent).map_err(failed("create the folder", parent))?;
+    path_walk::make_folder(parent).map_err(failed("create the folder", parent))?;
     let temporary = unfinished::folder_in(parent).map_err(failed("create a folder in", parent))?;
     // A folder below it, because the temporary folder itself is only for this user.
     let made = temporary.path().join("made");

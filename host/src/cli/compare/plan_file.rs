@@ -1,7 +1,6 @@
 //! `plan.json`: the settings of a run, so that it can be resumed by its id alone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +13,6 @@ use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, options, reports};
-use crate::atomic_file;
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::writer::{self, PLAN};
@@ -23,6 +21,7 @@ use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::text::without_mark;
+use crate::{atomic_file, path_walk};
 
 pub(super) const VERSION: u32 = 1;
 
@@ -92,7 +91,7 @@ impl PlanFile {
             let message = format!("cannot write {}: {error}", path.display());
             Problem::of_file(&error, message, "--output-dir with a folder that you may write to")
         };
-        fs::create_dir_all(folder).map_err(cannot)?;
+        path_walk::make_folder(folder).map_err(cannot)?;
         if path.exists() {
             return Err(self.taken(folder));
         }

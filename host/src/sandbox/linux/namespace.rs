@@ -18,7 +18,7 @@ use rustix::thread::{
     unshare_unsafe,
 };
 
-use super::shared_memory::SHM;
+use super::shared_memory::{QUEUES, SHM};
 
 /// Puts the next children of this process, which has one thread, into a new PID namespace. This process itself stays outside. Both
 /// are in a new namespace of System V objects and message queues, where the system has these.
@@ -49,8 +49,8 @@ fn keep_mount_capability() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the init process of the namespace, and its children, a `/proc` that shows the namespace, and a `/dev/shm` of its own that
-/// is as large as the one outside. Returns whether it has the latter.
+/// Gives the init process of the namespace, and its children, a `/proc` and message queues that show the namespace, and a `/dev/shm` of
+/// its own that is as large as the one outside. Returns whether it has the latter.
 pub(super) fn mount_own() -> io::Result<bool> {
     // SAFETY: file descriptors are not unshared, and this process has one thread.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
@@ -59,6 +59,8 @@ pub(super) fn mount_own() -> io::Result<bool> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount(c"proc", c"/proc", c"proc", flags, None)?;
     let has_shared_memory = mount_shared_memory().is_ok();
+    // By files in the folder of the machine, a tree could make queues that stay. Where there is no such folder, nothing is to be hidden.
+    let _ = mount(c"mqueue", QUEUES, c"mqueue", flags, None);
     // The worker needs no capabilities.
     clear_ambient_capability_set()?;
     Ok(has_shared_memory)

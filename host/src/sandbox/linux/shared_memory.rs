@@ -17,7 +17,7 @@ use crate::text::number_of;
 
 /// The folders in which POSIX objects are files.
 pub(super) const SHM: &str = "/dev/shm";
-const QUEUES: &str = "/dev/mqueue";
+pub(super) const QUEUES: &str = "/dev/mqueue";
 
 /// Where System V objects are listed: the file, what they are, the column of the owner, and that of the attachments.
 const SYSTEM_V: [(&str, &str, usize, Option<usize>); 3] = [

@@ -94,17 +94,23 @@ mod system {
 
     fn empty() -> io::Result<OwnedFd> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let made = match rustix::fs::memfd_create("crossrun-plugin", flags | MemfdFlags::EXEC) {
+        let create = |more: MemfdFlags| rustix::fs::memfd_create("crossrun-plugin", flags | more);
+        let made = match create(MemfdFlags::EXEC) {
             // Kernels before 6.3 do not know the flag and do not need it.
-            Err(Errno::INVAL) => rustix::fs::memfd_create("crossrun-plugin", flags)?,
-            Err(error @ (Errno::NOSYS | Errno::PERM)) => {
+            Err(Errno::INVAL) => create(MemfdFlags::empty()),
+            // By `vm.memfd_noexec`, no copy may be a program. A library need not be one.
+            Err(Errno::ACCESS) => create(MemfdFlags::NOEXEC_SEAL),
+            made => made,
+        };
+        let refused = |error: Errno| match error {
+            Errno::NOSYS | Errno::PERM | Errno::ACCESS => {
                 let why = "a file in a lock, or with a path that is not UTF-8, is loaded from a sealed copy, for which this system \
                            has no memfd_create";
-                return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{why} ({error})")));
+                io::Error::new(io::ErrorKind::Unsupported, format!("{why} ({error})"))
             }
-            made => made?,
+            error => error.into(),
         };
-        renumbered(&made)
+        renumbered(&made.map_err(refused)?)
     }
 
     fn renumbered(descriptor: &OwnedFd) -> io::Result<OwnedFd> {

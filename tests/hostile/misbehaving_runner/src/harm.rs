@@ -82,6 +82,7 @@ fn harm(behaviour: &str) {
         "trace_supervisor" => trace_supervisor(),
         "raise_priority" => raise_priority(),
         "leave_shared_memory" => leave_shared_memory(),
+        "leave_message_queue" => leave_message_queue(),
         "fill_shared_memory" => fill_shared_memory(),
         "rename_temporary" => {
             let folder = std::env::temp_dir();
@@ -263,6 +264,12 @@ fn leave_shared_memory() {
         semget(key, 1, 0o1600);
         msgget(key, 0o1600);
     }
+}
+
+/// Makes a message queue by its file, and leaves it.
+fn leave_message_queue() {
+    let name = std::env::var("CROSSRUN_TEST_SHARED").unwrap_or_else(|_| "1".into());
+    let _ = fs::File::create(format!("/dev/mqueue/crossrun-test-{name}"));
 }
 
 /// Writes 600 MiB into files that are in memory and that nobody maps.
