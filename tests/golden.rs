@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Place, repository};
+use crate::support::{Place, Ran, repository, run_arguments};
 
 /// The folders of `tests/golden`, one a version of the API.
 fn versions() -> Vec<PathBuf> {
@@ -26,13 +26,8 @@ fn place(version: &Path) -> Place {
     place
 }
 
-fn run(place: &Place, words: &str) -> crate::support::Ran {
-    let mut arguments = vec!["run", "--json", "--no-lock"];
-    for word in words.split(' ') {
-        arguments.extend(word.contains('=').then_some("--extra"));
-        arguments.push(word);
-    }
-    place.crossrun(&arguments)
+fn run(place: &Place, words: &str) -> Ran {
+    place.crossrun(&run_arguments(words))
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

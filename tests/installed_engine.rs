@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::pairwise::cover;
-use crate::support::{Place, Ran, build_outside, executable, plugin, repository, warnings};
+use crate::support::{Place, Ran, build_outside, executable, plugin, repository, run_arguments, warnings};
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
@@ -91,14 +91,9 @@ impl Installed {
         assert!(left.is_empty(), "{left:?} was left by {}", ran.explain());
     }
 
-    /// `run` with `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
+    /// `run` with `words`, where `key=value` is an extra.
     pub(crate) fn run_command(&self, backend: &str, words: &str) -> Command {
-        let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
-        for word in words.split(' ') {
-            arguments.extend(word.contains('=').then_some("--extra"));
-            arguments.push(word);
-        }
-        self.command(&arguments)
+        self.command(&run_arguments(&format!("--backend {backend} {words}")))
     }
 
     pub(crate) fn run(&self, words: &str) -> Ran {

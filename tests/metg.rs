@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::support::{Place, Ran, eventually, hostile, plugin, shell_code};
 
+/// A sweep of one block.
+const SHORT: &str = "metg --json --backends native --blocks 1 --cores 1";
+
 fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -74,9 +77,7 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
 #[test]
 fn json_streams_events_and_ends_with_everything() {
     let place = Place::new();
-    let run =
-        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "1ms"];
-    let ran = measured(place.crossrun(&run));
+    let ran = measured(place.run(&format!("{SHORT} --coarsest 1ms")));
     let of = |kind: &str| events(&ran).iter().filter(|event| event["event"] == kind).count();
     let metg = metg(&ran);
     let row = &metg["rows"][0];
@@ -142,21 +143,8 @@ fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
     let place = Place::with_misbehaving();
     place.stage(&plugin("native_runner"));
     for (behaviour, code, status) in [("drop", 5, "wrong"), ("segfault", 4, "failed")] {
-        let extra = format!("behaviour={behaviour}");
-        let backends = "native,misbehaving";
-        let run = [
-            "metg",
-            "--json",
-            "--backends",
-            backends,
-            "--blocks",
-            "1",
-            "--coarsest",
-            "100us",
-            "--cores",
-            "1",
-        ];
-        let ran = place.crossrun(&[&run, ["--extra", &extra].as_slice()].concat()).code(code);
+        let run = "metg --json --backends native,misbehaving --blocks 1 --coarsest 100us --cores 1";
+        let ran = place.run(&format!("{run} --extra behaviour={behaviour}")).code(code);
         let metg = metg(&ran);
         let rows = metg["rows"].as_array().unwrap();
         let row = rows.iter().find(|row| row["backend"] == "misbehaving").unwrap();
@@ -192,21 +180,8 @@ fn an_impossible_sweep_is_refused() {
 #[test]
 fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
     let place = Place::new();
-    let run =
-        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "200us"];
-    let graphs = [
-        "--pattern",
-        "trivial,nearest",
-        "--radix",
-        "1,3",
-        "--steps",
-        "120",
-        "--extra",
-        "width=2",
-        "--run-id",
-        "r",
-    ];
-    let metg = metg(&measured(place.crossrun(&[run.as_slice(), &graphs].concat())));
+    let graphs = "--pattern trivial,nearest --radix 1,3 --steps 120 --extra width=2 --run-id r";
+    let metg = metg(&measured(place.run(&format!("{SHORT} --coarsest 200us {graphs}"))));
     let graph = |row: &Value| {
         let graph = &row["graph"];
         assert_eq!(
@@ -252,27 +227,8 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
 fn the_graph_of_another_author_is_swept_as_its_description_says() {
     let place = Place::new();
     place.stage(&hostile("graph_workloads"));
-    let run = [
-        "metg",
-        "--json",
-        "--backends",
-        "native",
-        "--blocks",
-        "1",
-        "--cores",
-        "1",
-        "--coarsest",
-        "200us",
-        "--workload",
-        "rotating_graph",
-        "--vary",
-        "shift=0,1",
-        "--extra",
-        "width=2",
-        "--run-id",
-        "mine",
-    ];
-    let metg = metg(&measured(place.crossrun(&run)));
+    let graphs = "--workload rotating_graph --vary shift=0,1 --extra width=2 --run-id mine";
+    let metg = metg(&measured(place.run(&format!("{SHORT} --coarsest 200us {graphs}"))));
     let graph = |row: &Value| {
         let graph = &row["graph"];
         assert_eq!(

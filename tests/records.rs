@@ -269,20 +269,9 @@ fn steering(path: &std::path::Path) -> Vec<char> {
 #[test]
 fn json_in_files_equals_the_printed_json_and_no_file_has_control_characters() {
     let place = Place::with_misbehaving();
-    let compare = ["compare", "--json", "--backends", "misbehaving", "--workloads", "null", "--items", "5"];
-    let more = [
-        "--blocks",
-        "1",
-        "--no-lock",
-        "--insist",
-        "--run-id",
-        "red",
-        "--extra",
-        "behaviour=result_in_colour",
-        "--extra",
-        "at=run",
-    ];
-    let printed = place.crossrun(&[compare.as_slice(), &more].concat()).code(0).stdout();
+    let compare = "compare --json --backends misbehaving --workloads null --items 5 --blocks 1 --no-lock --insist \
+                   --run-id red --extra behaviour=result_in_colour --extra at=run";
+    let printed = place.run(compare).code(0).stdout();
     let folder = place.path().join("results/red");
     let events: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let report = std::fs::read_to_string(folder.join("report.json")).unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, executable, hostile, plugin};
+use crate::support::{Place, Ran, arguments_in, executable, hostile, plugin};
 
 const QUICK: [&str; 7] = ["compare", "--workloads", "null", "--items", "10", "--blocks", "1"];
 
@@ -152,21 +152,8 @@ fn a_data_folder_that_is_not_utf8_is_a_usage_error_and_not_a_trial() {
 fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
     let place = Place::new();
     place.stage(&hostile("misbehaving_workloads"));
-    let mut command = place.command(&[
-        "compare",
-        "--backends",
-        "native",
-        "--workloads",
-        "slow_oracle",
-        "--items",
-        "10,1000",
-        "--blocks",
-        "2",
-        "--timeout",
-        "5s",
-        "--run-id",
-        "slow",
-    ]);
+    let compare = "compare --backends native --workloads slow_oracle --items 10,1000 --blocks 2 --timeout 5s --run-id slow";
+    let mut command = place.command(&arguments_in(compare));
     // What does not hang is far faster, on any machine.
     command.env("CROSSRUN_DEADLINES", "expect=5s");
     Ran::of(command).code(4);
@@ -182,9 +169,8 @@ fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
 #[test]
 fn a_value_that_begins_like_an_option_is_pasted_as_a_value() {
     let place = Place::new();
-    let run =
-        ["run", "--backend", "native", "--workload", "null", "--extra=-k=1", "--scheduler=-x", "--json"];
-    let command = place.crossrun(&run).code(0).json()["metadata"]["command"].as_str().unwrap().to_owned();
+    let run = "run --backend native --workload null --extra=-k=1 --scheduler=-x --json";
+    let command = place.run(run).code(0).json()["metadata"]["command"].as_str().unwrap().to_owned();
     pasted(&place, &command).code(0);
 }
 

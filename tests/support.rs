@@ -162,6 +162,11 @@ impl Place {
         Ran::of(self.command(arguments))
     }
 
+    /// Runs crossrun with the arguments in `line`.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        self.crossrun(&arguments_in(line))
+    }
+
     /// `run` on the misbehaving backend, with `behaviour` in `phase`.
     pub(crate) fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
         Ran::of(self.misbehaving_command(behaviour, phase, more))
@@ -213,6 +218,21 @@ impl Place {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// The arguments in a line, none of which has a blank in it.
+pub(crate) fn arguments_in(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// The arguments of `run` in `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
+pub(crate) fn run_arguments(words: &str) -> Vec<&str> {
+    let mut arguments = vec!["run", "--json", "--no-lock"];
+    for word in words.split_whitespace() {
+        arguments.extend(word.contains('=').then_some("--extra"));
+        arguments.push(word);
+    }
+    arguments
 }
 
 /// Puts a copy of the executable at `path`, and returns when it can be run: whatever another thread is just starting may have the
