@@ -2,6 +2,7 @@
 
 mod calls;
 mod libraries;
+#[path = "../plugin-api/tests/nulls/mod.rs"]
 mod nulls;
 mod open_loops;
 

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::libraries::{built_with, numbers, sensors};
+use super::nulls;
 use crate::c_backend;
+use crate::fuzz_corpus::resolved;
 
 pub(super) fn library(file: &Path) -> WorkloadLibrary {
     load::workloads(&c_backend::file(file)).unwrap()
@@ -204,6 +206,11 @@ fn an_item_too_large_for_a_batch_has_its_own_status_and_a_remedy() {
     let mut state = folded();
     state.emit(1, &mut out).unwrap();
     state.encode().unwrap();
+}
+
+#[test]
+fn null_where_something_is_needed_is_an_argument_error() {
+    nulls::are_refused(&resolved(sensors()), br#"{"name":"sensor_sums","total_items":9}"#);
 }
 
 #[test]
