@@ -207,9 +207,8 @@ fn it_is_listed_inspected_and_locked_like_any_other_backend() {
     assert!(text.contains("backend C ABI 1.1") && text.contains("release: gcc"), "{text}");
 
     place.crossrun(&["backends", "lock"]).code(0);
-    let locked =
-        ["run", "--json", "--no-lock", "--backend", "threaded", "--workload", "word_count", "--locked"];
-    let record = place.crossrun(&locked).code(0).json();
+    let locked = "run --json --no-lock --backend threaded --workload word_count --locked";
+    let record = place.run(locked).code(0).json();
     assert_eq!(record["metadata"]["verified"], true);
     assert!(record["metadata"]["plugin"]["locked_by"].is_string(), "{record}");
     let mut bytes = std::fs::read(file).unwrap();

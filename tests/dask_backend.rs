@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::Network;
 use crate::session::verified;
-use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -37,17 +37,13 @@ fn two_consecutive_reductions_are_right() {
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn the_scheduler_keeps_no_more_of_a_reduction_the_more_batches_there_are() {
-    let mut script = dask().script("tests/bounded.py");
-    script.arg(plugin("standard_workloads"));
-    Ran::of(script).code(0);
+    dask().passes("bounded.py");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn tasks_are_restricted_only_where_some_workers_are_not_used_and_no_stop_is_lost() {
-    let mut script = dask().script("tests/cluster_of_threads.py");
-    script.arg(plugin("standard_workloads"));
-    Ran::of(script).code(0);
+    dask().passes("cluster_of_threads.py");
 }
 
 #[test]

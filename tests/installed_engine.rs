@@ -73,6 +73,13 @@ impl Installed {
         command
     }
 
+    /// Demands that a script of the backend's tests passes.
+    pub(crate) fn passes(&self, script: &str) {
+        let mut command = self.script(&format!("tests/{script}"));
+        command.arg(plugin("standard_workloads"));
+        Ran::of(command).code(0);
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         command.env("CROSSRUN_DATA_DIR", self.data()).env("TMPDIR", self.temporary());

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::installed_engine::{FUSION, Installed, library, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
+use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -86,18 +86,13 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
 #[test]
 #[cfg_attr(not(all_engines), ignore = "installs Spark: CROSSRUN_TEST_ENGINES=all")]
 fn workloads_that_its_workers_open_in_a_run_are_counted() {
-    let spark = spark();
-    let mut command = spark.script("tests/late_opens.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    spark().passes("late_opens.py");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn a_run_in_which_nothing_is_lost_does_not_ask_for_executors_in_its_time() {
-    let mut command = spark().script("tests/looks.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    spark().passes("looks.py");
 }
 
 #[test]

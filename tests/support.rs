@@ -113,6 +113,14 @@ impl Place {
         place
     }
 
+    /// The standard workloads, and a backend whose driver misbehaves on demand.
+    pub(crate) fn with_driven() -> Self {
+        let place = Self::empty();
+        place.stage(&plugin("standard_workloads"));
+        place.stage(&hostile("driven_runner"));
+        place
+    }
+
     /// Puts a copy of `file` among the plugins.
     pub(crate) fn stage(&self, file: &Path) -> PathBuf {
         self.stage_as(file, file.file_name().unwrap().to_str().unwrap())
@@ -174,10 +182,9 @@ impl Place {
 
     /// The command of [`Place::misbehave`].
     pub(crate) fn misbehaving_command(&self, behaviour: &str, phase: &str, more: &[&str]) -> Command {
-        let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-        let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
-        let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
-        self.command(&[&run, extra.as_slice(), more].concat())
+        let extra = format!("--extra behaviour={behaviour} --extra at={phase}");
+        let run = format!("run --json --backend misbehaving --workload null {extra}");
+        self.command(&[&arguments_in(&run)[..], more].concat())
     }
 
     /// How many whole lines the trials of a run have so far.
@@ -247,6 +254,18 @@ pub(crate) fn without_chain(mut record: Value) -> Value {
     let chain = record["metadata"].as_object_mut().unwrap().remove("chain");
     assert!(chain.is_some_and(|chain| chain.is_string()));
     record
+}
+
+/// A user who is neither root nor the user of any test.
+pub(crate) const SOMEBODY: u32 = 54_321;
+
+/// Whether this is root, who alone can give files to another user.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        not_run("only root can give files to another user");
+    }
+    is_root
 }
 
 /// A user with no rights of its own.

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, executable, hostile, plugin};
+use crate::support::{Place, Ran, arguments_in, eventually, executable, hostile, plugin};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -80,15 +80,14 @@ fn a_printed_command_sets_the_variables_that_change_what_is_measured() {
 #[test]
 fn a_comparison_is_repeated_and_resumed_under_the_same_variables() {
     let place = Place::new();
-    let compare =
-        ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null", "--items=5"];
-    let mut command = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    let compare = "compare --quick --no-lock --backends native --workloads null --items=5 --run-id c";
+    let mut command = place.command(&arguments_in(compare));
     command.env("CROSSRUN_NAMESPACES", "off");
     Ran::of(command).code(0);
     let trial = place.records("c", "trials.jsonl").remove(0);
     let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
     assert!(full.starts_with("env CROSSRUN_NAMESPACES=off crossrun compare "), "{full}");
-    let mut again = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    let mut again = place.command(&arguments_in(compare));
     again.env("CROSSRUN_NAMESPACES", "off");
     Ran::of(again).code(2).says("try: env CROSSRUN_NAMESPACES=off crossrun compare --resume c");
 }
@@ -118,8 +117,8 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
     std::fs::copy(plugin("native_runner"), folder.join("lib,native.so")).unwrap();
     std::os::unix::fs::symlink(folder.join("lib,native.so"), place.path().join("old.so")).unwrap();
     let compare =
-        ["compare", "--quick", "--no-lock", "--backends", "native,old=old.so", "--workloads", "null"];
-    place.crossrun(&[&compare[..], &["--items=5", "--run-id", "c"]].concat()).code(0);
+        "compare --quick --no-lock --backends native,old=old.so --workloads null --items=5 --run-id c";
+    place.run(compare).code(0);
     let trial = place.records("c", "trials.jsonl").remove(0);
     let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
     assert!(full.contains("run,1/lib,native.so"), "{full}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::wrappers::wrapped;
 use crate::installed_engine::Installed;
-use crate::support::{Place, Ran, hostile, not_run, plugin};
+use crate::support::{Place, Ran, arguments_in, not_run};
 
 /// Settings of engines, of Python and of Java that nobody decided on.
 const RUBBISH: &[&str] = &[
@@ -58,22 +58,14 @@ fn spoilt(mut command: Command) -> Command {
     command
 }
 
-fn driven() -> Place {
-    let place = Place::empty();
-    place.stage(&plugin("standard_workloads"));
-    place.stage(&hostile("driven_runner"));
-    place
-}
-
 fn drive(place: &Place, behaviour: &str, phase: &str) -> Command {
-    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-    let run = ["run", "--json", "--backend", "driven", "--workload", "null", "--items", "9"];
-    place.command(&[&run, ["--extra", &behaviour, "--extra", &phase].as_slice()].concat())
+    let extra = format!("--extra behaviour={behaviour} --extra at={phase}");
+    place.command(&arguments_in(&format!("run --json --backend driven --workload null --items 9 {extra}")))
 }
 
 #[test]
 fn a_driver_gets_nothing_that_was_not_decided_on() {
-    let place = driven();
+    let place = Place::with_driven();
     let mut command = spoilt(drive(&place, "environment", "open"));
     command.env("OF_NOBODY", "1").env("LC_TIME", "C.UTF-8");
     let ran = Ran::of(command).code(4);
@@ -181,7 +173,7 @@ fn spark_runs_for_a_user_whose_number_has_no_name() {
 #[test]
 fn the_last_error_of_an_engines_own_process_is_in_the_message() {
     for (phase, code) in [("open", 3), ("run", 4)] {
-        let ran = Ran::of(drive(&driven(), "fail_in_child", phase));
+        let ran = Ran::of(drive(&Place::with_driven(), "fail_in_child", phase));
         assert!(
             matches!(ran.output.status.code(), Some(found) if found == code || found == 4),
             "{}",
@@ -195,13 +187,13 @@ fn the_last_error_of_an_engines_own_process_is_in_the_message() {
 
 #[test]
 fn a_failure_that_says_everything_gets_no_second_error() {
-    let ran = Ran::of(drive(&driven(), "raise", "run")).code(4);
+    let ran = Ran::of(drive(&Place::with_driven(), "raise", "run")).code(4);
     assert!(!ran.stderr().contains("last error"), "{}", ran.explain());
 }
 
 #[test]
 fn what_an_engine_warns_of_when_it_starts_is_in_the_record_and_in_the_summary() {
-    let place = driven();
+    let place = Place::with_driven();
     let record: Value = Ran::of(drive(&place, "warn", "open")).code(0).json();
     let warnings = record["metadata"]["warnings"].to_string();
     assert!(warnings.contains("the engine warned: the shared memory is small"), "{warnings}");
