@@ -109,9 +109,8 @@ impl Installed {
 
     /// Runs, and demands a verified answer and that nothing was left behind.
     pub(crate) fn verified(&self, words: &str) -> Value {
-        let ran = self.run(words).code(0);
-        let record = ran.json();
-        assert_eq!(record["metadata"]["verified"], true, "{}", ran.explain());
+        let ran = self.run(words);
+        let record = ran.verified();
         assert!(!record["metadata"]["warnings"].to_string().contains("left"), "{}", ran.explain());
         self.left_nothing(&ran);
         record

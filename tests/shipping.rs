@@ -45,8 +45,7 @@ fn an_executable_without_plugins_names_the_searched_folders_and_the_remedy() {
     assert!(!crossrun(&["backends"]).code(0).stdout().contains("cargo build"));
     let mut verified = arguments_in("run --backend native --workload null --no-lock --json --output-dir");
     verified.push(home.to_str().unwrap());
-    let ran = crossrun(&verified);
-    assert_eq!(ran.code(0).json()["metadata"]["verified"], true);
+    crossrun(&verified).verified();
 }
 
 /// The commands that a help text lists.
@@ -178,8 +177,7 @@ fn the_archive_runs_from_any_folder() {
     for backend in ["native", "timely", "python"] {
         let run = format!("run --backend {backend} --workload word_count --items 1000 --json --no-lock");
         let out = ["--output-dir", out.to_str().unwrap()];
-        let ran = crossrun(&[&arguments_in(&run)[..], &out].concat());
-        assert_eq!(ran.code(0).json()["metadata"]["verified"], true, "{backend}");
+        crossrun(&[&arguments_in(&run)[..], &out].concat()).verified();
     }
     for file in [
         "README.md",
@@ -230,8 +228,7 @@ fn compares(place: &Place, program: &Path) {
             std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
         }
         let words = format!("run --backend {backend} --workload word_count --items 1000 --json --no-lock");
-        let ran = run(command, &arguments_in(&words)).code(0).json();
-        assert_eq!(ran["metadata"]["verified"], true, "{backend}");
+        run(command, &arguments_in(&words)).verified();
     }
 }
 

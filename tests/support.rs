@@ -345,6 +345,14 @@ impl Ran {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", self.explain()))
     }
 
+    /// Asserts that the answer of a run is verified, and returns the record.
+    pub(crate) fn verified(&self) -> Value {
+        assert_eq!(shell_code(self.output.status), Some(0), "{}", self.explain());
+        let record = self.json();
+        assert_eq!(record["metadata"]["verified"], true, "{}", self.explain());
+        record
+    }
+
     /// Asserts that standard error contains `words`.
     pub(crate) fn says(self, words: &str) -> Self {
         assert!(self.stderr().contains(words), "no {words:?} in:\n{}", self.explain());

@@ -84,8 +84,7 @@ fn a_driver_gets_nothing_that_was_not_decided_on() {
 /// A run of an installed engine in a spoilt environment.
 fn is_verified_in_a_spoilt_environment(engine: &'static str) {
     let engine = Installed::new(engine);
-    let ran = Ran::of(spoilt(engine.run_command(engine.name, "--workload word_count --items 2000"))).code(0);
-    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    Ran::of(spoilt(engine.run_command(engine.name, "--workload word_count --items 2000"))).verified();
 }
 
 #[test]
@@ -124,8 +123,7 @@ fn is_verified_in_odd_folders(engine: &'static str) {
         std::fs::create_dir_all(odd("w").join("t")).unwrap();
         let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
         command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(odd("w"));
-        let ran = Ran::of(command).code(0);
-        assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+        Ran::of(command).verified();
     }
 }
 
@@ -166,8 +164,7 @@ fn spark_runs_for_a_user_whose_number_has_no_name() {
     for variable in ["USER", "LOGNAME", "SPARK_USER"] {
         command.env_remove(variable);
     }
-    let ran = Ran::of(wrapped("unshare", &options, &command)).code(0);
-    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    Ran::of(wrapped("unshare", &options, &command)).verified();
 }
 
 #[test]
