@@ -136,8 +136,7 @@ fn a_driver_is_read_from_the_folder_that_the_environment_names_and_each_run_says
     );
     assert!(warnings(&record).contains(&expected.as_str()), "{record}");
     run("raise SystemExit('edited')\n").code(4).says("edited");
-    let record =
-        place.crossrun(&["run", "--json", "--backend", "python", "--workload", "null"]).code(0).json();
+    let record = place.run("run --json --backend python --workload null").code(0).json();
     assert_eq!(warnings(&record), [""; 0], "{record}");
 }
 

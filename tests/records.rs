@@ -54,8 +54,7 @@ fn a_record_has_the_keys_of_the_original_project_in_their_order() {
 #[test]
 fn what_a_run_prints_is_what_it_writes() {
     let place = Place::new();
-    let printed =
-        place.crossrun(&["run", "--json", "--backend", "native", "--workload", "null"]).code(0).json();
+    let printed = place.run("run --json --backend native --workload null").code(0).json();
     let written = place.records("null", "unified_results.jsonl");
     assert_eq!(written.into_iter().map(without_chain).collect::<Vec<_>>(), std::slice::from_ref(&printed));
     let trials = place.records("null", "trials.jsonl");
@@ -252,10 +251,7 @@ fn records_are_found_below_a_folder_as_in_the_original_project() {
     // A folder with records of its own is read with what is below it.
     std::fs::write(place.path().join("artifacts/trials.jsonl"), format!("{trial}\n")).unwrap();
     assert_eq!(trials(&[fifo]), 1);
-    place
-        .crossrun(&["report", "artifacts"])
-        .code(0)
-        .says("artifacts: 3 files of records: artifacts/trials.jsonl,");
+    place.run("report artifacts").code(0).says("artifacts: 3 files of records: artifacts/trials.jsonl,");
     std::fs::create_dir(place.path().join("empty")).unwrap();
     place.crossrun(&["report", "empty"]).code(2).says("holds no records");
 }

@@ -8,8 +8,7 @@ use crate::support::{Place, WORKLOADS, shortened, warnings};
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
     let place = Place::new();
-    let run = ["run", "--backend", "native", "--items", "100", "--parallelism", "4", "--json"];
-    let record = place.crossrun(&run).code(0).json();
+    let record = place.run("run --backend native --items 100 --parallelism 4 --json").code(0).json();
     assert_eq!(record["backend"], "native");
     assert_eq!(record["workload"], "scheduler_comparison");
     assert_eq!(record["parallelism"], 4);

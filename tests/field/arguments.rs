@@ -123,8 +123,7 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
     let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
     assert!(full.contains("run,1/lib,native.so"), "{full}");
     pasted(&place, &format!("{full} --run-id again")).code(0);
-    let resume = ["compare", "--no-lock", "--resume", "c", "--backends", "native,old=run,1/lib,native.so"];
-    place.crossrun(&resume).code(0);
+    place.run("compare --no-lock --resume c --backends native,old=run,1/lib,native.so").code(0);
 }
 
 #[test]
@@ -134,8 +133,7 @@ fn remedies_with_odd_paths_can_be_pasted() {
     for (text, words) in [("", "try: rm ./-x/plan.json"), ("{", "try: crossrun report ./-x")] {
         std::fs::create_dir_all(at("-x")).unwrap();
         std::fs::write(at("-x/plan.json"), text).unwrap();
-        let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir=-x"];
-        place.crossrun(&resume).code(2).says(words);
+        place.run("compare --no-lock --resume c --output-dir=-x").code(2).says(words);
     }
     place.crossrun(&["backends", "new", "mine", "--dir=-m"]).code(0);
     assert!(at("-m/README.md").is_file());
