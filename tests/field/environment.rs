@@ -194,9 +194,8 @@ fn what_an_engine_warns_of_when_it_starts_is_in_the_record_and_in_the_summary() 
     let record: Value = Ran::of(drive(&place, "warn", "open")).code(0).json();
     let warnings = record["metadata"]["warnings"].to_string();
     assert!(warnings.contains("the engine warned: the shared memory is small"), "{warnings}");
-    let words = ["run", "--backend", "driven", "--workload", "null", "--items", "9"];
-    let extra = ["--extra", "behaviour=warn", "--extra", "at=open"];
-    let ran = place.crossrun(&[&words, extra.as_slice()].concat()).code(0);
+    let run = "run --backend driven --workload null --items 9 --extra behaviour=warn --extra at=open";
+    let ran = place.run(run).code(0);
     let (said, printed) = (ran.stderr(), ran.stdout());
     assert!(format!("{said}{printed}").contains("the shared memory is small"), "{}", ran.explain());
 }

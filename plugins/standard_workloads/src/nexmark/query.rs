@@ -84,12 +84,17 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
     fn close(
         &self,
         stage: usize,
-        _time: u64,
+        time: u64,
         key: &[u8],
         accumulator: &mut Vec<u8>,
         out: &mut BatchBuilder,
     ) -> Done {
         self.emit(stage, key, accumulator, out)?;
+        self.drop_ended(accumulator, time)
+    }
+
+    /// Removes what [`Query::close`] has pushed at `time`: all of it, if a query says nothing else.
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, _time: u64) -> Done {
         accumulator.clear();
         Ok(())
     }

@@ -235,15 +235,7 @@ impl Query for WinningBids {
         closes(accumulator)
     }
 
-    fn close(
-        &self,
-        stage: usize,
-        time: u64,
-        key: &[u8],
-        accumulator: &mut Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Done {
-        self.emit(stage, key, accumulator, out)?;
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, time: u64) -> Done {
         close(accumulator, time)
     }
 
@@ -310,15 +302,7 @@ impl Query for CategoryPrices {
         if stage == WINNING { closes(accumulator) } else { Ok(NEVER) }
     }
 
-    fn close(
-        &self,
-        stage: usize,
-        time: u64,
-        key: &[u8],
-        accumulator: &mut Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Done {
-        self.emit(stage, key, accumulator, out)?;
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, time: u64) -> Done {
         close(accumulator, time)
     }
 
