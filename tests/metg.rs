@@ -268,51 +268,40 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
     let place = Place::new();
     place.stage(&hostile("graph_workloads"));
     for (options, words) in [
-        (&["--workload", "pipeline"][..], "--workload pipeline: its description has no graph of tasks"),
-        (
-            &["--workload", "growing_graph"],
-            "the graph of 800 items has 772 tasks, so some rows have fewer tasks",
-        ),
-        (
-            &["--workload", "rotating_graph", "--pattern", "fft"],
-            "--pattern: rotating_graph has no parameter pattern",
-        ),
-        (&["--workload", "rotating_graph", "--radix", "3"], "it reads width, iters, shift"),
-        (
-            &["--workload", "rotating_graph", "--vary", "shift=8"],
-            "--vary shift: 8 is not a whole number from 0 to 7",
-        ),
-        (&["--workload", "rotating_graph", "--vary", "iters=8"], "--vary iters is not allowed"),
-        (&["--workload", "rotating_graph", "--extra", "width=66"], "--extra width: 66 is not a whole number"),
-        (&["--pattern", "fft", "--vary", "color=1"], "--vary color: task_graph has no parameter color"),
-        (&["--vary", "shift=1"], "--vary is for tasks that need each other"),
+        ("--workload pipeline", "--workload pipeline: its description has no graph of tasks"),
+        ("--workload growing_graph", "the graph of 800 items has 772 tasks, so some rows have fewer tasks"),
+        ("--workload rotating_graph --pattern fft", "--pattern: rotating_graph has no parameter pattern"),
+        ("--workload rotating_graph --radix 3", "it reads width, iters, shift"),
+        ("--workload rotating_graph --vary shift=8", "--vary shift: 8 is not a whole number from 0 to 7"),
+        ("--workload rotating_graph --vary iters=8", "--vary iters is not allowed"),
+        ("--workload rotating_graph --extra width=66", "--extra width: 66 is not a whole number"),
+        ("--pattern fft --vary color=1", "--vary color: task_graph has no parameter color"),
+        ("--vary shift=1", "--vary is for tasks that need each other"),
     ] {
-        let run = ["metg", "--backends", "native", "--cores", "1"];
-        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        let ran = place.run(&format!("metg --backends native --cores 1 {options}")).code(2).says(words);
         assert!(!place.path().join("results").exists(), "{}", ran.explain());
     }
-    place.crossrun(&["metg", "--backends", "native", "--workload", "nosuch"]).code(3).says("nosuch");
+    place.run("metg --backends native --workload nosuch").code(3).says("nosuch");
 }
 
 #[test]
 fn graphs_of_which_no_value_can_be_had_are_refused() {
     let place = Place::new();
     for (options, words) in [
-        (&["--pattern", "trivial,tree"][..], "--pattern tree: the graph of"),
-        (&["--pattern", "dom"], "--pattern dom"),
-        (&["--pattern", "round"], "--pattern: \"round\" is not one of stencil_1d"),
-        (&["--pattern", "nearest", "--radix", "9999"], "--radix: 9999 is not a whole number from 0 to"),
-        (&["--pattern", "fft", "--output-bytes", "8"], "--output-bytes: 8 is not a whole number from 24 to"),
-        (&["--pattern", "fft", "--extra", "width=3"], "a multiple of the 2 cores"),
-        (&["--pattern", "fft", "--extra", "radix=3"], "--extra radix is not allowed"),
-        (&["--radix", "3"], "--pattern"),
-        (&["--output-bytes", "64"], "--pattern"),
-        (&["--steps", "200"], "--pattern"),
-        (&["--pattern", "fft", "--steps", "31"], "31 is not in 32.."),
-        (&["--pattern", "fft", "--steps", "99999999999"], "has at most 16777216 steps; try: --steps 100"),
+        ("--pattern trivial,tree", "--pattern tree: the graph of"),
+        ("--pattern dom", "--pattern dom"),
+        ("--pattern round", "--pattern: \"round\" is not one of stencil_1d"),
+        ("--pattern nearest --radix 9999", "--radix: 9999 is not a whole number from 0 to"),
+        ("--pattern fft --output-bytes 8", "--output-bytes: 8 is not a whole number from 24 to"),
+        ("--pattern fft --extra width=3", "a multiple of the 2 cores"),
+        ("--pattern fft --extra radix=3", "--extra radix is not allowed"),
+        ("--radix 3", "--pattern"),
+        ("--output-bytes 64", "--pattern"),
+        ("--steps 200", "--pattern"),
+        ("--pattern fft --steps 31", "31 is not in 32.."),
+        ("--pattern fft --steps 99999999999", "has at most 16777216 steps; try: --steps 100"),
     ] {
-        let run = ["metg", "--backends", "native", "--cores", "2"];
-        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        let ran = place.run(&format!("metg --backends native --cores 2 {options}")).code(2).says(words);
         assert!(!place.path().join("results").exists(), "{}", ran.explain());
     }
 }
