@@ -4,6 +4,7 @@
 // no compiler checks may pass is passed here on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unsafe_code)]
 
+mod handles;
 mod nulls;
 mod samples;
 
@@ -11,12 +12,10 @@ use std::ptr::{null, null_mut};
 
 use plugin_api::workload::capi::{MAX_PARTITIONS, RawBuffer, RawState, RawWorkload, status};
 use plugin_api::workload::{Buffer, Outcome, WorkloadFunctions, WorkloadLibrary};
-use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
 use proptest::prelude::*;
 
-fn spec(name: &str, total_items: u64) -> WorkloadSpec {
-    WorkloadSpec { total_items, ..WorkloadSpec::new(name) }
-}
+use handles::{encoded, spec, states_of_threads, status_of};
 
 fn open(name: &str, total_items: u64) -> WorkloadHandle {
     samples::workload_library().open(&spec(name, total_items)).unwrap()
@@ -26,20 +25,6 @@ fn faulty(fault: &str) -> Result<WorkloadHandle, WorkloadError> {
     let mut spec = spec("faulty", 4);
     spec.extra.insert("fault".into(), fault.into());
     samples::workload_library().open(&spec)
-}
-
-fn status_of<T>(result: Result<T, WorkloadError>) -> (i32, String) {
-    match result {
-        Err(WorkloadError::Call { status, message }) => (status, message),
-        Err(other) => panic!("{other} did not come from the library"),
-        Ok(_) => panic!("the call went well"),
-    }
-}
-
-fn encoded(items: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    items.iter().copied().collect::<BatchBuilder>().encode(&mut out).unwrap();
-    out
 }
 
 /// Runs `workload` as an engine with `workers` workers would, each with states of its own.
@@ -293,21 +278,7 @@ fn a_panic_poisons_the_handle_in_which_it_happened_and_no_other() {
 #[test]
 fn a_state_outlives_its_workload_and_threads_share_one() {
     let workload = open("word_count", 100);
-    let mut sums = Vec::new();
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..4)
-            .map(|part| {
-                let workload = workload.clone();
-                scope.spawn(move || {
-                    let (mut out, mut state) = (workload.buffer(), workload.new_state(2).unwrap());
-                    workload.source(part * 25, 25, 2, &mut out).unwrap();
-                    state.fold(&out).unwrap();
-                    state
-                })
-            })
-            .collect();
-        sums.extend(parts.into_iter().map(|part| part.join().unwrap()));
-    });
+    let sums = states_of_threads(&workload, 25);
     let whole = workload.new_state(2).unwrap();
     drop(workload);
     let encoded = merged(whole, sums);
