@@ -9,10 +9,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::installed_engine::{FUSION, Installed, library, shapes};
+use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::Network;
 use crate::session::verified;
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
+use crate::support::{Ran, eventually, processes_of_sessions_of};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -79,13 +79,6 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
     let words = "--workload scheduler_comparison --items 50 --parallelism 2 sleep_us=20000";
     let record = dask().verified(words);
     assert!(record["duration_seconds"].as_f64().unwrap() >= 0.5, "{record}");
-}
-
-#[test]
-fn without_a_setup_its_command_is_shown() {
-    let place = Place::new();
-    place.stage(&library("dask"));
-    place.crossrun(&["run", "--backend", "dask"]).code(3).says("crossrun setup dask");
 }
 
 /// A run on two workers of its own, as soon as both are at work on it.

@@ -173,6 +173,15 @@ pub(crate) fn library(name: &str) -> PathBuf {
     plugin(&format!("{name}_runner"))
 }
 
+#[test]
+fn without_a_setup_its_command_is_shown() {
+    for engine in ["ray", "dask", "spark"] {
+        let place = Place::new();
+        place.stage(&library(engine));
+        place.run(&format!("run --backend {engine}")).code(3).says(&format!("crossrun setup {engine}"));
+    }
+}
+
 pub(crate) const WORKLOADS: [&str; 5] =
     ["null", "pipeline", "imbalance", "word_count", "scheduler_comparison sleep_us=100"];
 pub(crate) const ITEMS: [u32; 4] = [0, 1, 7, 1000];

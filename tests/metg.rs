@@ -106,10 +106,9 @@ fn json_streams_events_and_ends_with_everything() {
 #[test]
 fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
     let place = Place::new();
-    let sweep = ["metg", "--backends", "native", "--blocks", "1", "--cores", "1"];
+    let sweep = "metg --backends native --blocks 1 --cores 1";
     // No engine hands out a task in the time of some iterations.
-    let ran =
-        place.crossrun(&[&sweep, ["--coarsest", "40ns", "--run-id", "short"].as_slice()].concat()).code(6);
+    let ran = place.run(&format!("{sweep} --coarsest 40ns --run-id short")).code(6);
     assert!(ran.stdout().contains("never reached 90 %"), "{}", ran.explain());
     assert!(ran.stdout().contains("native has no METG: its longest kernels reached"), "{}", ran.explain());
     place.crossrun(&["report", "results/short"]).code(0);
@@ -125,10 +124,7 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
             .unwrap()
             .contains("never reached")
     );
-    place
-        .crossrun(&[&sweep, ["--coarsest", "1us", "--finest", "1ms"].as_slice()].concat())
-        .code(2)
-        .says("--finest");
+    place.run(&format!("{sweep} --coarsest 1us --finest 1ms")).code(2).says("--finest");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::installed_engine::{FUSION, Installed, library, shapes};
+use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of};
+use crate::support::{Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -161,13 +161,6 @@ fn without_a_suitable_java_the_error_has_a_remedy() {
     java(&own, "echo 'Picked up X: y' >&2; echo 'Error: could not find libjava.so' >&2; exit 2");
     let broken = "bin/java does not work: Error: could not find libjava.so";
     refused(home, &bare, broken, "; try: unset JAVA_HOME; ");
-}
-
-#[test]
-fn without_a_setup_its_command_is_shown() {
-    let place = Place::new();
-    place.stage(&library("spark"));
-    place.crossrun(&["run", "--backend", "spark"]).code(3).says("crossrun setup spark");
 }
 
 fn command_line(pid: u32) -> String {
