@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::c_backend::{agrees_with_native, compiled, file, run, threaded};
 use crate::conformance::file_conforms;
-use crate::support::{Place, Ran, plugin, repository};
+use crate::support::{Place, Ran, plugin, repository, run_arguments};
 
 /// Graphs of unusual shapes: rows that grow, tasks that need a row twice, tasks without inputs, one task a row, and no tasks.
 const GRAPHS: [&str; 8] = [
@@ -80,18 +80,11 @@ fn the_driver_on_the_page_for_python_runs_tasks_by_their_dependencies() {
     place.stage(&plugin("python_runner"));
     std::fs::write(folder.path().join("driver.py"), documented_driver()).unwrap();
     let run = |words: &str| {
-        let mut command = place.command(&["run", "--json", "--no-lock", "--backend", "python"]);
-        for word in words.split(' ') {
-            command.args(word.contains('=').then_some("--extra")).arg(word);
-        }
+        let mut command = place.command(&run_arguments(&format!("--backend python {words}")));
         command.env("CROSSRUN_DRIVERS", format!("python={}", folder.path().display()));
         Ran::of(command)
     };
-    runs_graphs_by_their_tasks("python", |words| {
-        let record = run(words).code(0).json();
-        assert_eq!(record["metadata"]["verified"], true, "{words}: {record}");
-        record
-    });
+    runs_graphs_by_their_tasks("python", |words| run(words).verified());
     run("--workload null --items 10").code(4).says("this driver runs graphs of tasks only");
 }
 
@@ -118,12 +111,11 @@ fn a_graph_in_c_runs_on_every_backend_with_the_word() {
     }
     let rounded = run(&place, "native", "--workload cheapest_way --items 100 width=8").code(0).json();
     assert_eq!(rounded["metadata"]["total_items"], 96, "{rounded}");
-    let shown = ["workloads", "show", "cheapest_way", "--items", "9", "--extra", "width=3", "--json"];
-    let shown = place.crossrun(&shown).code(0).stdout();
+    let shown = place.run("workloads show cheapest_way --items 9 --extra width=3 --json").code(0).stdout();
     assert!(shown.contains("\"cost\""), "{shown}");
     // Of more steps than stages can have.
     let shown = "workloads show task_graph --items 1000 --extra width=5 --expected --json";
-    let shown = place.crossrun(&shown.split(' ').collect::<Vec<_>>()).code(0).json();
+    let shown = place.run(shown).code(0).json();
     assert_eq!(shown["items"].as_array().unwrap().len(), 5, "{shown}");
 }
 

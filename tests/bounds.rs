@@ -2,20 +2,19 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, assert_once_at_most, hostile};
+use crate::support::{Place, Ran, arguments_in, assert_once_at_most, hostile, run_arguments};
 
 /// Half a second of work or more.
-const WORK: [&str; 6] = ["--workload", "pipeline", "--items", "2000", "--extra", "iters=60000"];
+const WORK: &str = "--workload pipeline --items 2000 iters=60000";
 
-fn misbehave(behaviour: &str, work: &[&str]) -> Ran {
-    let behaviour = format!("behaviour={behaviour}");
-    let run = ["run", "--json", "--backend", "misbehaving", "--extra", &behaviour];
-    Place::with_misbehaving().crossrun(&[&run, work].concat())
+fn misbehave(behaviour: &str, work: &str) -> Ran {
+    let run = format!("--backend misbehaving behaviour={behaviour} {work}");
+    Place::with_misbehaving().crossrun(&run_arguments(&run))
 }
 
 #[test]
 fn the_right_answer_without_the_work_is_invalid_for_its_duration() {
-    let ran = misbehave("shortcut", &WORK).code(6).says("by the serial reference").says("the run took");
+    let ran = misbehave("shortcut", WORK).code(6).says("by the serial reference").says("the run took");
     let metadata = &ran.json()["metadata"];
     assert_eq!(metadata["results_count"], metadata["expected_count"], "{}", ran.explain());
     assert_eq!(metadata["checksum"], metadata["expected_checksum"], "{}", ran.explain());
@@ -26,21 +25,17 @@ fn the_right_answer_without_the_work_is_invalid_for_its_duration() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn a_clock_that_is_slow_in_the_whole_process_is_invalid() {
-    misbehave("slow_clock", &["--workload", "null", "--items", "10"])
-        .code(6)
-        .says("the worker's clock shows");
+    misbehave("slow_clock", "--workload null --items 10").code(6).says("the worker's clock shows");
 }
 
 #[test]
 fn work_after_a_run_is_measured_and_leads_to_a_warning() {
     let place = Place::with_misbehaving();
     place.stage(&hostile("misbehaving_workloads"));
-    let compare = ["compare", "--backends", "misbehaving", "--workloads", "patient", "--items", "10"];
-    let more = ["--blocks", "1", "--run-id", "after", "--extra"];
+    let compare = "compare --backends misbehaving --workloads patient --items 10 --blocks 1 --run-id after";
     for (behaviour, works) in [("work_afterwards", true), ("none", false)] {
         let _ = std::fs::remove_dir_all(place.path().join("results"));
-        let behaviour = format!("behaviour={behaviour}");
-        let mut command = place.command(&[&compare, more.as_slice(), &[&behaviour]].concat());
+        let mut command = place.command(&arguments_in(&format!("{compare} --extra behaviour={behaviour}")));
         command.env("CROSSRUN_TEST_AFTERWARDS", place.path());
         let ran = Ran::of(command);
         // Work after a run can delay the reply so much, on a busy machine, that the run is invalid by the host's clock.
@@ -63,7 +58,7 @@ fn work_after_a_run_is_measured_and_leads_to_a_warning() {
 
 #[test]
 fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
-    let ran = misbehave("shortcut", &[&WORK, ["--nodes", "2"].as_slice()].concat()).code(0);
+    let ran = misbehave("shortcut", &format!("{WORK} --nodes 2")).code(0);
     let record = ran.says("not checked against the serial reference").json();
     assert_eq!(record["metadata"]["reference"]["bounds"], "not checked", "{record}");
     // Nobody knows how many cores worked.
@@ -73,25 +68,21 @@ fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
 }
 
 /// The metadata of an honest run, which is verified.
-fn honest(place: &Place, work: &[&str]) -> Value {
-    let run = ["run", "--json", "--backend", "native"];
-    let ran = place.crossrun(&[&run, work].concat());
-    ran.code(0).json()["metadata"].clone()
+fn honest(place: &Place, work: &str) -> Value {
+    place.crossrun(&run_arguments(&format!("--backend native {work}"))).code(0).json()["metadata"].clone()
 }
 
 #[test]
 fn an_honest_run_is_verified_and_has_its_efficiency() {
     let place = Place::new();
-    let many = "iters=20000";
-    for (workload, items, extra) in [
-        ("pipeline", "2000", many),
-        ("imbalance", "500", many),
-        ("word_count", "20000", "batch_size=500"),
-        ("null", "20000", "batch_size=500"),
+    for work in [
+        "--workload pipeline --items 2000 iters=20000",
+        "--workload imbalance --items 500 iters=20000",
+        "--workload word_count --items 20000 batch_size=500",
+        "--workload null --items 20000 batch_size=500",
     ] {
-        for parallelism in ["1", "3"] {
-            let work = ["--workload", workload, "--items", items, "--extra", extra];
-            let metadata = honest(&place, &[&work, ["--parallelism", parallelism].as_slice()].concat());
+        for parallelism in [1, 3] {
+            let metadata = honest(&place, &format!("{work} --parallelism {parallelism}"));
             let number = |key: &str| metadata[key].as_f64().unwrap_or(f64::NAN);
             assert!(number("reference_cpu_seconds") > 0.0, "{metadata}");
             assert!(number("efficiency") > 0.0, "{metadata}");
@@ -103,8 +94,7 @@ fn an_honest_run_is_verified_and_has_its_efficiency() {
 
 #[test]
 fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
-    let metadata =
-        honest(&Place::new(), &["--workload", "null", "--items", "3000000", "--extra", "batch_size=10000"]);
+    let metadata = honest(&Place::new(), "--workload null --items 3000000 batch_size=10000");
     let of_sample = |key: &str| metadata["reference"][key].as_f64().unwrap();
     let of_item = metadata["reference_cpu_seconds"].as_f64().unwrap() / 3e6;
     let of_slice = of_item * of_sample("items") / of_sample("slices");
@@ -117,10 +107,9 @@ fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
 fn the_reference_of_short_tasks_is_the_same_in_narrow_rows() {
     let place = Place::new();
     let of_task = |width: u32| {
-        let shape =
-            ["--extra", &format!("width={width}"), "--extra", "pattern=no_comm", "--extra", "kernel=empty"];
-        let work = ["--workload", "task_graph", "--items", "1000000"];
-        honest(&place, &[&work[..], &shape].concat())["reference_cpu_seconds"].as_f64().unwrap() / 1e6
+        let shape = format!("width={width} pattern=no_comm kernel=empty");
+        let metadata = honest(&place, &format!("--workload task_graph --items 1000000 {shape}"));
+        metadata["reference_cpu_seconds"].as_f64().unwrap() / 1e6
     };
     let what = "times as long a task in rows of two as in rows of 64";
     assert_once_at_most(2.5, what, || of_task(2) / of_task(64));
@@ -131,7 +120,7 @@ fn the_reference_of_windows_is_a_sample_that_closes_them() {
     let place = Place::new();
     for (query, more) in [("nexmark_q5", "slide_ms=10000"), ("nexmark_q11", "gap_ms=10000")] {
         // With the whole input the second reduction of q5 would be part of a reference.
-        let work = ["--workload", query, "--items", "200000", "--extra", more, "--extra", "batch_size=5000"];
+        let work = format!("--workload {query} --items 200000 {more} batch_size=5000");
         let metadata = honest(&place, &work);
         let items = metadata["reference"]["items"].as_u64().unwrap();
         assert!(items > 0 && items < 200_000, "{metadata}");
@@ -143,9 +132,8 @@ fn the_reference_of_windows_is_a_sample_that_closes_them() {
 
 #[test]
 fn the_reference_of_items_of_very_different_length_bounds_most_of_the_work() {
-    let iterations = ["--extra", "iters=10000", "--extra", "distribution=bimodal"];
-    let work = ["--workload", "imbalance", "--items", "6000", "--extra", "batch_size=20"];
-    let metadata = honest(&Place::new(), &[&work[..], &iterations].concat());
+    let work = "--workload imbalance --items 6000 batch_size=20 iters=10000 distribution=bimodal";
+    let metadata = honest(&Place::new(), work);
     let of_reference = metadata["reference"]["least_cpu_seconds"].as_f64().unwrap();
     let reference = metadata["reference_cpu_seconds"].as_f64().unwrap();
     assert!(of_reference > 0.6 * reference, "{metadata}");
@@ -154,15 +142,13 @@ fn the_reference_of_items_of_very_different_length_bounds_most_of_the_work() {
 #[test]
 fn the_work_of_a_few_long_items_or_tasks_is_bounded() {
     let place = Place::new();
-    for (workload, items, extra) in [
-        ("pipeline", "2", "iters=5000000"),
-        ("task_graph", "64", "width=64"),
-        ("task_graph", "128", "width=64"),
-        ("task_graph", "5", "width=1"),
+    for work in [
+        "--workload pipeline --items 2 iters=5000000",
+        "--workload task_graph --items 64 width=64 iters=200000",
+        "--workload task_graph --items 128 width=64 iters=200000",
+        "--workload task_graph --items 5 width=1 iters=200000",
     ] {
-        let work = ["--workload", workload, "--items", items, "--extra", extra];
-        let more: &[&str] = if workload == "pipeline" { &[] } else { &["--extra", "iters=200000"] };
-        let metadata = honest(&place, &[&work, more].concat());
+        let metadata = honest(&place, work);
         let least = metadata["reference"]["least_cpu_seconds"].as_f64().unwrap();
         assert!(least > 0.5 * metadata["reference_cpu_seconds"].as_f64().unwrap(), "{metadata}");
     }
@@ -171,7 +157,7 @@ fn the_work_of_a_few_long_items_or_tasks_is_bounded() {
 #[test]
 fn work_that_waits_and_an_open_loop_have_no_reference() {
     let place = Place::new();
-    let metadata = honest(&place, &["--workload", "scheduler_comparison", "--items", "4"]);
+    let metadata = honest(&place, "--workload scheduler_comparison --items 4");
     assert!(metadata["reference_cpu_seconds"].is_null() && metadata["reference"].is_null(), "{metadata}");
     assert!(metadata["efficiency"].is_null(), "{metadata}");
 }
@@ -179,9 +165,8 @@ fn work_that_waits_and_an_open_loop_have_no_reference() {
 #[test]
 fn a_comparison_on_a_number_of_cores_repeats_itself_on_as_many() {
     let place = Place::new();
-    let compare = ["compare", "--backends", "native", "--workloads", "pipeline", "--items", "500"];
-    let more = ["--quick", "--cores", "1", "--run-id", "one"];
-    place.crossrun(&[&compare, more.as_slice()].concat()).code(0);
+    let compare = "compare --backends native --workloads pipeline --items 500 --quick --cores 1 --run-id one";
+    place.run(compare).code(0);
     let folder = place.path().join("results/one");
     let trials = std::fs::read_to_string(folder.join("trials.jsonl")).unwrap();
     for line in trials.lines() {

@@ -11,7 +11,7 @@ use plugin_api::{ErrorKind, HostServices, Progress, RunContext, Session, Workloa
 use serde_json::{Value, json};
 
 use crate::installed_engine::{FUSION, samples, shapes};
-use crate::support::{Place, Ran, executable, plugin, repository, warnings};
+use crate::support::{Place, Ran, executable, plugin, repository, run_arguments, warnings};
 
 /// A library that `cc` made.
 pub(crate) fn compiled(source: &str, name: &str, more: &[&str]) -> PathBuf {
@@ -69,17 +69,11 @@ fn place(backend: &Path) -> Place {
 
 /// `run` with the arguments in `words`, where `key=value` is an extra.
 pub(crate) fn run(place: &Place, backend: &str, words: &str) -> Ran {
-    let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
-    for word in words.split(' ') {
-        arguments.extend(word.contains('=').then_some("--extra"));
-        arguments.push(word);
-    }
-    place.crossrun(&arguments)
+    place.crossrun(&run_arguments(&format!("--backend {backend} {words}")))
 }
 
 pub(crate) fn agrees_with_native(place: &Place, backend: &str, words: &str) -> Value {
-    let record = run(place, backend, words).code(0).json();
-    assert_eq!(record["metadata"]["verified"], true, "{words}: {record}");
+    let record = run(place, backend, words).verified();
     let native = run(place, "native", words).code(0).json();
     for key in ["checksum", "results_count"] {
         assert_eq!(record["metadata"][key], native["metadata"][key], "{words}");
@@ -120,7 +114,7 @@ fn two_consecutive_reductions_are_right_and_faults_are_reported() {
     for fusion in FUSION {
         let words =
             format!("--workload count_of_counts --items 500 --parallelism 3 batch_size=9 fusion={fusion}");
-        assert_eq!(run(&place, "threaded", &words).code(0).json()["metadata"]["verified"], true);
+        run(&place, "threaded", &words).verified();
         for (fault, reason) in [("map_fails", "the map said no"), ("fold_panics", "the fold gave up")] {
             let words =
                 format!("--workload faulty --items 2000 --parallelism 3 fault={fault} fusion={fusion}");
@@ -212,15 +206,13 @@ fn it_is_listed_inspected_and_locked_like_any_other_backend() {
     assert!(text.contains("backend C ABI 1.1") && text.contains("release: gcc"), "{text}");
 
     place.crossrun(&["backends", "lock"]).code(0);
-    let locked =
-        ["run", "--json", "--no-lock", "--backend", "threaded", "--workload", "word_count", "--locked"];
-    let record = place.crossrun(&locked).code(0).json();
-    assert_eq!(record["metadata"]["verified"], true);
+    let locked = "run --json --no-lock --backend threaded --workload word_count --locked";
+    let record = place.run(locked).verified();
     assert!(record["metadata"]["plugin"]["locked_by"].is_string(), "{record}");
     let mut bytes = std::fs::read(file).unwrap();
     bytes.push(0);
     std::fs::write(file, bytes).unwrap();
-    place.crossrun(&locked).code(3).says("changed");
+    place.run(locked).code(3).says("changed");
 }
 
 #[test]
@@ -310,23 +302,8 @@ fn every_failure_of_a_backend_in_c_is_a_row() {
         assert!(!ran.stderr().contains('\u{1b}'), "{}", ran.explain());
         assert_eq!(ran.json()["success_rate"], 0.0);
     }
-    let words = [
-        "compare",
-        "--backends",
-        "native,odd",
-        "--workloads",
-        "null",
-        "--items",
-        "20",
-        "--blocks",
-        "2",
-        "--extra",
-        "behaviour=segfault",
-        "--insist",
-        "--run-id",
-        "crash",
-    ];
-    place.crossrun(&words).code(4);
+    let compare = "compare --backends native,odd --workloads null --items 20 --blocks 2 --insist";
+    place.run(&format!("{compare} --extra behaviour=segfault --run-id crash")).code(4);
     let trials = place.records("crash", "trials.jsonl");
     let statuses = |backend: &str| {
         let own = trials.iter().filter(|trial| trial["record"]["backend"] == backend);
@@ -340,9 +317,8 @@ fn every_failure_of_a_backend_in_c_is_a_row() {
 #[test]
 fn a_late_answer_is_not_taken_for_the_current_run() {
     let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
-    let words = "compare --backends native,odd --workloads null --items 20 --blocks 2 --extra behaviour=late --insist \
-                 --no-lock --run-id late";
-    place.crossrun(&words.split_whitespace().collect::<Vec<_>>()).code(0);
+    let compare = "compare --backends native,odd --workloads null --items 20 --blocks 2 --insist --no-lock";
+    place.run(&format!("{compare} --extra behaviour=late --run-id late")).code(0);
     let trials = place.records("late", "trials.jsonl");
     let own: Vec<_> = trials.iter().filter(|trial| trial["record"]["backend"] == "odd").collect();
     assert!(own.len() >= 2 && own.iter().all(|trial| trial["status"] == "verified"), "{own:#?}");

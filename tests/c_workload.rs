@@ -1,7 +1,10 @@
 //! Workloads in C: what an author writes on top of the kit keeps the whole contract of a workload library.
 
 mod calls;
+#[path = "../plugin-api/tests/handles/mod.rs"]
+mod handles;
 mod libraries;
+#[path = "../plugin-api/tests/nulls/mod.rs"]
 mod nulls;
 mod open_loops;
 

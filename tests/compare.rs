@@ -6,24 +6,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Place, eventually, hostile, processes_of_sessions_of};
+use crate::support::{Place, arguments_in, eventually, hostile, processes_of_sessions_of};
 
 /// A comparison that takes a moment.
-const SMALL: [&str; 13] = [
-    "compare",
-    "--backends",
-    "native",
-    "--workloads",
-    "null,pipeline",
-    "--items",
-    "200",
-    "--extra",
-    "batch_size=50",
-    "--blocks",
-    "2",
-    "--run-id",
-    "small",
-];
+const SMALL: &str = "compare --backends native --workloads null,pipeline --items 200 --extra batch_size=50 --blocks 2 \
+                     --run-id small";
 
 fn measured(place: &Place, run: &str) -> Vec<Value> {
     place.records(run, "trials.jsonl").into_iter().filter(|trial| trial["kind"] == "measured").collect()
@@ -40,7 +27,7 @@ fn names(trials: &[Value]) -> Vec<String> {
 #[test]
 fn every_cell_is_measured_once_a_block_and_the_reports_are_written() {
     let place = Place::new();
-    let ran = place.crossrun(&SMALL).code(0);
+    let ran = place.run(SMALL).code(0);
     let trials = measured(&place, "small");
     assert_eq!(trials.len(), 4, "{}", ran.explain());
     assert_eq!(names(&trials).into_iter().collect::<HashSet<_>>().len(), 4);
@@ -60,7 +47,7 @@ fn every_cell_is_measured_once_a_block_and_the_reports_are_written() {
 #[test]
 fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
     let place = Place::new();
-    let ran = place.crossrun(&[SMALL.as_slice(), &["--cores", "1"]].concat()).code(0);
+    let ran = place.run(&format!("{SMALL} --cores 1")).code(0);
     let text = std::fs::read_to_string(place.path().join("results/small/report.json")).unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
     let command = report["commands"][0].as_str().unwrap().to_owned();
@@ -101,20 +88,8 @@ fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
 fn blocks_have_their_own_data_and_backends_of_a_point_share_them() {
     let place = Place::with_misbehaving();
     place.stage(&crate::support::plugin("native_runner"));
-    let run = [
-        "compare",
-        "--backends",
-        "native,misbehaving",
-        "--workloads",
-        "pipeline",
-        "--items",
-        "50",
-        "--blocks",
-        "2",
-        "--run-id",
-        "r",
-    ];
-    place.crossrun(&run).code(0);
+    let run = "compare --backends native,misbehaving --workloads pipeline --items 50 --blocks 2 --run-id r";
+    place.run(run).code(0);
     let seeds = |block: u32, backend: &str| {
         let trials = measured(&place, "r");
         let trial = trials.into_iter().find(|trial| {
@@ -137,27 +112,14 @@ fn data_seed(trial: &Value) -> (String, u64) {
     (format!("{} {point} {}", metadata["block"], trial["kind"]), metadata["data_seed"].as_u64().unwrap())
 }
 
-const SCHEDULERS: [&str; 13] = [
-    "compare",
-    "--backends",
-    "misbehaving",
-    "--workloads",
-    "null,pipeline",
-    "--schedulers",
-    "default,fifo",
-    "--items",
-    "20",
-    "--blocks",
-    "2",
-    "--extra",
-    "behaviour=memoise",
-];
+const SCHEDULERS: &str = "compare --backends misbehaving --workloads null,pipeline --schedulers default,fifo --items 20 \
+                          --blocks 2 --extra behaviour=memoise";
 
 #[test]
 fn a_backend_that_remembers_answers_sees_no_data_twice() {
     let place = Place::with_misbehaving();
     // On a busy machine a trial may be invalid.
-    let ran = place.crossrun(&[&SCHEDULERS[..], &["--run-id", "r", "--parallelism", "1,2"]].concat());
+    let ran = place.run(&format!("{SCHEDULERS} --run-id r --parallelism 1,2"));
     let trials = place.records("r", "trials.jsonl");
     assert!(trials.len() >= 16, "{}", ran.explain());
     for trial in &trials {
@@ -172,9 +134,9 @@ fn a_backend_that_remembers_answers_sees_no_data_twice() {
 #[test]
 fn two_comparisons_have_different_data_unless_it_is_chosen() {
     let place = Place::with_misbehaving();
-    let seeds = |run: &str, more: &[&str]| {
-        let ran = place.crossrun(&[&SCHEDULERS[..], &["--run-id", run], more].concat());
-        let chosen = more.contains(&"--data-seed");
+    let seeds = |run: &str, more: &str| {
+        let ran = place.run(&format!("{SCHEDULERS} --run-id {run} {more}"));
+        let chosen = more.contains("--data-seed");
         assert_eq!(
             ran.stdout().contains("the data were chosen with --data-seed"),
             chosen,
@@ -195,11 +157,11 @@ fn two_comparisons_have_different_data_unless_it_is_chosen() {
         assert!(same == 0 || same == both.len(), "{one:?} {other:?}");
         same > 0
     };
-    let (one, other) = (seeds("one", &[]), seeds("other", &[]));
+    let (one, other) = (seeds("one", ""), seeds("other", ""));
     assert!(!same(&one, &other));
-    let again = seeds("again", &["--data-seed", "7"]);
-    assert!(same(&again, &seeds("once_more", &["--data-seed", "7"])));
-    assert!(!same(&again, &seeds("another", &["--data-seed", "8"])));
+    let again = seeds("again", "--data-seed 7");
+    assert!(same(&again, &seeds("once_more", "--data-seed 7")));
+    assert!(!same(&again, &seeds("another", "--data-seed 8")));
     assert_eq!(again.values().collect::<HashSet<_>>().len(), again.len());
     let plan = std::fs::read_to_string(place.path().join("results/one/plan.json")).unwrap();
     assert!(one.values().all(|seed| !plan.contains(&seed.to_string())), "{plan}");
@@ -209,8 +171,7 @@ fn two_comparisons_have_different_data_unless_it_is_chosen() {
 fn a_resumed_block_has_the_data_of_its_records() {
     let place = Place::with_misbehaving();
     place.stage(&crate::support::plugin("native_runner"));
-    let more = ["--backends", "native", "--run-id", "r", "--insist"];
-    place.crossrun(&[&SCHEDULERS[..], &more].concat());
+    place.run(&format!("{SCHEDULERS} --backends native --run-id r --insist"));
     let path = place.path().join("results/r/trials.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = text.lines().collect();
@@ -245,23 +206,8 @@ fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
     for (behaviour, code, status) in
         [("segfault", 4, "failed"), ("drop", 5, "wrong"), ("claim_more_time", 6, "invalid")]
     {
-        let extra = format!("behaviour={behaviour}");
-        let run = [
-            "compare",
-            "--backends",
-            "native,misbehaving",
-            "--workloads",
-            "null,pipeline",
-            "--items",
-            "20",
-            "--blocks",
-            "1",
-            "--run-id",
-            behaviour,
-            "--extra",
-            &extra,
-        ];
-        let ran = place.crossrun(&run).code(code);
+        let run = "compare --backends native,misbehaving --workloads null,pipeline --items 20 --blocks 1";
+        let ran = place.run(&format!("{run} --run-id {behaviour} --extra behaviour={behaviour}")).code(code);
         let trials = measured(&place, behaviour);
         assert_eq!(trials.len(), 4, "{}", ran.explain());
         for trial in trials {
@@ -274,7 +220,7 @@ fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
 #[test]
 fn a_dry_run_prints_every_cell_and_leaves_nothing() {
     let place = Place::new();
-    let ran = place.crossrun(&[&SMALL, ["--dry-run"].as_slice()].concat()).code(0);
+    let ran = place.run(&format!("{SMALL} --dry-run")).code(0);
     assert_eq!(
         ran.stdout().lines().filter(|line| line.starts_with("block ")).count(),
         4,
@@ -303,15 +249,14 @@ fn a_suite_stands_for_its_workloads() {
     assert!(workloads(&["--suite", "batch"]).contains("group"));
     let stream = workloads(&["--suite", "stream"]);
     assert!(stream.len() == 10 && stream.iter().all(|name| name.starts_with("nexmark_q")), "{stream:?}");
-    let both = ["compare", "--suite", "stream", "--workloads", "null", "--dry-run"];
-    place.crossrun(&both).code(2).says("--workloads");
+    place.run("compare --suite stream --workloads null --dry-run").code(2).says("--workloads");
     place.crossrun(&["compare", "--suite", "streams"]).code(2).says("basic, batch, stream");
 }
 
 #[test]
 fn json_streams_events_one_a_line() {
     let place = Place::new();
-    let ran = place.crossrun(&[&SMALL, ["--json"].as_slice()].concat()).code(0);
+    let ran = place.run(&format!("{SMALL} --json")).code(0);
     let events: Vec<Value> = ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     assert_eq!((of("trial"), of("comparison")), (4, 1), "{}", ran.explain());
@@ -321,26 +266,10 @@ fn json_streams_events_one_a_line() {
 #[test]
 fn a_killed_comparison_has_whole_records_and_is_resumed() {
     let place = Place::new();
-    let run = [
-        "compare",
-        "--backends",
-        "native",
-        "--workloads",
-        "scheduler_comparison,pipeline",
-        "--items",
-        "60",
-        "--blocks",
-        "3",
-        "--run-id",
-        "killed",
-        "--extra",
-        "sleep_us=200",
-    ];
-    let all: Vec<_> = {
-        let ran = place.crossrun(&[&run, ["--dry-run", "--json"].as_slice()].concat()).code(0);
-        ran.json()["trials"].as_array().unwrap().clone()
-    };
-    assert_eq!(all.len(), 6);
+    let run = "compare --backends native --workloads scheduler_comparison,pipeline --items 60 --blocks 3 --run-id killed \
+               --extra sleep_us=200";
+    let planned = place.run(&format!("{run} --dry-run --json")).code(0).json();
+    assert_eq!(planned["trials"].as_array().unwrap().len(), 6);
     // `.ci/run --full` asks for many.
     let kills =
         std::env::var("CROSSRUN_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4_u64);
@@ -348,8 +277,8 @@ fn a_killed_comparison_has_whole_records_and_is_resumed() {
     for number in 0..kills {
         let milliseconds = 50 + number * 7919 % 700;
         let begun = place.path().join("results/killed/plan.json").exists();
-        let arguments: &[&str] = if begun { &["compare", "--resume", "killed"] } else { &run };
-        let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = place.command(&arguments_in(if begun { "compare --resume killed" } else { run }));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(milliseconds));
         killed += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
@@ -359,9 +288,9 @@ fn a_killed_comparison_has_whole_records_and_is_resumed() {
     assert!(killed > 0, "none was killed in time");
     // A kill before the plan was written leaves nothing to go on with.
     if !place.path().join("results/killed/plan.json").exists() {
-        place.crossrun(&run).code(0);
+        place.run(run).code(0);
     }
-    place.crossrun(&["compare", "--resume", "killed"]).code(0);
+    place.run("compare --resume killed").code(0);
     let names = names(&measured(&place, "killed"));
     assert_eq!(names.len(), 6, "{names:?}");
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), 6, "{names:?}");
@@ -370,16 +299,16 @@ fn a_killed_comparison_has_whole_records_and_is_resumed() {
 #[test]
 fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     let place = Place::new();
-    place.crossrun(&SMALL).code(0);
+    place.run(SMALL).code(0);
     let library = place.plugins().join("libnative_runner.so");
     let mut bytes = std::fs::read(&library).unwrap();
     bytes.push(0);
     std::fs::write(&library, bytes).unwrap();
     place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
-    place.crossrun(&SMALL).code(2).says("already holds a run");
+    place.run(SMALL).code(2).says("already holds a run");
     // The remedy is about the run that is there, and not about the one that was asked for.
-    let other = [&SMALL[..12], &["other", "--output-dir", "./results/small"]].concat();
-    let told = place.crossrun(&other).code(2);
+    let other = SMALL.replace("--run-id small", "--run-id other --output-dir ./results/small");
+    let told = place.run(&other).code(2);
     told.says("try: crossrun compare --resume small --output-dir ./results/small, or another --output-dir");
     place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
 }
@@ -399,19 +328,9 @@ fn a_debug_build_beside_a_release_build_is_refused() {
     let place_of = at(b"debug_assertions=true", &release);
     release[place_of..place_of + 21].copy_from_slice(b"debug_assertions=no  ");
     std::fs::write(place.plugins().join("libmisbehaving_runner.so"), release).unwrap();
-    let run = [
-        "compare",
-        "--backends",
-        "native,misbehaving",
-        "--workloads",
-        "null",
-        "--items",
-        "5",
-        "--blocks",
-        "1",
-    ];
-    place.crossrun(&run).code(6).says("is a debug build");
-    place.crossrun(&[&run, ["--insist"].as_slice()].concat()).code(0);
+    let run = "compare --backends native,misbehaving --workloads null --items 5 --blocks 1";
+    place.run(run).code(6).says("is a debug build");
+    place.run(&format!("{run} --insist")).code(0);
 }
 
 #[test]
@@ -419,20 +338,9 @@ fn a_library_may_take_part_under_another_name() {
     let place = Place::new();
     let file = crate::support::plugin("native_runner");
     let backends = format!("old={0},new={0}", file.display());
-    let run = [
-        "compare",
-        "--backends",
-        &backends,
-        "--workloads",
-        "null",
-        "--items",
-        "5",
-        "--blocks",
-        "1",
-        "--run-id",
-        "two",
-    ];
-    place.crossrun(&run).code(0);
+    let mut compare = arguments_in("compare --workloads null --items 5 --blocks 1 --run-id two");
+    compare.extend(["--backends", &backends]);
+    place.crossrun(&compare).code(0);
     let backends: HashSet<_> =
         measured(&place, "two").iter().map(|trial| trial["record"]["backend"].to_string()).collect();
     assert_eq!(backends, HashSet::from(["\"old\"".to_owned(), "\"new\"".to_owned()]));
@@ -453,7 +361,7 @@ fn records_of_the_original_project_are_reported() {
 #[test]
 fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     let place = Place::new();
-    place.crossrun(&SMALL).code(0);
+    place.run(SMALL).code(0);
     let list = place.crossrun(&["show", "small"]).code(0).stdout();
     assert!(list.lines().count() > 4 && list.contains("backend=native/block=1"), "{list}");
     // For people the first block is 1, for programs it is 0.

@@ -35,15 +35,12 @@ fn the_whole_tree_of_a_backend_is_kept_to_its_cores() {
 #[test]
 fn the_record_has_the_cores_and_its_command_uses_as_many() {
     let place = Place::new();
-    let run = ["run", "--json", "--backend", "native", "--workload", "null"];
-    let record = place.crossrun(&[&run, ["--cores", "1"].as_slice()].concat()).code(0).json();
+    let run = "run --json --backend native --workload null";
+    let record = place.run(&format!("{run} --cores 1")).code(0).json();
     assert_eq!(record["metadata"]["cores"].as_array().unwrap().len(), 1, "{record}");
     assert!(record["metadata"]["command"].as_str().unwrap().contains("--cores 1"), "{record}");
-    let free = place.crossrun(&run).code(0).json();
+    let free = place.run(run).code(0).json();
     assert!(free["metadata"]["cores"].is_null());
-    place.crossrun(&[&run, ["--cores", "100000"].as_slice()].concat()).code(2).says("this process may use");
-    place
-        .crossrun(&[&run, ["--cores", "1", "--isolation", "none"].as_slice()].concat())
-        .code(2)
-        .says("--cores");
+    place.run(&format!("{run} --cores 100000")).code(2).says("this process may use");
+    place.run(&format!("{run} --cores 1 --isolation none")).code(2).says("--cores");
 }

@@ -9,18 +9,8 @@ use crate::support::Place;
 /// A comparison of seven blocks, and a place to keep what is made of it.
 fn recorded() -> (Place, PathBuf) {
     let place = Place::new();
-    let compare = [
-        "compare",
-        "--backends",
-        "native",
-        "--workloads",
-        "null,pipeline",
-        "--items",
-        "200",
-        "--run-id",
-        "old",
-    ];
-    place.crossrun(&[compare.as_slice(), &["--extra", "batch_size=10", "--no-lock"]].concat()).code(0);
+    let compare = "compare --backends native --workloads null,pipeline --items 200 --run-id old --no-lock";
+    place.run(&format!("{compare} --extra batch_size=10")).code(0);
     let old = place.path().join("results/old/trials.jsonl");
     (place, old)
 }

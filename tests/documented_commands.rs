@@ -172,16 +172,7 @@ fn word_without_figures(word: &str) -> String {
 /// Numbers have one of these behind them, or none.
 const UNITS: [&str; 12] = ["ns", "µs", "ms", "s", "min", "k", "M", "G", "B", "KiB", "MiB", "GiB"];
 /// What is found depends on figures, and so does whether it is one regression or several.
-const VERDICTS: [&str; 8] = [
-    "faster",
-    "slower",
-    "equivalent",
-    "inconclusive",
-    "regression",
-    "regressions",
-    "improvement",
-    "unchanged",
-];
+const VERDICTS: &str = "faster slower equivalent inconclusive regression regressions improvement unchanged";
 
 fn without_figures(line: &str) -> String {
     let mut words: Vec<String> = Vec::new();
@@ -189,7 +180,7 @@ fn without_figures(line: &str) -> String {
         let bare = word.trim_end_matches([',', ')', ':']);
         let is_unit = UNITS.contains(&bare) && words.last().is_some_and(|last| last.ends_with('#'));
         if !is_unit {
-            let is_verdict = VERDICTS.contains(&bare);
+            let is_verdict = VERDICTS.split(' ').any(|verdict| verdict == bare);
             words.push(if is_verdict { "VERDICT".into() } else { word_without_figures(word) });
         }
     }

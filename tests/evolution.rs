@@ -8,7 +8,9 @@ use std::process::Command;
 
 use crate::abi_evolution::later;
 use crate::c_backend::{compiled, threaded};
-use crate::support::{Place, Ran, built_outside, cargo_outside, executable, not_run, plugin, repository};
+use crate::support::{
+    Place, Ran, arguments_in, built_outside, cargo_outside, executable, not_run, plugin, repository,
+};
 
 /// The last commit with API 1.0.
 const LAST_OF_1_0: &str = "c79c10537c2113a123b4014802fbb4b1ac4c03d4";
@@ -160,7 +162,7 @@ fn verified(api_of_host: &str, host: &Path, backends: &[Plugin], libraries: &[Pl
             backend.name,
             workloads.join(",")
         );
-        let here = place.command(&words.split(' ').collect::<Vec<_>>());
+        let here = place.command(&arguments_in(&words));
         let mut command = Command::new(host);
         command.args(here.get_args()).current_dir(place.path());
         for (name, value) in here.get_envs() {

@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Place, Ran, eventually, processes_of_sessions_of, repository, shell_code};
+use crate::support::{
+    Place, Ran, arguments_in, eventually, processes_of_sessions_of, repository, shell_code,
+};
 
 const RUN: [&str; 5] = ["run", "--backend", "native", "--workload", "null"];
 
@@ -174,17 +176,8 @@ fn a_set_up_that_fails_is_8() {
 #[test]
 fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
     let place = Place::with_misbehaving();
-    let mut command = place.command(&[
-        "run",
-        "--backend",
-        "misbehaving",
-        "--workload",
-        "null",
-        "--extra",
-        "behaviour=sleep",
-        "--extra",
-        "at=run",
-    ]);
+    let run = "run --backend misbehaving --workload null --extra behaviour=sleep --extra at=run";
+    let mut command = place.command(&arguments_in(run));
     let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     eventually("the worker runs", || processes_of_sessions_of(pid).len() >= 3);

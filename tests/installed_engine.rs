@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::pairwise::cover;
-use crate::support::{Place, Ran, build_outside, executable, plugin, repository, warnings};
+use crate::support::{Place, Ran, build_outside, executable, plugin, repository, run_arguments, warnings};
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
@@ -73,6 +73,13 @@ impl Installed {
         command
     }
 
+    /// Demands that a script of the backend's tests passes.
+    pub(crate) fn passes(&self, script: &str) {
+        let mut command = self.script(&format!("tests/{script}"));
+        command.arg(plugin("standard_workloads"));
+        Ran::of(command).code(0);
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         command.env("CROSSRUN_DATA_DIR", self.data()).env("TMPDIR", self.temporary());
@@ -91,14 +98,9 @@ impl Installed {
         assert!(left.is_empty(), "{left:?} was left by {}", ran.explain());
     }
 
-    /// `run` with `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
+    /// `run` with `words`, where `key=value` is an extra.
     pub(crate) fn run_command(&self, backend: &str, words: &str) -> Command {
-        let mut arguments = vec!["run", "--json", "--no-lock", "--backend", backend];
-        for word in words.split(' ') {
-            arguments.extend(word.contains('=').then_some("--extra"));
-            arguments.push(word);
-        }
-        self.command(&arguments)
+        self.command(&run_arguments(&format!("--backend {backend} {words}")))
     }
 
     pub(crate) fn run(&self, words: &str) -> Ran {
@@ -107,9 +109,8 @@ impl Installed {
 
     /// Runs, and demands a verified answer and that nothing was left behind.
     pub(crate) fn verified(&self, words: &str) -> Value {
-        let ran = self.run(words).code(0);
-        let record = ran.json();
-        assert_eq!(record["metadata"]["verified"], true, "{}", ran.explain());
+        let ran = self.run(words);
+        let record = ran.verified();
         assert!(!record["metadata"]["warnings"].to_string().contains("left"), "{}", ran.explain());
         self.left_nothing(&ran);
         record
@@ -170,6 +171,15 @@ pub(crate) fn samples() -> &'static Path {
 /// The backend's library.
 pub(crate) fn library(name: &str) -> PathBuf {
     plugin(&format!("{name}_runner"))
+}
+
+#[test]
+fn without_a_setup_its_command_is_shown() {
+    for engine in ["ray", "dask", "spark"] {
+        let place = Place::new();
+        place.stage(&library(engine));
+        place.run(&format!("run --backend {engine}")).code(3).says(&format!("crossrun setup {engine}"));
+    }
 }
 
 pub(crate) const WORKLOADS: [&str; 5] =

@@ -4,7 +4,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{NOBODY, Place, Ran, eventually, processes_of_sessions_of, processes_with_word};
+use crate::support::{
+    NOBODY, Place, Ran, arguments_in, eventually, processes_of_sessions_of, processes_with_word,
+};
 
 /// Runs with namespaces and without: both ways of keeping a tree together must hold.
 const SHELTERS: [&str; 2] = ["on", "off"];
@@ -58,15 +60,8 @@ fn killing_the_host_leaves_nothing_running() {
     for (number, shelter) in SHELTERS.into_iter().enumerate() {
         let place = Place::with_misbehaving();
         let seconds = format!("{}.{}", 700 + number, std::process::id());
-        let mut command = place.command(&[
-            "run",
-            "--backend",
-            "misbehaving",
-            "--workload",
-            "null",
-            "--extra",
-            "behaviour=grandchild+sleep",
-        ]);
+        let run = "run --backend misbehaving --workload null --extra behaviour=grandchild+sleep";
+        let mut command = place.command(&arguments_in(run));
         command.env("CROSSRUN_NAMESPACES", shelter).env("CROSSRUN_TEST_GRANDCHILD", &seconds);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         eventually("the grandchild sleeps", || !processes_with_word(&seconds).is_empty());

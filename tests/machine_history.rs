@@ -15,8 +15,8 @@ fn plant(place: &Place, lines: &[Value]) {
 }
 
 fn compared(place: &Place, run: &str) -> Ran {
-    let compare = ["compare", "--backends", "native", "--aa", "--workloads", "null", "--items", "10"];
-    place.crossrun(&[compare.as_slice(), &["--blocks", "6", "--run-id", run]].concat()).code(0)
+    let compare = "compare --backends native --aa --workloads null --items 10 --blocks 6";
+    place.run(&format!("{compare} --run-id {run}")).code(0)
 }
 
 /// The warnings of the trials of a run that are about the speed in earlier runs.

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::support::{Place, Ran, eventually, hostile, plugin, shell_code};
 
+/// A sweep of one block.
+const SHORT: &str = "metg --json --backends native --blocks 1 --cores 1";
+
 fn events(ran: &Ran) -> Vec<Value> {
     ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -77,9 +80,7 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
 #[test]
 fn json_streams_events_and_ends_with_everything() {
     let place = Place::new();
-    let run =
-        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "1ms"];
-    let ran = measured(place.crossrun(&run));
+    let ran = measured(place.run(&format!("{SHORT} --coarsest 1ms")));
     let of = |kind: &str| events(&ran).iter().filter(|event| event["event"] == kind).count();
     let metg = metg(&ran);
     let row = &metg["rows"][0];
@@ -108,10 +109,9 @@ fn json_streams_events_and_ends_with_everything() {
 #[test]
 fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
     let place = Place::new();
-    let sweep = ["metg", "--backends", "native", "--blocks", "1", "--cores", "1"];
+    let sweep = "metg --backends native --blocks 1 --cores 1";
     // No engine hands out a task in the time of some iterations.
-    let ran =
-        place.crossrun(&[&sweep, ["--coarsest", "40ns", "--run-id", "short"].as_slice()].concat()).code(6);
+    let ran = place.run(&format!("{sweep} --coarsest 40ns --run-id short")).code(6);
     assert!(ran.stdout().contains("never reached 90 %"), "{}", ran.explain());
     assert!(ran.stdout().contains("native has no METG: its longest kernels reached"), "{}", ran.explain());
     place.crossrun(&["report", "results/short"]).code(0);
@@ -127,10 +127,7 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
             .unwrap()
             .contains("never reached")
     );
-    place
-        .crossrun(&[&sweep, ["--coarsest", "1us", "--finest", "1ms"].as_slice()].concat())
-        .code(2)
-        .says("--finest");
+    place.run(&format!("{sweep} --coarsest 1us --finest 1ms")).code(2).says("--finest");
 }
 
 #[test]
@@ -164,21 +161,8 @@ fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
     let place = Place::with_misbehaving();
     place.stage(&plugin("native_runner"));
     for (behaviour, code, status) in [("drop", 5, "wrong"), ("segfault", 4, "failed")] {
-        let extra = format!("behaviour={behaviour}");
-        let backends = "native,misbehaving";
-        let run = [
-            "metg",
-            "--json",
-            "--backends",
-            backends,
-            "--blocks",
-            "1",
-            "--coarsest",
-            "100us",
-            "--cores",
-            "1",
-        ];
-        let ran = place.crossrun(&[&run, ["--extra", &extra].as_slice()].concat()).code(code);
+        let run = "metg --json --backends native,misbehaving --blocks 1 --coarsest 100us --cores 1";
+        let ran = place.run(&format!("{run} --extra behaviour={behaviour}")).code(code);
         let metg = metg(&ran);
         let rows = metg["rows"].as_array().unwrap();
         let row = rows.iter().find(|row| row["backend"] == "misbehaving").unwrap();
@@ -214,21 +198,8 @@ fn an_impossible_sweep_is_refused() {
 #[test]
 fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
     let place = Place::new();
-    let run =
-        ["metg", "--json", "--backends", "native", "--blocks", "1", "--cores", "1", "--coarsest", "200us"];
-    let graphs = [
-        "--pattern",
-        "trivial,nearest",
-        "--radix",
-        "1,3",
-        "--steps",
-        "120",
-        "--extra",
-        "width=2",
-        "--run-id",
-        "r",
-    ];
-    let metg = metg(&measured(place.crossrun(&[run.as_slice(), &graphs].concat())));
+    let graphs = "--pattern trivial,nearest --radix 1,3 --steps 120 --extra width=2 --run-id r";
+    let metg = metg(&measured(place.run(&format!("{SHORT} --coarsest 200us {graphs}"))));
     let graph = |row: &Value| {
         let graph = &row["graph"];
         assert_eq!(
@@ -274,27 +245,8 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
 fn the_graph_of_another_author_is_swept_as_its_description_says() {
     let place = Place::new();
     place.stage(&hostile("graph_workloads"));
-    let run = [
-        "metg",
-        "--json",
-        "--backends",
-        "native",
-        "--blocks",
-        "1",
-        "--cores",
-        "1",
-        "--coarsest",
-        "200us",
-        "--workload",
-        "rotating_graph",
-        "--vary",
-        "shift=0,1",
-        "--extra",
-        "width=2",
-        "--run-id",
-        "mine",
-    ];
-    let metg = metg(&measured(place.crossrun(&run)));
+    let graphs = "--workload rotating_graph --vary shift=0,1 --extra width=2 --run-id mine";
+    let metg = metg(&measured(place.run(&format!("{SHORT} --coarsest 200us {graphs}"))));
     let graph = |row: &Value| {
         let graph = &row["graph"];
         assert_eq!(
@@ -334,51 +286,40 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
     let place = Place::new();
     place.stage(&hostile("graph_workloads"));
     for (options, words) in [
-        (&["--workload", "pipeline"][..], "--workload pipeline: its description has no graph of tasks"),
-        (
-            &["--workload", "growing_graph"],
-            "the graph of 800 items has 772 tasks, so some rows have fewer tasks",
-        ),
-        (
-            &["--workload", "rotating_graph", "--pattern", "fft"],
-            "--pattern: rotating_graph has no parameter pattern",
-        ),
-        (&["--workload", "rotating_graph", "--radix", "3"], "it reads width, iters, shift"),
-        (
-            &["--workload", "rotating_graph", "--vary", "shift=8"],
-            "--vary shift: 8 is not a whole number from 0 to 7",
-        ),
-        (&["--workload", "rotating_graph", "--vary", "iters=8"], "--vary iters is not allowed"),
-        (&["--workload", "rotating_graph", "--extra", "width=66"], "--extra width: 66 is not a whole number"),
-        (&["--pattern", "fft", "--vary", "color=1"], "--vary color: task_graph has no parameter color"),
-        (&["--vary", "shift=1"], "--vary is for tasks that need each other"),
+        ("--workload pipeline", "--workload pipeline: its description has no graph of tasks"),
+        ("--workload growing_graph", "the graph of 800 items has 772 tasks, so some rows have fewer tasks"),
+        ("--workload rotating_graph --pattern fft", "--pattern: rotating_graph has no parameter pattern"),
+        ("--workload rotating_graph --radix 3", "it reads width, iters, shift"),
+        ("--workload rotating_graph --vary shift=8", "--vary shift: 8 is not a whole number from 0 to 7"),
+        ("--workload rotating_graph --vary iters=8", "--vary iters is not allowed"),
+        ("--workload rotating_graph --extra width=66", "--extra width: 66 is not a whole number"),
+        ("--pattern fft --vary color=1", "--vary color: task_graph has no parameter color"),
+        ("--vary shift=1", "--vary is for tasks that need each other"),
     ] {
-        let run = ["metg", "--backends", "native", "--cores", "1"];
-        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        let ran = place.run(&format!("metg --backends native --cores 1 {options}")).code(2).says(words);
         assert!(!place.path().join("results").exists(), "{}", ran.explain());
     }
-    place.crossrun(&["metg", "--backends", "native", "--workload", "nosuch"]).code(3).says("nosuch");
+    place.run("metg --backends native --workload nosuch").code(3).says("nosuch");
 }
 
 #[test]
 fn graphs_of_which_no_value_can_be_had_are_refused() {
     let place = Place::new();
     for (options, words) in [
-        (&["--pattern", "trivial,tree"][..], "--pattern tree: the graph of"),
-        (&["--pattern", "dom"], "--pattern dom"),
-        (&["--pattern", "round"], "--pattern: \"round\" is not one of stencil_1d"),
-        (&["--pattern", "nearest", "--radix", "9999"], "--radix: 9999 is not a whole number from 0 to"),
-        (&["--pattern", "fft", "--output-bytes", "8"], "--output-bytes: 8 is not a whole number from 24 to"),
-        (&["--pattern", "fft", "--extra", "width=3"], "a multiple of the 2 cores"),
-        (&["--pattern", "fft", "--extra", "radix=3"], "--extra radix is not allowed"),
-        (&["--radix", "3"], "--pattern"),
-        (&["--output-bytes", "64"], "--pattern"),
-        (&["--steps", "200"], "--pattern"),
-        (&["--pattern", "fft", "--steps", "31"], "31 is not in 32.."),
-        (&["--pattern", "fft", "--steps", "99999999999"], "has at most 16777216 steps; try: --steps 100"),
+        ("--pattern trivial,tree", "--pattern tree: the graph of"),
+        ("--pattern dom", "--pattern dom"),
+        ("--pattern round", "--pattern: \"round\" is not one of stencil_1d"),
+        ("--pattern nearest --radix 9999", "--radix: 9999 is not a whole number from 0 to"),
+        ("--pattern fft --output-bytes 8", "--output-bytes: 8 is not a whole number from 24 to"),
+        ("--pattern fft --extra width=3", "a multiple of the 2 cores"),
+        ("--pattern fft --extra radix=3", "--extra radix is not allowed"),
+        ("--radix 3", "--pattern"),
+        ("--output-bytes 64", "--pattern"),
+        ("--steps 200", "--pattern"),
+        ("--pattern fft --steps 31", "31 is not in 32.."),
+        ("--pattern fft --steps 99999999999", "has at most 16777216 steps; try: --steps 100"),
     ] {
-        let run = ["metg", "--backends", "native", "--cores", "2"];
-        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        let ran = place.run(&format!("metg --backends native --cores 2 {options}")).code(2).says(words);
         assert!(!place.path().join("results").exists(), "{}", ran.explain());
     }
 }

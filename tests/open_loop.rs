@@ -3,14 +3,12 @@
 use serde_json::Value;
 
 use crate::c_backend::compiled;
-use crate::support::{Place, Ran, plugin};
+use crate::support::{Place, Ran, plugin, run_arguments};
 
 /// `run` of `open_loop` without waiting for other measurements.
 fn run(place: &Place, backend: &str, items: &str, extra: &[&str]) -> Ran {
-    let mut arguments = vec!["run", "--json", "--no-lock", "--workload", "open_loop", "--parallelism", "1"];
-    arguments.extend(["--backend", backend, "--items", items]);
-    extra.iter().for_each(|extra| arguments.extend(["--extra", extra]));
-    place.crossrun(&arguments)
+    let run = format!("--workload open_loop --parallelism 1 --backend {backend} --items {items}");
+    place.crossrun(&run_arguments(&format!("{run} {}", extra.join(" "))))
 }
 
 fn figure(record: &Value, which: &str, figure: &str) -> f64 {
@@ -43,9 +41,8 @@ fn latency_counts_from_the_scheduled_time_of_a_late_backend() {
 #[test]
 fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
     let place = Place::new();
-    let run = ["run", "--no-lock", "--workload", "open_loop", "--parallelism", "1", "--backend", "native"];
-    let extra = ["--items", "800", "--extra", "rate=1000000", "--extra", "iters=100000"];
-    let summary = place.crossrun(&[run.as_slice(), &extra].concat()).code(0).stdout();
+    let run = "run --no-lock --workload open_loop --parallelism 1 --backend native --items 800";
+    let summary = place.run(&format!("{run} --extra rate=1000000 --extra iters=100000")).code(0).stdout();
     for line in [
         "latency of 400 items from the scheduled time of each: p50 ",
         "\nlatency from the emission of each: p50 ",
@@ -59,8 +56,8 @@ fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
 #[test]
 fn a_run_without_items_is_not_said_to_lack_a_clock() {
     let place = Place::new();
-    let run = ["run", "--no-lock", "--workload", "open_loop", "--backend", "native", "--items", "0"];
-    let summary = place.crossrun(&run).code(0).stdout();
+    let run = "run --no-lock --workload open_loop --backend native --items 0";
+    let summary = place.run(run).code(0).stdout();
     assert!(summary.contains("latency: not measured, because no item reached the sink\n"), "{summary}");
 }
 
@@ -81,11 +78,9 @@ fn a_source_that_waits_takes_as_long_as_its_schedule() {
 
 /// `run` of a query with a window of 100 ms in which 100 events come, 40 times faster than their own time.
 fn windows(place: &Place, backend: &str, extra: &str) -> Ran {
-    let mut arguments = vec!["run", "--json", "--no-lock", "--parallelism", "2", "--items", "8000"];
-    arguments.extend(["--backend", backend, "--workload", "nexmark_q7"]);
-    let all = format!("window_ms=100 disorder=10 arrivals=constant batch_size=10 {extra}");
-    all.split_whitespace().for_each(|word| arguments.extend(["--extra", word]));
-    place.crossrun(&arguments)
+    let run = format!("--parallelism 2 --items 8000 --backend {backend} --workload nexmark_q7 {extra}");
+    let stream = "window_ms=100 disorder=10 arrivals=constant batch_size=10";
+    place.crossrun(&run_arguments(&format!("{run} {stream}")))
 }
 
 #[test]
@@ -128,10 +123,8 @@ fn results_of_windows_that_a_backend_cannot_close_are_not_measured() {
 fn an_open_loop_is_compared_by_latency() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));
-    let compare =
-        ["compare", "--backends", "native,python", "--workloads", "open_loop", "--items", "400", "--quick"];
-    let extra = ["--extra", "rate=1000000", "--extra", "iters=20000", "--no-lock"];
-    let ran = place.crossrun(&[compare.as_slice(), &extra].concat()).code(0);
+    let compare = "compare --no-lock --backends native,python --workloads open_loop --items 400 --quick";
+    let ran = place.run(&format!("{compare} --extra rate=1000000 --extra iters=20000")).code(0);
     let table = ran.stdout();
     let of_backend = |line: &&str| line.starts_with(" native") || line.starts_with(" python");
     let rows: Vec<_> = table.lines().filter(of_backend).filter(|line| line.contains("p95")).collect();

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{
-    Place, Ran, WORKLOADS, eventually, hostile, plugin, processes_of_sessions_of, repository, shell_code,
-    shortened, warnings,
+    Place, Ran, WORKLOADS, arguments_in, eventually, plugin, processes_of_sessions_of, repository,
+    shell_code, shortened, warnings,
 };
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
@@ -35,25 +35,16 @@ fn python() -> Place {
     place
 }
 
-/// A backend whose driver misbehaves on demand.
-fn driven() -> Place {
-    let place = Place::empty();
-    place.stage(&plugin("standard_workloads"));
-    place.stage(&hostile("driven_runner"));
-    place
-}
-
 fn run_at(
     place: &Place,
     backend: &str,
     workload: &str,
     (items, parallelism, batch_size, fusion): (u64, u32, u32, &str),
 ) -> Value {
-    let (items, parallelism) = (items.to_string(), parallelism.to_string());
-    let (batch_size, fusion) = (format!("batch_size={batch_size}"), format!("fusion={fusion}"));
-    let run = ["run", "--json", "--backend", backend, "--workload", workload, "--items", &items];
-    let how = ["--parallelism", &parallelism, "--extra", &batch_size, "--extra", &fusion];
-    place.crossrun(&[run.as_slice(), how.as_slice(), shortened(workload)].concat()).code(0).json()
+    let run =
+        format!("run --json --backend {backend} --workload {workload} {}", shortened(workload).join(" "));
+    let how = format!("--parallelism {parallelism} --extra batch_size={batch_size} --extra fusion={fusion}");
+    place.run(&format!("{run} --items {items} {how}")).code(0).json()
 }
 
 fn behave(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
@@ -61,10 +52,9 @@ fn behave(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
 }
 
 fn behaving(place: &Place, behaviour: &str, phase: &str, more: &[&str]) -> Command {
-    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-    let run = ["run", "--json", "--backend", "driven", "--workload", "word_count"];
-    let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
-    place.command(&[&run, extra.as_slice(), more].concat())
+    let extra = format!("--extra behaviour={behaviour} --extra at={phase}");
+    let run = format!("run --json --backend driven --workload word_count {extra}");
+    place.command(&[&arguments_in(&run)[..], more].concat())
 }
 
 /// The drivers among the processes of a session that `parent` started.
@@ -112,9 +102,8 @@ fn python_threads_and_native_threads_have_the_same_answer() {
 #[test]
 fn the_seeds_workload_runs_on_it() {
     let run = ["run", "--backend", "python", "--items", "100", "--parallelism", "4", "--json"];
-    let record = python().crossrun(&run).code(0).json();
+    let record = python().crossrun(&run).verified();
     assert_eq!(record["metadata"]["results_count"], 50);
-    assert_eq!(record["metadata"]["verified"], true);
     assert_eq!(record["nodes"], 1);
     let version = record["metadata"]["versions"]["python"].as_str().unwrap();
     assert!(version.starts_with("3."), "{version}");
@@ -147,8 +136,7 @@ fn a_driver_is_read_from_the_folder_that_the_environment_names_and_each_run_says
     );
     assert!(warnings(&record).contains(&expected.as_str()), "{record}");
     run("raise SystemExit('edited')\n").code(4).says("edited");
-    let record =
-        place.crossrun(&["run", "--json", "--backend", "python", "--workload", "null"]).code(0).json();
+    let record = place.run("run --json --backend python --workload null").code(0).json();
     assert_eq!(warnings(&record), [""; 0], "{record}");
 }
 
@@ -236,7 +224,7 @@ fn a_killed_driver_is_a_failed_row_with_its_signal() {
 
 #[test]
 fn every_failure_of_a_driver_is_a_row_with_its_reason() {
-    let place = driven();
+    let place = Place::with_driven();
     let cases = [
         (
             "kill",
@@ -262,7 +250,7 @@ fn every_failure_of_a_driver_is_a_row_with_its_reason() {
 
 #[test]
 fn a_driver_that_fails_to_open_is_reported() {
-    let place = driven();
+    let place = Place::with_driven();
     for (behaviour, code, words) in [
         ("raise", 4, "ValueError: two lines"),
         ("kill", 4, "was killed by signal 9 (SIGKILL)"),
@@ -274,19 +262,17 @@ fn a_driver_that_fails_to_open_is_reported() {
 
 #[test]
 fn a_driver_that_fails_to_close_is_a_warning_and_the_answer_is_kept() {
-    let place = driven();
+    let place = Place::with_driven();
     for behaviour in ["raise", "kill", "exit"] {
-        let ran = behave(&place, behaviour, "close", &[]).code(0).says("closing the backend failed");
-        assert_eq!(ran.json()["metadata"]["verified"], true);
+        behave(&place, behaviour, "close", &[]).says("closing the backend failed").verified();
     }
 }
 
 #[test]
 fn the_output_the_input_and_the_reports_of_a_driver_are_separate() {
-    let place = driven();
+    let place = Place::with_driven();
     for behaviour in ["print", "read", "report", "fork", "spawn", "none"] {
-        let ran = behave(&place, behaviour, "run", &[]).code(0);
-        assert_eq!(ran.json()["metadata"]["verified"], true, "{behaviour}: {}", ran.explain());
+        behave(&place, behaviour, "run", &[]).verified();
     }
     behave(&place, "report", "run", &[]).says("a word from the driver");
     let logs = find(&place.data(), "driven.driver.log");
@@ -306,7 +292,7 @@ fn find(folder: &Path, name: &str) -> Vec<PathBuf> {
 
 #[test]
 fn a_driver_that_is_interrupted_or_hangs_leaves_nothing() {
-    let place = driven();
+    let place = Place::with_driven();
     for behaviour in ["obey", "hang"] {
         let child = behaving(&place, behaviour, "run", &[]).stderr(Stdio::null()).spawn().unwrap();
         let parent = child.id();
@@ -336,7 +322,7 @@ fn unit_tests(folder: &str, path: &[&str]) {
 
 #[test]
 fn a_driver_that_is_started_by_hand_explains_itself() {
-    let place = driven();
+    let place = Place::with_driven();
     behave(&place, "none", "run", &[]).code(0);
     let package = find(&place.data().join("python_engine"), "__main__.py").remove(0);
     let mut by_hand = Command::new("python3");

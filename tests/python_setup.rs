@@ -78,8 +78,7 @@ fn an_engine_is_installed_used_repaired_and_removed() {
     one_line(&missing);
 
     crossrun(&place, &SETUP).code(0);
-    let record = crossrun(&place, &[&RUN, ["--json"].as_slice()].concat()).code(0).json();
-    assert_eq!(record["metadata"]["verified"], true);
+    let record = crossrun(&place, &[&RUN, ["--json"].as_slice()].concat()).verified();
     assert_eq!(record["metadata"]["versions"]["tiny_engine"], "1.0");
 
     let before = environments(&place);
@@ -230,8 +229,7 @@ fn a_source_package_is_built_with_the_declared_build_tool() {
     let place = built();
     crossrun(&place, &["setup", "built"]).code(0);
     let run = ["run", "--json", "--backend", "built", "--workload", "word_count"];
-    let record = crossrun(&place, &run).code(0).json();
-    assert_eq!(record["metadata"]["verified"], true);
+    let record = crossrun(&place, &run).verified();
     assert_eq!(record["metadata"]["versions"]["tiny_engine"], "2.0");
 }
 

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::installed_engine::{ITEMS, Installed, library};
+use crate::installed_engine::{ITEMS, Installed};
 use crate::network::listens_at;
-use crate::support::{Place, Ran, WORKLOADS, eventually, plugin, processes_of_sessions_of, repository};
+use crate::support::{Ran, WORKLOADS, eventually, plugin, processes_of_sessions_of, repository};
 
 fn ray() -> Installed {
     Installed::new("ray")
@@ -194,13 +194,6 @@ fn nothing_is_left_when_the_host_is_killed() {
     run.wait().unwrap();
     eventually("no process of the session is left", || processes_of_sessions_of(run.id()).is_empty());
     eventually("no file is left", || fs::read_dir(ray.temporary()).unwrap().next().is_none());
-}
-
-#[test]
-fn without_a_setup_its_command_is_shown() {
-    let place = Place::new();
-    place.stage(&library("ray"));
-    place.crossrun(&["run", "--backend", "ray"]).code(3).says("crossrun setup ray");
 }
 
 #[test]

@@ -23,8 +23,7 @@ fn the_page_on_workloads_has_one_that_builds_outside_the_tree_and_runs_everywher
     for backend in ["native", "timely", "python"] {
         place.stage(&plugin(&format!("{backend}_runner")));
         let run = ["run", "--json", "--workload", "tallies", "--items", "1000", "--backend", backend];
-        let record = place.crossrun(&[&run, ["--extra", "batch_size=7"].as_slice()].concat()).code(0).json();
-        assert_eq!(record["metadata"]["verified"], true);
+        let record = place.crossrun(&[&run, ["--extra", "batch_size=7"].as_slice()].concat()).verified();
         assert_eq!(record["metadata"]["results_count"], 10);
     }
     let checksum = |seed| {

@@ -15,7 +15,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use self::text::{Wording, transcript, worded};
-use crate::support::{Place, Ran, eventually, hostile, repository};
+use crate::support::{Place, Ran, arguments_in, eventually, hostile, repository};
 
 /// Pins the keys of what `crossrun selftest --json` prints: its test has it, and it takes long.
 pub(crate) fn selftest(outcome: &Value) {
@@ -181,7 +181,7 @@ fn exit_codes() {
 fn interrupted() -> String {
     let place = Place::new();
     let compare = "compare --backends native --workloads null --items 10 --blocks 10000 --run-id a --quiet";
-    let mut command = place.command(&compare.split(' ').collect::<Vec<_>>());
+    let mut command = place.command(&arguments_in(compare));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("there are some trials", || place.records_so_far("a") > 3);
     let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();

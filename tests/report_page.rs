@@ -266,9 +266,7 @@ fn paper_has_no_controls_and_all_warnings() {
 #[test]
 fn a_page_of_records_draws_the_graph_if_the_library_of_the_records_is_there() {
     let place = Place::new();
-    let run =
-        ["run", "--backend", "native", "--workload", "task_graph", "--items", "64", "--extra", "width=8"];
-    place.crossrun(&run).code(0);
+    place.run("run --backend native --workload task_graph --items 64 --extra width=8").code(0);
     let page = |file: &str| {
         place.crossrun(&["report", "results/task_graph", "--html", file]).code(0);
         std::fs::read_to_string(place.path().join(file)).unwrap()

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, executable, hostile, plugin};
+use crate::support::{Place, Ran, arguments_in, executable, hostile, plugin};
 
-const QUICK: [&str; 7] = ["compare", "--workloads", "null", "--items", "10", "--blocks", "1"];
+const QUICK: &str = "compare --workloads null --items 10 --blocks 1";
 
 /// Runs `line` in a shell that finds crossrun.
 fn pasted(place: &Place, line: &str) -> Ran {
@@ -42,7 +42,7 @@ fn the_command_of_a_trial_has_its_limits_and_finds_a_plugin_that_was_given_as_a_
     std::fs::copy(plugin("native_runner"), &file).unwrap();
     let backends = format!("native,old={}", file.display());
     let more = ["--backends", &backends, "--timeout", "77s", "--memory-limit", "3GiB", "--run-id", "files"];
-    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    place.crossrun(&[&arguments_in(QUICK)[..], &more].concat()).code(0);
     let old = trials(&place, "files").into_iter().find(|trial| trial["record"]["backend"] == "old").unwrap();
     let command = command_of(&old);
     for words in ["--timeout 77s", "--memory-limit 3221225472", "old build.so"] {
@@ -58,8 +58,7 @@ fn the_command_of_a_trial_has_its_limits_and_finds_a_plugin_that_was_given_as_a_
 #[test]
 fn the_command_of_the_page_measures_all_of_it_again() {
     let place = Place::new();
-    let more = ["--backends", "native", "--data-seed", "7", "--timeout", "2m", "--run-id", "page"];
-    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    place.run(&format!("{QUICK} --backends native --data-seed 7 --timeout 2m --run-id page")).code(0);
     let page = std::fs::read_to_string(place.path().join("results/page/report.html")).unwrap();
     let start = page.find("crossrun compare --backends").unwrap_or_else(|| panic!("{page}"));
     let command = page[start..].split('<').next().unwrap().replace("&#x2f;", "/").replace("&#x27;", "'");
@@ -74,8 +73,7 @@ fn the_command_of_the_page_measures_all_of_it_again() {
 #[test]
 fn a_run_is_resumed_with_its_original_options_or_not_at_all() {
     let place = Place::new();
-    let more = ["--backends", "native", "--timeout", "2m", "--process-limit", "99", "--run-id", "begun"];
-    place.crossrun(&[&QUICK, more.as_slice()].concat()).code(0);
+    place.run(&format!("{QUICK} --backends native --timeout 2m --process-limit 99 --run-id begun")).code(0);
     let resume = ["compare", "--resume", "begun"];
     for other in [
         ["--backends", "native,other"],
@@ -103,9 +101,8 @@ fn a_run_is_resumed_with_its_original_options_or_not_at_all() {
     let mut variable = place.command(&resume);
     variable.env("CROSSRUN_PROCESS_LIMIT", "98");
     Ran::of(variable).code(0);
-    let same = ["--backends", "NATIVE", "--items", "10", "--timeout", "120s", "--process-limit", "99"];
-    let same = [same.as_slice(), &["--log-limit", "64MiB"]].concat();
-    place.crossrun(&[&resume, same.as_slice()].concat()).code(0);
+    let same = "--backends NATIVE --items 10 --timeout 120s --process-limit 99 --log-limit 64MiB";
+    place.run(&format!("compare --resume begun {same}")).code(0);
     // A plan of a version that did not record limits.
     let plan = place.path().join("results/begun/plan.json");
     let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&plan).unwrap()).unwrap();
@@ -135,7 +132,7 @@ fn a_plugin_under_a_path_that_is_not_utf8_takes_part_and_is_resumed() {
     assert!(command.contains("\\377ugins") && !command.contains('\u{fffd}'), "{command}");
     pasted(&place, &command).code(0);
     assert_eq!(trials(&place, "null").len(), 2);
-    crossrun(&[&QUICK, ["--backends", "native", "--run-id", "odd"].as_slice()].concat()).code(0);
+    crossrun(&arguments_in(&format!("{QUICK} --backends native --run-id odd"))).code(0);
     crossrun(&["compare", "--resume", "odd"]).code(0);
 }
 
@@ -152,21 +149,8 @@ fn a_data_folder_that_is_not_utf8_is_a_usage_error_and_not_a_trial() {
 fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
     let place = Place::new();
     place.stage(&hostile("misbehaving_workloads"));
-    let mut command = place.command(&[
-        "compare",
-        "--backends",
-        "native",
-        "--workloads",
-        "slow_oracle",
-        "--items",
-        "10,1000",
-        "--blocks",
-        "2",
-        "--timeout",
-        "5s",
-        "--run-id",
-        "slow",
-    ]);
+    let compare = "compare --backends native --workloads slow_oracle --items 10,1000 --blocks 2 --timeout 5s --run-id slow";
+    let mut command = place.command(&arguments_in(compare));
     // What does not hang is far faster, on any machine.
     command.env("CROSSRUN_DEADLINES", "expect=5s");
     Ran::of(command).code(4);
@@ -182,9 +166,8 @@ fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
 #[test]
 fn a_value_that_begins_like_an_option_is_pasted_as_a_value() {
     let place = Place::new();
-    let run =
-        ["run", "--backend", "native", "--workload", "null", "--extra=-k=1", "--scheduler=-x", "--json"];
-    let command = place.crossrun(&run).code(0).json()["metadata"]["command"].as_str().unwrap().to_owned();
+    let run = "run --backend native --workload null --extra=-k=1 --scheduler=-x --json";
+    let command = place.run(run).code(0).json()["metadata"]["command"].as_str().unwrap().to_owned();
     pasted(&place, &command).code(0);
 }
 
@@ -236,14 +219,15 @@ fn every_printed_command_says_that_other_measurements_were_not_waited_for() {
         let metadata = trials(&place, run)[0]["record"]["metadata"].clone();
         ["command", "full_command"].map(|key| metadata[key].as_str().unwrap_or_default().to_owned())
     };
-    for (locked, more) in [(true, &[][..]), (false, &["--no-lock"])] {
+    for (locked, more) in [(true, ""), (false, "--no-lock")] {
         let run = format!("locked-{locked}");
-        let options = ["--backends", "native", "--run-id", &run, "--time-budget", "1ns"];
-        place.crossrun(&[&QUICK[..6], &["2"], &options, more].concat()).code(0);
+        let options = format!("--blocks 2 --backends native --run-id {run} --time-budget 1ns");
+        let compare = format!("compare --workloads null --items 10 {options} {more}");
+        place.run(&compare).code(0);
         for command in recorded(&run) {
             assert_eq!(command.contains("--no-lock"), !locked, "{command}");
         }
-        let taken = place.crossrun(&[&QUICK[..6], &["2"], &options, more].concat()).code(2).stderr();
+        let taken = place.run(&compare).code(2).stderr();
         assert_eq!(taken.contains("--no-lock"), !locked, "{taken}");
         // The plan keeps it for the rest of the run.
         place.crossrun(&["compare", "--resume", &run]).code(0);
@@ -251,8 +235,7 @@ fn every_printed_command_says_that_other_measurements_were_not_waited_for() {
             assert_eq!(trial["record"]["metadata"]["locked"], locked, "{trial}");
             assert_eq!(command_of(&trial).contains("--no-lock"), !locked, "{trial}");
         }
-        let run = ["run", "--json", "--backend", "native", "--workload", "null"];
-        let record = place.crossrun(&[&run[..], more].concat()).code(0).json();
+        let record = place.run(&format!("run --json --backend native --workload null {more}")).code(0).json();
         assert_eq!(
             record["metadata"]["command"].as_str().unwrap().contains("--no-lock"),
             !locked,

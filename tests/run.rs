@@ -8,8 +8,7 @@ use crate::support::{Place, WORKLOADS, shortened, warnings};
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
     let place = Place::new();
-    let run = ["run", "--backend", "native", "--items", "100", "--parallelism", "4", "--json"];
-    let record = place.crossrun(&run).code(0).json();
+    let record = place.run("run --backend native --items 100 --parallelism 4 --json").code(0).json();
     assert_eq!(record["backend"], "native");
     assert_eq!(record["workload"], "scheduler_comparison");
     assert_eq!(record["parallelism"], 4);
@@ -27,27 +26,11 @@ fn every_workload_is_verified_under_every_scheduler_and_fusion() {
     for workload in WORKLOADS {
         for scheduler in ["default", "fifo", "load_aware"] {
             for fusion in ["auto", "off"] {
-                let fusion = format!("fusion={fusion}");
-                let run = [
-                    "run",
-                    "--json",
-                    "--backend",
-                    "native",
-                    "--workload",
-                    workload,
-                    "--scheduler",
-                    scheduler,
-                    "--items",
-                    "333",
-                    "--parallelism",
-                    "3",
-                    "--extra",
-                    "batch_size=8",
-                    "--extra",
-                    &fusion,
-                ];
-                let ran = place.crossrun(&[&run, shortened(workload)].concat()).code(0);
-                assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+                let run = "run --json --backend native --items 333 --parallelism 3 --extra batch_size=8";
+                let short = shortened(workload).join(" ");
+                let how =
+                    format!("--workload {workload} --scheduler {scheduler} --extra fusion={fusion} {short}");
+                place.run(&format!("{run} {how}")).verified();
             }
         }
     }
@@ -116,21 +99,8 @@ fn without_isolation_the_answer_is_the_same() {
 #[test]
 fn the_command_in_the_record_runs_the_same_again() {
     let place = Place::new();
-    let run = [
-        "run",
-        "--json",
-        "--backend",
-        "NATIVE",
-        "--workload",
-        "pipeline",
-        "--items",
-        "64",
-        "--seed",
-        "7",
-        "--extra",
-        "iters=5",
-    ];
-    let first = place.crossrun(&run).code(0).json();
+    let run = "run --json --backend NATIVE --workload pipeline --items 64 --seed 7 --extra iters=5";
+    let first = place.run(run).code(0).json();
     let command = first["metadata"]["command"].as_str().unwrap();
     let folder = crate::support::executable().parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
@@ -199,13 +169,12 @@ fn on_a_terminal_the_default_backend_is_set_up_if_the_user_says_so() {
 #[test]
 fn a_task_graph_runs_whole_steps_and_says_how_many_items_that_are() {
     let place = Place::new();
-    let run = ["--workload", "task_graph", "--items", "100", "--extra", "width=8", "--extra", "iters=1"];
-    let ran = place.crossrun(&[&["run", "--backend", "native", "--json"], &run[..]].concat()).code(0);
+    let run = "run --backend native --json --workload task_graph --items 100 --extra width=8 --extra iters=1";
+    let ran = place.run(run).code(0);
     let ran = ran.says("task_graph runs whole steps: 100 items are rounded down to 96\n");
     assert_eq!(ran.json()["metadata"]["total_items"], 96);
-    let compare =
-        ["compare", "--backends", "native", "--workloads", "task_graph,null", "--items", "100", "--dry-run"];
-    let ran = place.crossrun(&[&compare[..], &["--blocks", "1", "--vary", "width=8,10,30"]].concat()).code(0);
+    let compare = "compare --backends native --workloads task_graph,null --items 100 --dry-run --blocks 1";
+    let ran = place.run(&format!("{compare} --vary width=8,10,30")).code(0);
     for words in ["are rounded down to 96\n", "are rounded down to 90\n"] {
         assert_eq!(ran.stderr().matches(words).count(), 1, "{}", ran.explain());
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, plugin, warnings};
+use crate::support::{Place, Ran, eventually, warnings};
 
 fn sage() -> Installed {
     Installed::new("sage")
@@ -219,17 +219,12 @@ fn without_a_setup_its_command_is_shown() {
 
 #[test]
 fn fifty_runs_in_one_session_leave_nothing_behind() {
-    let sage = sage();
-    let mut command = sage.script("tests/many_runs.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    sage().passes("many_runs.py");
 }
 
 #[test]
 fn nodes_free_what_they_keep_of_a_run_when_it_has_been_timed() {
-    let mut command = sage().script("tests/free_between_runs.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    sage().passes("free_between_runs.py");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{NOBODY, Place, Ran, copy_executable, not_run, plugin, repository};
+use crate::support::{NOBODY, Place, Ran, arguments_in, copy_executable, not_run, plugin, repository};
 
 /// `program` with an environment of its own, as on another machine, in which `home` is the user's.
 fn elsewhere(program: &Path, home: &Path) -> Command {
@@ -43,18 +43,9 @@ fn an_executable_without_plugins_names_the_searched_folders_and_the_remedy() {
     install.args(["-D", "-t"]).arg(&plugins).args(["native_runner", "standard_workloads"].map(plugin));
     assert!(install.status().unwrap().success());
     assert!(!crossrun(&["backends"]).code(0).stdout().contains("cargo build"));
-    let ran = crossrun(&[
-        "run",
-        "--backend",
-        "native",
-        "--workload",
-        "null",
-        "--no-lock",
-        "--json",
-        "--output-dir",
-        home.to_str().unwrap(),
-    ]);
-    assert_eq!(ran.code(0).json()["metadata"]["verified"], true);
+    let mut verified = arguments_in("run --backend native --workload null --no-lock --json --output-dir");
+    verified.push(home.to_str().unwrap());
+    crossrun(&verified).verified();
 }
 
 /// The commands that a help text lists.
@@ -191,19 +182,9 @@ fn the_archive_runs_from_any_folder() {
     }
     let out = home.join("results");
     for backend in ["native", "timely", "python"] {
-        let arguments = [
-            "run",
-            "--backend",
-            backend,
-            "--workload",
-            "word_count",
-            "--items",
-            "1000",
-            "--json",
-            "--no-lock",
-        ];
-        let ran = crossrun(&[arguments.as_slice(), &["--output-dir", out.to_str().unwrap()]].concat());
-        assert_eq!(ran.code(0).json()["metadata"]["verified"], true, "{backend}");
+        let run = format!("run --backend {backend} --workload word_count --items 1000 --json --no-lock");
+        let out = ["--output-dir", out.to_str().unwrap()];
+        crossrun(&[&arguments_in(&run)[..], &out].concat()).verified();
     }
     for file in [
         "README.md",
@@ -229,17 +210,8 @@ fn the_archive_runs_from_any_folder() {
 /// The package of this format, made in `place`.
 fn package(place: &Place, format: &str) -> PathBuf {
     let output = place.path().join("dist");
-    let told = cargo(&[
-        "run",
-        "--quiet",
-        "--locked",
-        "-p",
-        "archive",
-        "--",
-        format,
-        "--output",
-        output.to_str().unwrap(),
-    ]);
+    let archive = ["run", "--quiet", "--locked", "-p", "archive", "--"];
+    let told = cargo(&[&archive[..], &[format, "--output", output.to_str().unwrap()]].concat());
     PathBuf::from(told.stdout().lines().next().unwrap())
 }
 
@@ -262,19 +234,8 @@ fn compares(place: &Place, program: &Path) {
             std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
             std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
         }
-        let arguments = [
-            "run",
-            "--backend",
-            backend,
-            "--workload",
-            "word_count",
-            "--items",
-            "1000",
-            "--json",
-            "--no-lock",
-        ];
-        let ran = run(command, &arguments).code(0).json();
-        assert_eq!(ran["metadata"]["verified"], true, "{backend}");
+        let words = format!("run --backend {backend} --workload word_count --items 1000 --json --no-lock");
+        run(command, &arguments_in(&words)).verified();
     }
 }
 

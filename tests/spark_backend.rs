@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::installed_engine::{FUSION, Installed, library, shapes};
+use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, plugin, processes_of_sessions_of};
+use crate::support::{Ran, eventually, processes_of_sessions_of};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -86,18 +86,13 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
 #[test]
 #[cfg_attr(not(all_engines), ignore = "installs Spark: CROSSRUN_TEST_ENGINES=all")]
 fn workloads_that_its_workers_open_in_a_run_are_counted() {
-    let spark = spark();
-    let mut command = spark.script("tests/late_opens.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    spark().passes("late_opens.py");
 }
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn a_run_in_which_nothing_is_lost_does_not_ask_for_executors_in_its_time() {
-    let mut command = spark().script("tests/looks.py");
-    command.arg(plugin("standard_workloads"));
-    Ran::of(command).code(0);
+    spark().passes("looks.py");
 }
 
 #[test]
@@ -166,13 +161,6 @@ fn without_a_suitable_java_the_error_has_a_remedy() {
     java(&own, "echo 'Picked up X: y' >&2; echo 'Error: could not find libjava.so' >&2; exit 2");
     let broken = "bin/java does not work: Error: could not find libjava.so";
     refused(home, &bare, broken, "; try: unset JAVA_HOME; ");
-}
-
-#[test]
-fn without_a_setup_its_command_is_shown() {
-    let place = Place::new();
-    place.stage(&library("spark"));
-    place.crossrun(&["run", "--backend", "spark"]).code(3).says("crossrun setup spark");
 }
 
 fn command_line(pid: u32) -> String {

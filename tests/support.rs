@@ -132,6 +132,14 @@ impl Place {
         place
     }
 
+    /// The standard workloads, and a backend whose driver misbehaves on demand.
+    pub(crate) fn with_driven() -> Self {
+        let place = Self::empty();
+        place.stage(&plugin("standard_workloads"));
+        place.stage(&hostile("driven_runner"));
+        place
+    }
+
     /// Puts a copy of `file` among the plugins.
     pub(crate) fn stage(&self, file: &Path) -> PathBuf {
         self.stage_as(file, file.file_name().unwrap().to_str().unwrap())
@@ -181,6 +189,11 @@ impl Place {
         Ran::of(self.command(arguments))
     }
 
+    /// Runs crossrun with the arguments in `line`.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        self.crossrun(&arguments_in(line))
+    }
+
     /// `run` on the misbehaving backend, with `behaviour` in `phase`.
     pub(crate) fn misbehave(&self, behaviour: &str, phase: &str, more: &[&str]) -> Ran {
         Ran::of(self.misbehaving_command(behaviour, phase, more))
@@ -188,10 +201,9 @@ impl Place {
 
     /// The command of [`Place::misbehave`].
     pub(crate) fn misbehaving_command(&self, behaviour: &str, phase: &str, more: &[&str]) -> Command {
-        let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-        let run = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
-        let extra = ["--extra", behaviour.as_str(), "--extra", phase.as_str()];
-        self.command(&[&run, extra.as_slice(), more].concat())
+        let extra = format!("--extra behaviour={behaviour} --extra at={phase}");
+        let run = format!("run --json --backend misbehaving --workload null {extra}");
+        self.command(&[&arguments_in(&run)[..], more].concat())
     }
 
     /// How many whole lines the trials of a run have so far.
@@ -234,6 +246,21 @@ impl Place {
     }
 }
 
+/// The arguments in a line, none of which has a blank in it.
+pub(crate) fn arguments_in(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// The arguments of `run` in `words`, where `key=value` is an extra. Does not wait for other measurements: nothing is measured.
+pub(crate) fn run_arguments(words: &str) -> Vec<&str> {
+    let mut arguments = vec!["run", "--json", "--no-lock"];
+    for word in words.split_whitespace() {
+        arguments.extend(word.contains('=').then_some("--extra"));
+        arguments.push(word);
+    }
+    arguments
+}
+
 /// Puts a copy of the executable at `path`, and returns when it can be run: whatever another thread is just starting may have the
 /// copy open for writing until it runs.
 pub(crate) fn copy_executable(path: &Path) {
@@ -246,6 +273,18 @@ pub(crate) fn without_chain(mut record: Value) -> Value {
     let chain = record["metadata"].as_object_mut().unwrap().remove("chain");
     assert!(chain.is_some_and(|chain| chain.is_string()));
     record
+}
+
+/// A user who is neither root nor the user of any test.
+pub(crate) const SOMEBODY: u32 = 54_321;
+
+/// Whether this is root, who alone can give files to another user.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        not_run("only root can give files to another user");
+    }
+    is_root
 }
 
 /// A user with no rights of its own.
@@ -323,6 +362,14 @@ impl Ran {
         let text = self.stdout();
         assert_eq!(text.lines().count(), 1, "{}", self.explain());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", self.explain()))
+    }
+
+    /// Asserts that the answer of a run is verified, and returns the record.
+    pub(crate) fn verified(&self) -> Value {
+        assert_eq!(shell_code(self.output.status), Some(0), "{}", self.explain());
+        let record = self.json();
+        assert_eq!(record["metadata"]["verified"], true, "{}", self.explain());
+        record
     }
 
     /// Asserts that standard error contains `words`.

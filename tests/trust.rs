@@ -9,22 +9,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, build_outside, copy_executable, executable, not_run, plugin};
-
-/// A user who is neither root nor the user of any test.
-const SOMEBODY: u32 = 54_321;
+use crate::support::{Place, Ran, SOMEBODY, build_outside, copy_executable, executable, is_root, plugin};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-/// Whether this is root, who alone can give files to another user. The rule itself is tested in `plugin::trust`.
-fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        not_run("only root can give files to another user");
-    }
-    is_root
 }
 
 fn rows(place: &Place, more: &[&str]) -> Vec<Value> {
@@ -399,7 +387,7 @@ fn replaced_meanwhile(backend: &str, more: &[&str]) -> (Place, Ran) {
 fn an_engines_own_process_loads_the_bytes_that_were_hashed() {
     for backend in ["native", "python"] {
         let (_place, ran) = replaced_meanwhile(backend, &["--locked"]);
-        assert_eq!(ran.code(0).json()["metadata"]["verified"], true);
+        ran.verified();
     }
 }
 
@@ -433,15 +421,14 @@ fn replacing_a_file_does_not_change_its_sealed_copy() {
 fn a_comparison_is_resumed_under_the_lock_file_with_which_it_was_started() {
     let place = Place::new();
     locked(&place);
-    let compare =
-        ["compare", "--backends", "native", "--workloads", "null", "--items", "100", "--blocks", "1"];
-    place.crossrun(&[&compare, ["--run-id", "locked", "--locked"].as_slice()].concat()).code(0);
+    let compare = "compare --backends native --workloads null --items 100 --blocks 1";
+    place.run(&format!("{compare} --run-id locked --locked")).code(0);
     let plan = fs::read_to_string(place.path().join("results/locked/plan.json")).unwrap();
     let plan: Value = serde_json::from_str(&plan).unwrap();
     let lock = place.data().join("plugins.lock");
     assert_eq!(plan["backends"]["native"]["library"]["locked_by"], lock.to_str().unwrap());
     place.crossrun(&["compare", "--resume", "locked", "--locked"]).code(0);
-    place.crossrun(&[&compare, ["--run-id", "open"].as_slice()].concat()).code(0);
+    place.run(&format!("{compare} --run-id open")).code(0);
     place.crossrun(&["compare", "--resume", "open"]).code(0);
     place.crossrun(&["compare", "--resume", "open", "--locked"]).code(2).says("started without --locked");
     chmod(&place.plugins().join("libnative_runner.so"), 0o666);

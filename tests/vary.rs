@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::support::Place;
 
 /// The points of a comparison that is not run.
-fn points(place: &Place, more: &[&str]) -> BTreeSet<String> {
-    let dry_run = ["compare", "--backends", "native", "--blocks", "1", "--dry-run", "--json"];
-    let plan = place.crossrun(&[&dry_run, more].concat()).code(0).json();
+fn points(place: &Place, more: &str) -> BTreeSet<String> {
+    let dry_run = "compare --backends native --blocks 1 --dry-run --json";
+    let plan = place.run(&format!("{dry_run} {more}")).code(0).json();
     let point = |trial: &Value| trial["run_id"].as_str().unwrap().split_once('/').unwrap().1.to_owned();
     plan["trials"].as_array().unwrap().iter().map(point).collect()
 }
@@ -17,8 +17,7 @@ fn points(place: &Place, more: &[&str]) -> BTreeSet<String> {
 #[test]
 fn every_combination_is_a_point_of_each_workload_that_reads_the_key() {
     let place = Place::new();
-    let workloads = ["--workloads", "null,word_count", "--items", "10"];
-    let varied = ["--vary", "keys=10,1e3", "--vary", "skew=0,1.2"];
+    let varied = "--workloads null,word_count --items 10 --vary keys=10,1e3 --vary skew=0,1.2";
     let of = |keys: u64, skew: &str| {
         format!(
             "word_count/items=10/parallelism=2/scheduler=default/batch_size=10000/keys={keys}/skew={skew}"
@@ -26,14 +25,14 @@ fn every_combination_is_a_point_of_each_workload_that_reads_the_key() {
     };
     let null = "null/items=10/parallelism=2/scheduler=default/batch_size=10000".to_owned();
     let all = [null, of(10, "0"), of(10, "1.2"), of(1000, "0"), of(1000, "1.2")];
-    assert_eq!(points(&place, &[workloads, varied].concat()), BTreeSet::from(all));
+    assert_eq!(points(&place, varied), BTreeSet::from(all));
     // The default value of a workload gives way.
-    let sizes = points(&place, &["--workloads", "null", "--items", "10", "--vary", "batch_size=1,20"]);
+    let sizes = points(&place, "--workloads null --items 10 --vary batch_size=1,20");
     let of = |size: u64| format!("null/items=10/parallelism=2/scheduler=default/batch_size={size}");
     assert_eq!(sizes, BTreeSet::from([of(1), of(20)]));
     // A suite, of which only some workloads read the key.
-    let suite = points(&place, &["--suite", "batch"]);
-    let varied = points(&place, &["--suite", "batch", "--vary", "skew=0,1"]);
+    let suite = points(&place, "--suite batch");
+    let varied = points(&place, "--suite batch --vary skew=0,1");
     let with_skew = varied.iter().filter(|point| point.contains("/skew=")).count();
     assert_eq!((suite.len(), varied.len() - with_skew + with_skew / 2), (5, 5), "{varied:?}");
     assert!(with_skew > 0, "{varied:?}");
@@ -42,9 +41,8 @@ fn every_combination_is_a_point_of_each_workload_that_reads_the_key() {
 #[test]
 fn items_and_parallelism_are_varied_as_by_their_own_options() {
     let place = Place::new();
-    let varied =
-        points(&place, &["--workloads", "null", "--vary", "items=5,1e2", "--vary", "parallelism=1,2"]);
-    let listed = points(&place, &["--workloads", "null", "--items", "5,1e2", "--parallelism", "1,2"]);
+    let varied = points(&place, "--workloads null --vary items=5,1e2 --vary parallelism=1,2");
+    let listed = points(&place, "--workloads null --items 5,1e2 --parallelism 1,2");
     assert_eq!((&varied, varied.len()), (&listed, 4));
 }
 
@@ -52,38 +50,34 @@ fn items_and_parallelism_are_varied_as_by_their_own_options() {
 fn what_cannot_be_varied_is_one_error_before_anything_is_measured() {
     let place = Place::new();
     for (options, words) in [
-        (
-            &["--vary", "color=1,2"][..],
-            "--vary color: no workload of this comparison reads it; they read items,",
-        ),
-        (&["--vary", "iters=1,-5"], "--vary iters: -5 is not a whole number from 0 to"),
-        (&["--vary", "iters=1,many"], "--vary iters: \"many\" is not a whole number"),
-        (&["--vary", "batch_size=0,1"], "--vary batch_size: 0 is not a whole number from 1 to"),
-        (&["--vary", "fusion=on"], "--vary fusion: \"on\" is not one of auto, off"),
-        (&["--vary", "items=x"], "--vary items: \"x\" is not a count"),
-        (&["--vary", "parallelism=0"], "--vary parallelism: \"0\" is not a whole number from 1 to"),
-        (&["--vary", "iters=5,5.0"], "--vary iters has the value 5 twice"),
-        (&["--vary", "iters=5", "--vary", "iters=6"], "--vary iters is given twice"),
-        (&["--vary", "iters=5", "--extra", "iters=6"], "iters is given by --extra iters and by --vary iters"),
-        (&["--vary", "items=5", "--items", "6"], "items is given by --items and by --vary items"),
-        (&["--vary", "iters="], "lacks a value"),
-        (&["--vary", "iters=1,,2"], "lacks a value"),
-        (&["--vary", "iters"], "is not KEY=VALUE"),
+        ("--vary color=1,2", "--vary color: no workload of this comparison reads it; they read items,"),
+        ("--vary iters=1,-5", "--vary iters: -5 is not a whole number from 0 to"),
+        ("--vary iters=1,many", "--vary iters: \"many\" is not a whole number"),
+        ("--vary batch_size=0,1", "--vary batch_size: 0 is not a whole number from 1 to"),
+        ("--vary fusion=on", "--vary fusion: \"on\" is not one of auto, off"),
+        ("--vary items=x", "--vary items: \"x\" is not a count"),
+        ("--vary parallelism=0", "--vary parallelism: \"0\" is not a whole number from 1 to"),
+        ("--vary iters=5,5.0", "--vary iters has the value 5 twice"),
+        ("--vary iters=5 --vary iters=6", "--vary iters is given twice"),
+        ("--vary iters=5 --extra iters=6", "iters is given by --extra iters and by --vary iters"),
+        ("--vary items=5 --items 6", "items is given by --items and by --vary items"),
+        ("--vary iters=", "lacks a value"),
+        ("--vary iters=1,,2", "lacks a value"),
+        ("--vary iters", "is not KEY=VALUE"),
     ] {
-        let run = ["compare", "--backends", "native", "--workloads", "null,pipeline", "--run-id", "r"];
-        let ran = place.crossrun(&[&run, options].concat()).code(2).says(words);
+        let run = format!("compare --backends native --workloads null,pipeline --run-id r {options}");
+        let ran = place.run(&run).code(2).says(words);
         assert_eq!(ran.stderr().matches("error").count(), 1, "{}", ran.explain());
-        assert!(!place.path().join("results").exists(), "{options:?}");
+        assert!(!place.path().join("results").exists(), "{options}");
     }
 }
 
 #[test]
 fn records_reports_and_commands_have_the_values_and_a_run_is_resumed_and_paired_by_them() {
     let place = Place::new();
-    let vary = ["--vary", "iters=1,2", "--vary", "batch_size=5,10"];
-    let run =
-        ["compare", "--backends", "native", "--workloads", "pipeline", "--items", "50", "--blocks", "1"];
-    let ran = place.crossrun(&[&run[..], &vary, &["--run-id", "r"]].concat()).code(0);
+    let vary = "--vary iters=1,2 --vary batch_size=5,10";
+    let run = "compare --backends native --workloads pipeline --items 50 --blocks 1 --run-id r";
+    let ran = place.run(&format!("{run} {vary}")).code(0);
     let file = place.path().join("results/r/trials.jsonl");
     let records = || {
         let trials = place.records("r", "trials.jsonl").into_iter();
@@ -119,9 +113,8 @@ fn records_reports_and_commands_have_the_values_and_a_run_is_resumed_and_paired_
     let text = std::fs::read_to_string(&file).unwrap();
     let whole: Vec<_> = text.lines().collect();
     std::fs::write(&file, whole[..whole.len() / 2].join("\n") + "\n").unwrap();
-    let resume = ["compare", "--resume", "r", "--vary"];
-    place.crossrun(&[&resume[..], &["iters=1,3"]].concat()).code(2).says("started with another --vary");
-    place.crossrun(&[&resume[..], &vary[1..]].concat()).code(0);
+    place.run("compare --resume r --vary iters=1,3").code(2).says("started with another --vary");
+    place.run(&format!("compare --resume r {vary}")).code(0);
     assert_eq!(records().len(), 4);
     let diff = place.crossrun(&["diff", "results/r", "results/r", "--json"]).code(0).json();
     assert_eq!(

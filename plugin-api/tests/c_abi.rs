@@ -7,6 +7,7 @@
 mod abi_document;
 #[allow(dead_code, unused_imports)]
 mod samples;
+mod silent;
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
@@ -24,19 +25,7 @@ use plugin_api::{
     SetupRequest, WorkloadRunner, WorkloadSpec,
 };
 use serde_json::{Value, json};
-
-struct Silent;
-
-impl HostServices for Silent {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        7
-    }
-}
+use silent::Silent;
 
 /// A table whose functions are all absent but `run`.
 fn functions(

@@ -6,6 +6,7 @@
 
 mod abi_document;
 mod samples;
+mod silent;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -23,13 +24,13 @@ use plugin_api::ffi::{
 use plugin_api::workload::capi::{ABI_VERSION, MAX_PARTITIONS, status};
 use plugin_api::workload::{CatalogueEntry, Outcome, Plan};
 use plugin_api::{
-    Availability, Batch, BatchBuilder, Buffer, Digest, ErrorKind, HostServices, Parameter, Progress,
-    RunContext, RunResult, RunnerError, Session, SetupContext, SetupRequest, WorkloadHandle, WorkloadRunner,
-    WorkloadSpec,
+    Availability, Batch, BatchBuilder, Buffer, Digest, ErrorKind, Parameter, RunContext, RunResult,
+    RunnerError, Session, SetupContext, SetupRequest, WorkloadHandle, WorkloadRunner, WorkloadSpec,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use silent::Silent;
 
 const HEADER: &str = include_str!("../include/crossrun_workloads.h");
 
@@ -314,19 +315,6 @@ mod plugin_of_examples {
 
     extern "C" fn query_extension(_runner: RunnerPointer, _name: RStr<'_>) -> *const () {
         std::ptr::null()
-    }
-}
-
-struct Silent;
-
-impl HostServices for Silent {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        0
     }
 }
 

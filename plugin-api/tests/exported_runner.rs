@@ -5,14 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unsafe_code)]
 
 mod abi_document;
+mod silent;
 
 use std::sync::Arc;
 
 use abi_stable::library::{AbiHeader, LibHeader};
 use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
-use plugin_api::{
-    Availability, HostServices, Progress, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec,
-};
+use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
+use silent::Silent;
 
 plugin_api::export_runner!(name = "exported", runner = Exported);
 
@@ -42,19 +42,6 @@ unsafe extern "C" {
 fn root() -> &'static LibHeader {
     // SAFETY: the macro defines this symbol with this type, in this very binary.
     unsafe { &ROOT }
-}
-
-struct Silent;
-
-impl HostServices for Silent {
-    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
-    fn progress(&self, _progress: Progress) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn clock_nanos(&self) -> u64 {
-        0
-    }
 }
 
 #[test]

@@ -4,18 +4,18 @@
 // no compiler checks may pass is passed here on purpose.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unsafe_code)]
 
+mod handles;
+mod nulls;
 mod samples;
 
 use std::ptr::{null, null_mut};
 
 use plugin_api::workload::capi::{MAX_PARTITIONS, RawBuffer, RawState, RawWorkload, status};
 use plugin_api::workload::{Buffer, Outcome, WorkloadFunctions, WorkloadLibrary};
-use plugin_api::{Batch, BatchBuilder, StageKind, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, StageKind, State, WorkloadError, WorkloadHandle};
 use proptest::prelude::*;
 
-fn spec(name: &str, total_items: u64) -> WorkloadSpec {
-    WorkloadSpec { total_items, ..WorkloadSpec::new(name) }
-}
+use handles::{encoded, spec, states_of_threads, status_of};
 
 fn open(name: &str, total_items: u64) -> WorkloadHandle {
     samples::workload_library().open(&spec(name, total_items)).unwrap()
@@ -25,20 +25,6 @@ fn faulty(fault: &str) -> Result<WorkloadHandle, WorkloadError> {
     let mut spec = spec("faulty", 4);
     spec.extra.insert("fault".into(), fault.into());
     samples::workload_library().open(&spec)
-}
-
-fn status_of<T>(result: Result<T, WorkloadError>) -> (i32, String) {
-    match result {
-        Err(WorkloadError::Call { status, message }) => (status, message),
-        Err(other) => panic!("{other} did not come from the library"),
-        Ok(_) => panic!("the call went well"),
-    }
-}
-
-fn encoded(items: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    items.iter().copied().collect::<BatchBuilder>().encode(&mut out).unwrap();
-    out
 }
 
 /// Runs `workload` as an engine with `workers` workers would, each with states of its own.
@@ -292,21 +278,7 @@ fn a_panic_poisons_the_handle_in_which_it_happened_and_no_other() {
 #[test]
 fn a_state_outlives_its_workload_and_threads_share_one() {
     let workload = open("word_count", 100);
-    let mut sums = Vec::new();
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..4)
-            .map(|part| {
-                let workload = workload.clone();
-                scope.spawn(move || {
-                    let (mut out, mut state) = (workload.buffer(), workload.new_state(2).unwrap());
-                    workload.source(part * 25, 25, 2, &mut out).unwrap();
-                    state.fold(&out).unwrap();
-                    state
-                })
-            })
-            .collect();
-        sums.extend(parts.into_iter().map(|part| part.join().unwrap()));
-    });
+    let sums = states_of_threads(&workload, 25);
     let whole = workload.new_state(2).unwrap();
     drop(workload);
     let encoded = merged(whole, sums);
@@ -362,63 +334,20 @@ const WORD_COUNT: &[u8] = br#"{"name":"word_count","total_items":9}"#;
 
 #[test]
 fn null_where_something_is_needed_is_an_argument_error() {
+    nulls::are_refused(&samples::functions(), WORD_COUNT);
     let Opened { functions: f, workload } = &Opened::new(WORD_COUNT).unwrap();
     let (workload, mut out, mut state) = (*workload, RawBuffer::EMPTY, null_mut::<RawState>());
-    let batch = encoded(&[]);
-    let (bytes, length) = (batch.as_ptr(), batch.len());
-    // SAFETY: each pointer is good or null, which is what every function must bear.
-    let codes = unsafe {
-        [
-            (f.catalogue)(null_mut()),
-            (f.open)(null(), 0, &mut null(), &mut out),
-            (f.open)(WORD_COUNT.as_ptr(), WORD_COUNT.len(), null_mut(), &mut out),
-            (f.open)(WORD_COUNT.as_ptr(), WORD_COUNT.len(), &mut null(), null_mut()),
-            (f.plan)(null(), &mut out),
-            (f.plan)(workload, null_mut()),
-            (f.source)(null(), 0, 1, 1, &mut out),
-            (f.run_stages)(workload, 1, 2, null(), 12, &mut out),
-            (f.run_stages)(workload, 1, 2, bytes, usize::MAX, &mut out),
-            (f.split)(workload, 2, bytes, length, 1, null_mut(), &mut out),
-            (f.state_new)(workload, 2, null_mut(), &mut out),
-            (f.state_new)(null(), 2, &mut state, &mut out),
-            (f.state_fold)(null_mut(), bytes, length, &mut out),
-            (f.state_merge)(null_mut(), bytes, length, &mut out),
-            (f.state_encode)(null_mut(), &mut out),
-            (f.state_emit)(null_mut(), 1, &mut out),
-            (f.outcome)(workload, null(), 32, &mut out),
-            (f.expected)(null(), &mut out),
-        ]
-    };
-    assert_eq!(codes, [status::ARGUMENT; 18]);
-    assert!(state.is_null());
-    assert!(take(f, &mut out).contains("workload is null"));
-    let (describe, start, keys) = (f.describe.unwrap(), f.start.unwrap(), f.keys.unwrap());
-    let (edges, task) = (f.graph_edges.unwrap(), f.graph_task.unwrap());
-    let (watermark, close) = (f.watermark.unwrap(), f.state_close.unwrap());
+    let (task, watermark, close) = (f.graph_task.unwrap(), f.watermark.unwrap(), f.state_close.unwrap());
     let (mut time, mut room, mut output) = (0_u64, 1_usize, [0_u8]);
-    let input = bytes;
-    // SAFETY: as above.
+    let batch = encoded(&[]);
+    let (input, length) = (batch.as_ptr(), batch.len());
+    // SAFETY: each pointer is good or null, which is what every function must bear.
     let codes = unsafe {
         (f.state_new)(workload, 2, &mut state, &mut out);
         [
-            describe(null(), 0, bytes, length, &mut out),
-            describe(workload, 0, null(), 0, &mut out),
-            describe(workload, 0, bytes, length, null_mut()),
-            start(null(), 0, &mut out),
-            start(workload, 0, null_mut()),
-            keys(null(), 2, bytes, length, &mut out),
-            keys(workload, 2, null(), 0, &mut out),
-            keys(workload, 2, bytes, usize::MAX, &mut out),
-            keys(workload, 2, bytes, length, null_mut()),
-            edges(null(), 0, 0, 1, &mut out),
-            edges(workload, 0, 0, 1, null_mut()),
-            task(null(), 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, &mut out),
-            task(workload, 0, 0, 0, null(), null(), null_mut(), &mut room, &mut out),
             task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), null_mut(), &mut out),
-            task(workload, 0, 0, 1, null(), &length, output.as_mut_ptr(), &mut room, &mut out),
             task(workload, 0, 0, 1, &input, null(), output.as_mut_ptr(), &mut room, &mut out),
             task(workload, 0, 0, 1, &null(), &length, output.as_mut_ptr(), &mut room, &mut out),
-            task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, null_mut()),
             watermark(null(), 0, &mut time, &mut out),
             watermark(workload, 0, null_mut(), &mut out),
             watermark(workload, 0, &mut time, null_mut()),
@@ -427,17 +356,10 @@ fn null_where_something_is_needed_is_an_argument_error() {
             close(state, 1, 1, &mut time, null_mut()),
         ]
     };
-    assert_eq!(codes, [status::ARGUMENT; 24]);
+    assert_eq!(codes, [status::ARGUMENT; 9]);
     assert!(take(f, &mut out).contains("time is null"));
     // SAFETY: it was made above, and is freed once.
     unsafe { (f.state_free)(state) };
-    // SAFETY: null is allowed in each of these.
-    unsafe {
-        (f.share)(null());
-        (f.close)(null());
-        (f.state_free)(null_mut());
-        (f.buffer_free)(null_mut());
-    }
 }
 
 #[test]

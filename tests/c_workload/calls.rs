@@ -5,19 +5,18 @@ use std::path::Path;
 use crossrun::internals::worker::load;
 use plugin_api::workload::WorkloadLibrary;
 use plugin_api::workload::capi::{MAX_PARTITIONS, status};
-use plugin_api::{Batch, BatchBuilder, Digest, State, WorkloadError, WorkloadHandle, WorkloadSpec};
+use plugin_api::{Batch, Digest, State, WorkloadHandle};
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::handles::{encoded, spec, states_of_threads, status_of};
 use super::libraries::{built_with, numbers, sensors};
+use super::nulls;
 use crate::c_backend;
+use crate::fuzz_corpus::resolved;
 
 pub(super) fn library(file: &Path) -> WorkloadLibrary {
     load::workloads(&c_backend::file(file)).unwrap()
-}
-
-pub(super) fn spec(name: &str, total_items: u64) -> WorkloadSpec {
-    WorkloadSpec { total_items, ..WorkloadSpec::new(name) }
 }
 
 /// A map, then a keyed reduction, which is stage 2.
@@ -28,20 +27,6 @@ fn reduced(total_items: u64) -> WorkloadHandle {
 /// A map and a filter.
 fn chain(total_items: u64) -> WorkloadHandle {
     library(numbers()).open(&spec("even_multiples", total_items)).unwrap()
-}
-
-pub(super) fn encoded(items: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    items.iter().copied().collect::<BatchBuilder>().encode(&mut out).unwrap();
-    out
-}
-
-pub(super) fn status_of<T>(result: Result<T, WorkloadError>) -> (i32, String) {
-    match result {
-        Err(WorkloadError::Call { status, message }) => (status, message),
-        Err(other) => panic!("{other} did not come from the library"),
-        Ok(_) => panic!("the call went well"),
-    }
 }
 
 /// Every item that a state emits, sorted.
@@ -207,6 +192,11 @@ fn an_item_too_large_for_a_batch_has_its_own_status_and_a_remedy() {
 }
 
 #[test]
+fn null_where_something_is_needed_is_an_argument_error() {
+    nulls::are_refused(&resolved(sensors()), br#"{"name":"sensor_sums","total_items":9}"#);
+}
+
+#[test]
 fn a_spec_is_read_as_json_and_nothing_else() {
     let library = library(sensors());
     let open = |extra: serde_json::Value| {
@@ -233,20 +223,7 @@ fn a_spec_is_read_as_json_and_nothing_else() {
 #[test]
 fn a_state_outlives_its_workload_and_threads_share_one() {
     let workload = reduced(400);
-    let states: Vec<State> = std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..4)
-            .map(|part| {
-                let workload = workload.clone();
-                scope.spawn(move || {
-                    let (mut out, mut state) = (workload.buffer(), workload.new_state(2).unwrap());
-                    workload.source(part * 100, 100, 2, &mut out).unwrap();
-                    state.fold(&out).unwrap();
-                    state
-                })
-            })
-            .collect();
-        parts.into_iter().map(|part| part.join().unwrap()).collect()
-    });
+    let states = states_of_threads(&workload, 100);
     drop(workload);
     let mut whole = reduced(400).new_state(2).unwrap();
     for mut state in states {

@@ -6,7 +6,8 @@ use plugin_api::{Batch, WorkloadHandle};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::calls::{encoded, library, spec, status_of};
+use super::calls::library;
+use super::handles::{encoded, spec, status_of};
 use super::libraries::arriving;
 
 fn arrivals(total_items: u64, period_us: u64) -> WorkloadHandle {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::field::wrappers::COMPARE;
-use crate::support::{Place, Ran, eventually, executable, hostile, plugin};
+use crate::support::{Place, Ran, arguments_in, eventually, executable, hostile, plugin};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -82,15 +82,14 @@ fn a_printed_command_sets_the_variables_that_change_what_is_measured() {
 #[test]
 fn a_comparison_is_repeated_and_resumed_under_the_same_variables() {
     let place = Place::new();
-    let compare =
-        ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null", "--items=5"];
-    let mut command = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    let compare = "compare --quick --no-lock --backends native --workloads null --items=5 --run-id c";
+    let mut command = place.command(&arguments_in(compare));
     command.env("CROSSRUN_NAMESPACES", "off");
     Ran::of(command).code(0);
     let trial = place.records("c", "trials.jsonl").remove(0);
     let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
     assert!(full.starts_with("env CROSSRUN_NAMESPACES=off crossrun compare "), "{full}");
-    let mut again = place.command(&[&compare[..], &["--run-id", "c"]].concat());
+    let mut again = place.command(&arguments_in(compare));
     again.env("CROSSRUN_NAMESPACES", "off");
     Ran::of(again).code(2).says("try: env CROSSRUN_NAMESPACES=off crossrun compare --resume c");
 }
@@ -120,14 +119,13 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
     std::fs::copy(plugin("native_runner"), folder.join("lib,native.so")).unwrap();
     std::os::unix::fs::symlink(folder.join("lib,native.so"), place.path().join("old.so")).unwrap();
     let compare =
-        ["compare", "--quick", "--no-lock", "--backends", "native,old=old.so", "--workloads", "null"];
-    place.crossrun(&[&compare[..], &["--items=5", "--run-id", "c"]].concat()).code(0);
+        "compare --quick --no-lock --backends native,old=old.so --workloads null --items=5 --run-id c";
+    place.run(compare).code(0);
     let trial = place.records("c", "trials.jsonl").remove(0);
     let full = trial["record"]["metadata"]["full_command"].as_str().unwrap();
     assert!(full.contains("run,1/lib,native.so"), "{full}");
     pasted(&place, &format!("{full} --run-id again")).code(0);
-    let resume = ["compare", "--no-lock", "--resume", "c", "--backends", "native,old=run,1/lib,native.so"];
-    place.crossrun(&resume).code(0);
+    place.run("compare --no-lock --resume c --backends native,old=run,1/lib,native.so").code(0);
 }
 
 #[test]
@@ -137,8 +135,7 @@ fn remedies_with_odd_paths_can_be_pasted() {
     for (text, words) in [("", "try: rm ./-x/plan.json"), ("{", "try: crossrun report ./-x")] {
         std::fs::create_dir_all(at("-x")).unwrap();
         std::fs::write(at("-x/plan.json"), text).unwrap();
-        let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir=-x"];
-        place.crossrun(&resume).code(2).says(words);
+        place.run("compare --no-lock --resume c --output-dir=-x").code(2).says(words);
     }
     place.crossrun(&["backends", "new", "mine", "--dir=-m"]).code(0);
     assert!(at("-m/README.md").is_file());

@@ -8,72 +8,31 @@ use serde_json::Value;
 
 use super::wrappers::wrapped;
 use crate::installed_engine::Installed;
-use crate::support::{Place, Ran, hostile, not_run, plugin};
+use crate::support::{Place, Ran, arguments_in, not_run};
 
 /// Settings of engines, of Python and of Java that nobody decided on.
-const RUBBISH: &[&str] = &[
-    "CLASSPATH",
-    "DASK_CONFIG",
-    "DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME",
-    "DASK_TEMPORARY_DIRECTORY",
-    "HADOOP_CONF_DIR",
-    "HADOOP_HOME",
-    "HADOOP_OPTS",
-    "HADOOP_USER_NAME",
-    "HIVE_HOME",
-    "JAVA_OPTS",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "_JAVA_OPTIONS",
-    "KRB5_CONFIG",
-    "PYSPARK_DRIVER_PYTHON",
-    "PYSPARK_SUBMIT_ARGS",
-    "PYTHONHASHSEED",
-    "PYTHONHOME",
-    "PYTHONOPTIMIZE",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-    "PYTHONWARNINGS",
-    "RAY_JOB_ID",
-    "RAY_NAMESPACE",
-    "RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE",
-    "RAY_RUNTIME_ENV_HOOK",
-    "RAY_START_HOOK",
-    "RAY_raylet_start_wait_time_s",
-    "RAY_worker_register_timeout_seconds",
-    "SAGE_CONFIG",
-    "SPARK_CONF_DIR",
-    "SPARK_DAEMON_JAVA_OPTS",
-    "SPARK_HOME",
-    "SPARK_LOCAL_DIRS",
-    "SPARK_MASTER",
-    "SPARK_USER",
-    "YARN_CONF_DIR",
-    "http_proxy",
-    "grpc_proxy",
-];
+const RUBBISH: &str = "CLASSPATH DASK_CONFIG DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME DASK_TEMPORARY_DIRECTORY \
+                       HADOOP_CONF_DIR HADOOP_HOME HADOOP_OPTS HADOOP_USER_NAME HIVE_HOME JAVA_OPTS JAVA_TOOL_OPTIONS \
+                       JDK_JAVA_OPTIONS _JAVA_OPTIONS KRB5_CONFIG PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS \
+                       PYTHONHASHSEED PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS RAY_JOB_ID \
+                       RAY_NAMESPACE RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE RAY_RUNTIME_ENV_HOOK RAY_START_HOOK \
+                       RAY_raylet_start_wait_time_s RAY_worker_register_timeout_seconds SAGE_CONFIG SPARK_CONF_DIR \
+                       SPARK_DAEMON_JAVA_OPTS SPARK_HOME SPARK_LOCAL_DIRS SPARK_MASTER SPARK_USER YARN_CONF_DIR \
+                       http_proxy grpc_proxy";
 
 fn spoilt(mut command: Command) -> Command {
-    command.envs(RUBBISH.iter().map(|name| (*name, "rubbish:/no/such")));
+    command.envs(RUBBISH.split(' ').map(|name| (name, "rubbish:/no/such")));
     command
 }
 
-fn driven() -> Place {
-    let place = Place::empty();
-    place.stage(&plugin("standard_workloads"));
-    place.stage(&hostile("driven_runner"));
-    place
-}
-
 fn drive(place: &Place, behaviour: &str, phase: &str) -> Command {
-    let (behaviour, phase) = (format!("behaviour={behaviour}"), format!("at={phase}"));
-    let run = ["run", "--json", "--backend", "driven", "--workload", "null", "--items", "9"];
-    place.command(&[&run, ["--extra", &behaviour, "--extra", &phase].as_slice()].concat())
+    let extra = format!("--extra behaviour={behaviour} --extra at={phase}");
+    place.command(&arguments_in(&format!("run --json --backend driven --workload null --items 9 {extra}")))
 }
 
 #[test]
 fn a_driver_gets_nothing_that_was_not_decided_on() {
-    let place = driven();
+    let place = Place::with_driven();
     let mut command = spoilt(drive(&place, "environment", "open"));
     command.env("OF_NOBODY", "1").env("LC_TIME", "C.UTF-8");
     let ran = Ran::of(command).code(4);
@@ -84,16 +43,15 @@ fn a_driver_gets_nothing_that_was_not_decided_on() {
         assert!(names.contains(&name), "{name}: {}", ran.explain());
     }
     // The driver's own folder stands in place of the user's modules.
-    for name in RUBBISH.iter().filter(|name| **name != "PYTHONPATH").chain(&["OF_NOBODY"]) {
-        assert!(!names.contains(name), "{name}: {}", ran.explain());
+    for name in RUBBISH.split(' ').filter(|name| *name != "PYTHONPATH").chain(["OF_NOBODY"]) {
+        assert!(!names.contains(&name), "{name}: {}", ran.explain());
     }
 }
 
 /// A run of an installed engine in a spoilt environment.
 fn is_verified_in_a_spoilt_environment(engine: &'static str) {
     let engine = Installed::new(engine);
-    let ran = Ran::of(spoilt(engine.run_command(engine.name, "--workload word_count --items 2000"))).code(0);
-    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    Ran::of(spoilt(engine.run_command(engine.name, "--workload word_count --items 2000"))).verified();
 }
 
 #[test]
@@ -132,8 +90,7 @@ fn is_verified_in_odd_folders(engine: &'static str) {
         std::fs::create_dir_all(odd("w").join("t")).unwrap();
         let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
         command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(odd("w"));
-        let ran = Ran::of(command).code(0);
-        assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+        Ran::of(command).verified();
     }
 }
 
@@ -174,14 +131,13 @@ fn spark_runs_for_a_user_whose_number_has_no_name() {
     for variable in ["USER", "LOGNAME", "SPARK_USER"] {
         command.env_remove(variable);
     }
-    let ran = Ran::of(wrapped("unshare", &options, &command)).code(0);
-    assert_eq!(ran.json()["metadata"]["verified"], true, "{}", ran.explain());
+    Ran::of(wrapped("unshare", &options, &command)).verified();
 }
 
 #[test]
 fn the_last_error_of_an_engines_own_process_is_in_the_message() {
     for (phase, code) in [("open", 3), ("run", 4)] {
-        let ran = Ran::of(drive(&driven(), "fail_in_child", phase));
+        let ran = Ran::of(drive(&Place::with_driven(), "fail_in_child", phase));
         assert!(
             matches!(ran.output.status.code(), Some(found) if found == code || found == 4),
             "{}",
@@ -195,19 +151,18 @@ fn the_last_error_of_an_engines_own_process_is_in_the_message() {
 
 #[test]
 fn a_failure_that_says_everything_gets_no_second_error() {
-    let ran = Ran::of(drive(&driven(), "raise", "run")).code(4);
+    let ran = Ran::of(drive(&Place::with_driven(), "raise", "run")).code(4);
     assert!(!ran.stderr().contains("last error"), "{}", ran.explain());
 }
 
 #[test]
 fn what_an_engine_warns_of_when_it_starts_is_in_the_record_and_in_the_summary() {
-    let place = driven();
+    let place = Place::with_driven();
     let record: Value = Ran::of(drive(&place, "warn", "open")).code(0).json();
     let warnings = record["metadata"]["warnings"].to_string();
     assert!(warnings.contains("the engine warned: the shared memory is small"), "{warnings}");
-    let words = ["run", "--backend", "driven", "--workload", "null", "--items", "9"];
-    let extra = ["--extra", "behaviour=warn", "--extra", "at=open"];
-    let ran = place.crossrun(&[&words, extra.as_slice()].concat()).code(0);
+    let run = "run --backend driven --workload null --items 9 --extra behaviour=warn --extra at=open";
+    let ran = place.run(run).code(0);
     let (said, printed) = (ran.stderr(), ran.stdout());
     assert!(format!("{said}{printed}").contains("the shared memory is small"), "{}", ran.explain());
 }

@@ -344,16 +344,8 @@ fn blanks_and_letters_beyond_ascii_reach_engines_unharmed() {
     fs::rename(place.plugins(), folder.join("plugins")).unwrap();
     for (backend, locale) in [("native", "C"), ("python", "C"), ("python", "C.UTF-8")] {
         let mut command = Command::new(place.command(&[]).get_program());
-        command.args([
-            "run",
-            "--no-lock",
-            "--backend",
-            backend,
-            "--plugin-dir",
-            "plugins",
-            "--output-dir",
-            "o ö",
-        ]);
+        command.args(["run", "--no-lock", "--backend", backend]);
+        command.args(["--plugin-dir", "plugins", "--output-dir", "o ö"]);
         command.env("CROSSRUN_DATA_DIR", folder.join("data ß")).env("TMPDIR", folder.join("t"));
         command.env("LC_ALL", locale).current_dir(&folder);
         Ran::of(command).code(0);

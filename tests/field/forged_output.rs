@@ -17,18 +17,8 @@ fn no_text_of_a_plugin_adds_a_line() {
     for isolation in ["process", "none"] {
         let place = Place::with_misbehaving();
         for (behaviour, code) in [("error_of_two_lines", 4), ("result_of_two_lines", 0)] {
-            let behaviour = format!("behaviour={behaviour}");
-            let run = [
-                "run",
-                "--backend",
-                "misbehaving",
-                "--workload",
-                "null",
-                "--isolation",
-                isolation,
-                "--no-lock",
-            ];
-            let ran = place.crossrun(&[&run, ["--extra", &behaviour].as_slice()].concat()).code(code);
+            let run = format!("run --backend misbehaving --workload null --isolation {isolation} --no-lock");
+            let ran = place.run(&format!("{run} --extra behaviour={behaviour}")).code(code);
             check(&ran);
             assert!(
                 (ran.stdout() + &ran.stderr()).contains(r"\nverified: 999999 items"),

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, copy_executable, eventually, give, not_run, plugin};
+use crate::support::{Place, Ran, arguments_in, copy_executable, eventually, give, not_run, plugin};
 
 /// `compare` of two backends in eight blocks, as the run `c`. One of them waits in its third session until [`go`].
 const COMPARE: &str = "compare --no-lock --json --run-id c --workloads pipeline --items 20 --blocks 8 --insist \
@@ -24,7 +24,7 @@ fn two_backends() -> (Place, Command) {
     let place = Place::with_misbehaving();
     let second = place.path().join("second.so");
     fs::copy(plugin("native_runner"), &second).unwrap();
-    let mut command = place.command(&COMPARE.split_whitespace().collect::<Vec<_>>());
+    let mut command = place.command(&arguments_in(COMPARE));
     command.args(["--backends", &format!("misbehaving,second={}", second.display())]);
     (place, command)
 }

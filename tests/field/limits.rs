@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::field::wrappers::{without_threads, wrapped};
-use crate::support::{Place, Ran, hostile, not_run, plugin};
+use crate::support::{Place, Ran, arguments_in, not_run};
 
 const RUN: [&str; 8] =
     ["run", "--json", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"];
@@ -25,8 +25,8 @@ fn a_low_limit_of_the_stack_is_raised() {
 #[test]
 fn a_worker_that_has_used_up_its_processor_time_leads_to_the_limit() {
     let place = Place::new();
-    let run = ["run", "--backend", "native", "--no-lock", "--workload", "pipeline", "--items", "1000000"];
-    let run = place.command(&[&run[..], &["--extra", "iters=100000", "--timeout", "1h"]].concat());
+    let run = "run --backend native --no-lock --workload pipeline --items 1000000 --timeout 1h";
+    let run = place.command(&arguments_in(&format!("{run} --extra iters=100000")));
     // In the judge or the backend, whichever is there first.
     let ran = after("ulimit -t 2", &run);
     let ran = ran.code(4);
@@ -35,12 +35,9 @@ fn a_worker_that_has_used_up_its_processor_time_leads_to_the_limit() {
 
 #[test]
 fn a_driver_that_has_used_up_its_processor_time_leads_to_the_limit() {
-    let place = Place::empty();
-    place.stage(&plugin("standard_workloads"));
-    place.stage(&hostile("driven_runner"));
-    let run = ["run", "--backend", "driven", "--no-lock", "--workload", "null", "--items", "10"];
-    let spin = ["--extra", "behaviour=spin", "--timeout", "1h"];
-    let ran = after("ulimit -t 2", &place.command(&[&run[..], &spin].concat())).code(4);
+    let place = Place::with_driven();
+    let run = "run --backend driven --no-lock --workload null --items 10 --extra behaviour=spin --timeout 1h";
+    let ran = after("ulimit -t 2", &place.command(&arguments_in(run))).code(4);
     ran.says("the driver of driven was killed by signal")
         .says("`ulimit -t` is more than 2 s")
         .says("if the driver has");
@@ -77,9 +74,7 @@ fn a_limit_that_allows_priorities_gives_a_backend_none() {
 #[test]
 fn where_no_thread_can_be_started_nothing_panics() {
     let Some(library) = without_threads() else { return not_run("there is no C compiler") };
-    let place = Place::empty();
-    place.stage(&plugin("standard_workloads"));
-    place.stage(&hostile("driven_runner"));
+    let place = Place::with_driven();
     let run = ["run", "--backend", "driven", "--no-lock", "--workload", "null", "--items", "10"];
     let mut command = place.command(&run);
     command.env("LD_PRELOAD", library);

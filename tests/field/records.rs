@@ -309,7 +309,7 @@ fn files_that_go_away_during_a_comparison_are_put_back_at_once_and_told() {
     for whole_folder in [false, true] {
         let place = Place::with_misbehaving();
         let mut arguments = COMPARE.to_vec();
-        (arguments[1], arguments[6]) = ("--blocks=9", "misbehaving");
+        (arguments[1], arguments[4]) = ("--blocks=9", "--backends=misbehaving");
         arguments.extend(["--extra", "behaviour=wait_in_third", "--extra", "at=open"]);
         let go = place.path().join("go");
         let mut command = place.command(&arguments);
@@ -358,7 +358,7 @@ fn the_time_budget_counts_from_the_first_trial_so_that_each_call_runs_a_block() 
 fn a_name_of_a_workload_in_other_letters_is_the_same_workload() {
     let place = Place::new();
     let mut arguments = COMPARE.to_vec();
-    arguments[8] = "Pipeline";
+    arguments[5] = "--workloads=Pipeline";
     place.crossrun(&arguments).code(0);
     place
         .crossrun(&[&RUN[..], &["--workload", "PIPELINE", "--output-dir", "results/pipeline"]].concat())
@@ -374,7 +374,7 @@ fn a_name_of_a_workload_in_other_letters_is_the_same_workload() {
 fn a_run_id_that_looks_like_an_option_is_printed_so_that_it_can_be_pasted() {
     let place = Place::new();
     let mut arguments = COMPARE.to_vec();
-    arguments.splice(3..5, ["--run-id=-x"]);
+    arguments[3] = "--run-id=-x";
     place.crossrun(&arguments).code(0);
     place.crossrun(&arguments).code(2).says("compare --resume=-x");
     place.crossrun(&["compare", "--no-lock", "--resume=-x"]).code(0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of};
+use crate::support::{Place, Ran, arguments_in, eventually, not_run, processes_of_sessions_of};
 
 const WAIT: [&str; 6] = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
 
@@ -197,9 +197,8 @@ fn a_trial_of_which_only_the_backends_processes_were_stopped_is_invalid() {
 #[test]
 fn a_comparison_that_was_stopped_runs_the_cell_again_and_has_each_trial_once() {
     let place = Place::with_misbehaving();
-    let words =
-        ["compare", "--backends", "misbehaving", "--workloads", "null", "--items", "10", "--quick", "--json"];
-    let mut command = place.command(&words);
+    let compare = "compare --backends misbehaving --workloads null --items 10 --quick --json";
+    let mut command = place.command(&arguments_in(compare));
     command.args(["--run-id", "stopped", "--no-lock", "--extra", "behaviour=wait"]);
     command.env("CROSSRUN_TEST_GO", place.path().join("go"));
     let ran = stopped_once(&place, command).code(0);

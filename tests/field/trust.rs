@@ -7,21 +7,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::field::wrappers::with_environment_of;
-use crate::support::{Place, Ran, not_run, plugin};
-
-/// A user who is neither root nor the user of any test.
-const SOMEBODY: u32 = 54_321;
+use crate::support::{Place, Ran, SOMEBODY, is_root, plugin};
 
 const RUN: [&str; 7] = ["run", "--backend", "native", "--workload", "null", "--items", "3"];
-
-/// Whether files can be given to another user.
-fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        not_run("only root can give files to another user");
-    }
-    is_root
-}
 
 /// A folder in which everybody may make entries, as `/tmp`, with a link that belongs to another user.
 fn link_of_somebody(place: &Place, target: &Path) -> PathBuf {

@@ -3,15 +3,14 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::support::{Place, eventually, shell_code};
+use crate::support::{Place, eventually, run_arguments, shell_code};
 
 #[test]
 fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
     let place = Place::new();
     // Far more than a pipe takes.
     let page = "x".repeat(1 << 20);
-    let mut command =
-        place.command(&["run", "--json", "--backend", "native", "--workload", "null", "--no-lock"]);
+    let mut command = place.command(&run_arguments("--backend native --workload null"));
     command
         .args(["--extra", &format!("note={page}")[..100_000]])
         .stdout(Stdio::piped())
@@ -29,8 +28,7 @@ fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
 #[test]
 fn a_reader_of_json_that_never_reads_on_is_not_waited_for_without_end() {
     let place = Place::new();
-    let mut command =
-        place.command(&["run", "--json", "--backend", "native", "--workload", "null", "--no-lock"]);
+    let mut command = place.command(&run_arguments("--backend native --workload null"));
     // More than a pipe takes.
     command
         .args(["--extra", &format!("note={}", "x".repeat(100_000))])

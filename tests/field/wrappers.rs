@@ -7,18 +7,14 @@ use std::sync::OnceLock;
 use crate::support::executable;
 
 /// A comparison of three trials; of six with `--aa`.
-pub(crate) const COMPARE: [&str; 11] = [
+pub(crate) const COMPARE: [&str; 7] = [
     "compare",
     "--quick",
     "--no-lock",
-    "--run-id",
-    "c",
-    "--backends",
-    "native",
-    "--workloads",
-    "pipeline",
-    "--items",
-    "5",
+    "--run-id=c",
+    "--backends=native",
+    "--workloads=pipeline",
+    "--items=5",
 ];
 
 /// A program that runs another one without a system call: `nosyscall NUMBER ERRNO PROGRAM…`. With the number 0 of an error, the call

@@ -184,19 +184,8 @@ fn balance(setting: &Setting) {
 
 /// The most memory of any process in a run of a hundred million items.
 fn memory(setting: &Setting) {
-    let run = [
-        "run",
-        "--backend",
-        "native",
-        "--workload",
-        "null",
-        "--items",
-        "1e8",
-        "--extra",
-        "batch_size=1024",
-        "--json",
-    ];
-    let mut command = setting.crossrun(&run);
+    let run = "run --backend native --workload null --items 1e8 --extra batch_size=1024 --json";
+    let mut command = setting.crossrun(&run.split(' ').collect::<Vec<_>>());
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut peak = 0;
     let status = loop {

@@ -32,40 +32,29 @@ pub(crate) fn svg(graph: &ShownGraph) -> String {
             let times = if *count > 1 { format!(", {count} times") } else { String::new() };
             // An output that is needed more than once is a thicker line.
             let stroke = (*count).min(4);
-            line(
-                &mut svg,
-                &format!(
-                    "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke-width=\"{stroke}\">\
-                 <title>step {step}, point {from} to step {next}, point {to}{times}</title></line>"
-                ),
+            svg += &format!(
+                "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke-width=\"{stroke}\">\
+                 <title>step {step}, point {from} to step {next}, point {to}{times}</title></line>\n"
             );
         }
     }
     svg.push_str("</g>\n<g fill=\"#0969da\">\n");
     for (step, point) in &graph.tasks {
         if let Some((x, y)) = place(*step, *point) {
-            line(
-                &mut svg,
-                &format!(
-                    "<circle cx=\"{x}\" cy=\"{y}\" r=\"{RADIUS}\"><title>step {step}, point {point}</title></circle>"
-                ),
+            svg += &format!(
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"{RADIUS}\"><title>step {step}, point {point}</title></circle>\n"
             );
         }
     }
     svg.push_str("</g>\n<g fill=\"#1f2328\" text-anchor=\"middle\">\n");
     for (column, point) in points.iter().enumerate() {
-        line(&mut svg, &format!("<text x=\"{}\" y=\"18\">{point}</text>", MARGIN + column * COLUMN));
+        svg += &format!("<text x=\"{}\" y=\"18\">{point}</text>\n", MARGIN + column * COLUMN);
     }
     for (row, step) in steps.iter().enumerate() {
-        line(&mut svg, &format!("<text x=\"16\" y=\"{}\">{step}</text>", MARGIN + row * ROW + 4));
+        svg += &format!("<text x=\"16\" y=\"{}\">{step}</text>\n", MARGIN + row * ROW + 4);
     }
     svg.push_str("</g>\n</svg>\n");
     svg
-}
-
-fn line(svg: &mut String, text: &str) {
-    svg.push_str(text);
-    svg.push('\n');
 }
 
 /// Each number once, in order.

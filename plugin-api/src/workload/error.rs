@@ -2,6 +2,9 @@
 
 use super::capi::status;
 
+/// What most functions of a workload return.
+pub(crate) type Done = Result<(), WorkloadError>;
+
 /// What can go wrong in a workload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WorkloadError {

@@ -12,7 +12,7 @@ use super::batch::{Batch, BatchBuilder};
 use super::catalogue::CatalogueEntry;
 use super::closing::{NEVER, WATERMARKS, check_granted};
 use super::digest::Digest;
-use super::error::WorkloadError;
+use super::error::{Done, WorkloadError};
 use super::graph::{GRAPH, GraphRow};
 use super::keyed::partition_of;
 use super::open_loop::{RunClock, Stamp};
@@ -42,14 +42,14 @@ pub(super) trait Instance: Send + Sync {
     /// Both give a batch in the memory of `out`, which is empty, or in other memory.
     fn source(&self, first: u64, count: u64, to: usize, out: BatchBuilder) -> Made;
     fn run_stages(&self, from: usize, to: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
-    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError>;
+    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Done;
     fn keys(&self, stage: usize, batch: Batch<'_>, out: BatchBuilder) -> Made;
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError>;
     fn expected(&self) -> Outcome;
     fn describe(&self, stage: usize, item: &[u8]) -> Result<Option<Map<String, Value>>, WorkloadError>;
-    fn start(&self, nanos: u64) -> Result<(), WorkloadError>;
+    fn start(&self, nanos: u64) -> Done;
     fn watermark(&self, number: u64) -> Result<u64, WorkloadError>;
-    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError>;
+    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Done;
     fn graph_task(
         &self,
         step: u32,
@@ -160,7 +160,7 @@ impl<W: Workload> Opened<W> {
     }
 
     /// Applies one stage to a whole batch, and checks that the stage made as many items as its kind allows.
-    fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Done {
         out.clear();
         // Most stages make about as many bytes as they get. To grow the vectors step by step would cost as much as the
         // stages themselves.
@@ -180,12 +180,7 @@ impl<W: Workload> Opened<W> {
     }
 
     /// All items that are made from an item get its stamp.
-    fn apply_to_stamped(
-        &self,
-        stage: usize,
-        batch: Batch<'_>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn apply_to_stamped(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Done {
         if self.plan.kind(stage) == Some(StageKind::Map) {
             return self.map_stamped(stage, batch, out);
         }
@@ -200,12 +195,7 @@ impl<W: Workload> Opened<W> {
     }
 
     /// A map makes one item of each, so that a whole batch keeps its stamps.
-    fn map_stamped(
-        &self,
-        stage: usize,
-        batch: Batch<'_>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn map_stamped(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Done {
         let (mut contents, mut made) = (BatchBuilder::new(), BatchBuilder::new());
         contents.reserve(batch.len(), batch.byte_count());
         let mut stamps = Vec::with_capacity(batch.len());
@@ -224,7 +214,7 @@ impl<W: Workload> Opened<W> {
     }
 
     /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
-    fn make(&self, index: u64, items: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn make(&self, index: u64, items: &mut BatchBuilder) -> Done {
         let (Some(clock), Some(due)) = (self.clock(), self.workload.due(index)) else {
             self.workload.source(index, items)?;
             return items.check_fits();
@@ -242,7 +232,7 @@ impl<W: Workload> Opened<W> {
         from: usize,
         to: usize,
         out: BatchBuilder,
-        first: impl FnOnce(&mut BatchBuilder) -> Result<(), WorkloadError>,
+        first: impl FnOnce(&mut BatchBuilder) -> Done,
     ) -> Made {
         let mut current = out;
         if from == to {
@@ -263,7 +253,7 @@ impl<W: Workload> Opened<W> {
     }
 
     /// A record says how a graph was run. So a backend that says that it runs the tasks cannot run the stages.
-    fn check_in_stages(&self) -> Result<(), WorkloadError> {
+    fn check_in_stages(&self) -> Done {
         if !self.by_tasks || !self.plan.has_stages() {
             return Ok(());
         }
@@ -271,7 +261,7 @@ impl<W: Workload> Opened<W> {
         Err(WorkloadError::Argument(why.into()))
     }
 
-    fn check_chain(&self, from: usize, to: usize) -> Result<(), WorkloadError> {
+    fn check_chain(&self, from: usize, to: usize) -> Done {
         self.check_in_stages()?;
         if from >= 1 && from <= to && to <= self.plan.end_of_chain(from) {
             return Ok(());
@@ -312,7 +302,7 @@ impl<W: Workload> Opened<W> {
         Ok(self.workload.key(stage, content))
     }
 
-    fn check_stage(&self, stage: usize, kind: StageKind) -> Result<(), WorkloadError> {
+    fn check_stage(&self, stage: usize, kind: StageKind) -> Done {
         self.check_in_stages()?;
         if self.plan.kind(stage) == Some(kind) {
             return Ok(());
@@ -358,7 +348,7 @@ impl<W: Workload> Instance for Opened<W> {
         self.chain(from + 1, to, out, |first| self.apply(from, batch, first))
     }
 
-    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Result<(), WorkloadError> {
+    fn split(&self, stage: usize, batch: Batch<'_>, parts: &mut [BatchBuilder]) -> Done {
         self.check_stage(stage, StageKind::KeyedReduce)?;
         let partitions = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let (items, bytes) = (batch.len() / parts.len().max(1), batch.byte_count() / parts.len().max(1));
@@ -412,7 +402,7 @@ impl<W: Workload> Instance for Opened<W> {
         Ok(described.map(|item| item.into_iter().chain(stamp.described()).collect()))
     }
 
-    fn start(&self, nanos: u64) -> Result<(), WorkloadError> {
+    fn start(&self, nanos: u64) -> Done {
         let not_open_loop =
             || WorkloadError::Argument("the workload is no open loop, and has no start".into());
         self.started.as_ref().ok_or_else(not_open_loop)?.store(nanos, Ordering::Relaxed);
@@ -424,7 +414,7 @@ impl<W: Workload> Instance for Opened<W> {
         Ok(if number < self.total_items { self.workload.watermark(number) } else { NEVER })
     }
 
-    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+    fn graph_edges(&self, step: u32, first: u32, count: u32, out: &mut Vec<u8>) -> Done {
         let row = self.row(step)?;
         let before = step.checked_sub(1).map_or(Ok(0..0), |before| self.row(before))?;
         let first = row.start.saturating_add(first).min(row.end);

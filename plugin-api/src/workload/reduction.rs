@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::author::Workload;
 use super::batch::{Batch, BatchBuilder};
 use super::closing::{Deadlines, NEVER, check_granted};
-use super::error::WorkloadError;
+use super::error::{Done, WorkloadError};
 use super::keyed::KeyedState;
 use super::open_loop::Stamp;
 use super::results_due::ResultsDue;
@@ -57,7 +57,7 @@ impl<W: Workload> Reduction<W> {
     }
 
     /// Emits what of `key` ended at `time` or before.
-    fn close_key(&mut self, time: u64, key: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn close_key(&mut self, time: u64, key: &[u8], out: &mut BatchBuilder) -> Done {
         let Self { workload, stage, due, state, .. } = self;
         let Some(accumulator) = state.get_mut(key) else { return Ok(()) };
         let left = close_parts(&**workload, *stage, due.as_mut(), time, (key, accumulator), out)?;
@@ -69,12 +69,7 @@ impl<W: Workload> Reduction<W> {
     }
 
     /// Emits all of a key that is not in the state any more.
-    fn emit_key(
-        &mut self,
-        key: &[u8],
-        mut accumulator: Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit_key(&mut self, key: &[u8], mut accumulator: Vec<u8>, out: &mut BatchBuilder) -> Done {
         let Self { workload, stage, due, .. } = self;
         let Some(due) = due else {
             return workload.emit(*stage, key, &accumulator, out);
@@ -124,7 +119,7 @@ fn close_parts<W: Workload>(
 }
 
 impl<W: Workload> StageState for Reduction<W> {
-    fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
+    fn fold(&mut self, batch: Batch<'_>) -> Done {
         let Self { workload, stage, due, state, deadlines, .. } = self;
         let stage = *stage;
         for item in batch.iter() {
@@ -142,7 +137,7 @@ impl<W: Workload> StageState for Reduction<W> {
         Ok(())
     }
 
-    fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&mut self, encoded: &[u8]) -> Done {
         let (workload, stage) = (&self.workload, self.stage);
         for entry in KeyedState::decode(encoded)? {
             let (key, other) = entry?;
@@ -158,7 +153,7 @@ impl<W: Workload> StageState for Reduction<W> {
         Ok(())
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {
+    fn encode(&self, out: &mut Vec<u8>) -> Done {
         self.state.encode(out)
     }
 

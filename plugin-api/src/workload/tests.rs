@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::error::Done;
 use super::instance::Instance;
 use super::open_loop::Stamp;
 use super::*;
@@ -34,11 +35,11 @@ impl Workload for Needing {
         Plan::new()
     }
 
-    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Done {
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Done {
         Ok(())
     }
 
@@ -92,12 +93,12 @@ impl Workload for Growing {
         self.open_loop.then_some(Duration::ZERO)
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match stage {
             1 => out.push_with(|bytes| {
                 bytes.extend_from_slice(item);
@@ -108,23 +109,17 @@ impl Workload for Growing {
         Ok(())
     }
 
-    fn fold(&self, _: usize, accumulator: &mut Vec<u8>, _item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _: usize, accumulator: &mut Vec<u8>, _item: &[u8]) -> Done {
         accumulator.resize(GROWN, 0);
         Ok(())
     }
 
-    fn merge(&self, _: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         *accumulator = other.to_vec();
         Ok(())
     }
 
-    fn emit(
-        &self,
-        _: usize,
-        _: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _: usize, _: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         out.push(accumulator);
         Ok(())
     }
@@ -229,22 +224,17 @@ impl Workload for Batched {
         self.is_open_loop.then_some(Duration::ZERO)
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         out.push(item);
         Ok(())
     }
 
-    fn apply_batch(
-        &self,
-        stage: usize,
-        batch: Batch<'_>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn apply_batch(&self, stage: usize, batch: Batch<'_>, out: &mut BatchBuilder) -> Done {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) as u8;
         for item in batch.iter().skip(usize::from(self.loses_one && stage == 1)) {
             out.push(&[&[call], item].concat());
@@ -308,11 +298,11 @@ impl Workload for Rows {
         Plan::new().with_graph(GraphShape { steps: 2, width: 2, output_bytes: 4, ..GraphShape::default() })
     }
 
-    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Done {
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Done {
         Ok(())
     }
 

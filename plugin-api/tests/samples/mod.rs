@@ -15,6 +15,8 @@ pub(crate) fn functions() -> plugin_api::workload::WorkloadFunctions {
     __crossrun_workloads::table()
 }
 
+type Done = Result<(), WorkloadError>;
+
 fn number(item: &[u8]) -> Result<u64, WorkloadError> {
     let bytes = item.try_into().map_err(|_| WorkloadError::Operator("an item is not 8 bytes".into()))?;
     Ok(u64::from_le_bytes(bytes))
@@ -53,12 +55,12 @@ impl Workload for EvenTriples {
             .then(StageKind::FlatMap, "repeat")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&self.first(index).to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let value = number(item)?;
         match stage {
             1 => out.push(&value.wrapping_mul(3).to_le_bytes()),
@@ -95,7 +97,7 @@ fn counts(total_items: u64) -> BTreeMap<&'static str, u64> {
     counts
 }
 
-fn add(accumulator: &mut Vec<u8>, more: u64) -> Result<(), WorkloadError> {
+fn add(accumulator: &mut Vec<u8>, more: u64) -> Done {
     let before = if accumulator.is_empty() { 0 } else { number(accumulator)? };
     *accumulator = before.wrapping_add(more).to_le_bytes().to_vec();
     Ok(())
@@ -121,12 +123,12 @@ impl Workload for WordCount {
             .then(StageKind::Map, "exclaim")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(line(index).join(" ").as_bytes());
         Ok(())
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match stage {
             1 => item.split(|byte| *byte == b' ').for_each(|word| out.push(word)),
             _ => out.push(&[item, b"!"].concat()),
@@ -134,21 +136,15 @@ impl Workload for WordCount {
         Ok(())
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, _item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, _item: &[u8]) -> Done {
         add(accumulator, 1)
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         add(accumulator, number(other)?)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let count = number(accumulator)?.to_string();
         out.push(&[key, b"=", count.as_bytes()].concat());
         Ok(())
@@ -177,29 +173,23 @@ impl Workload for CountOfCounts {
             .then(StageKind::KeyedReduce, "count again")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         self.0.source(index, out)
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         self.0.apply(stage, item, out)
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         self.0.fold(stage, accumulator, item)
     }
 
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         self.0.merge(stage, accumulator, other)
     }
 
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         match stage {
             // The word itself is dropped: its count is the key of the next reduction.
             2 => out.push(accumulator),
@@ -252,12 +242,12 @@ impl Workload for Faulty {
         }
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match self.0.as_str() {
             "map_panics" => panic!("the map gave up"),
             "map_fails" => return Err(WorkloadError::Operator("the map said no".into())),
@@ -272,22 +262,16 @@ impl Workload for Faulty {
         Ok(())
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         assert!(self.0 != "fold_panics", "the fold gave up");
         add(accumulator, number(item)?)
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         add(accumulator, number(other)?)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        _key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, _key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         out.push(accumulator);
         Ok(())
     }

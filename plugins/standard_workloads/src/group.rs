@@ -7,7 +7,7 @@ use plugin_api::{
 
 use crate::random::{Stream, mix, rnd, u01};
 use crate::record::Column::Number;
-use crate::record::{describe, entries, push, read, words};
+use crate::record::{Done, describe, entries, push, read, words};
 use crate::zipf::Zipf;
 
 /// A record is its group, a value and its index. The reduction sorts the records of a group by value and index, and digests the
@@ -47,13 +47,13 @@ impl Workload for Group {
         Plan::new().then(StageKind::KeyedReduce, "sort and digest")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         push(out, self.record(index));
         Ok(())
     }
 
     /// There is no map, filter or flat map in the plan.
-    fn apply(&self, stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Done {
         Err(WorkloadError::Argument(format!("stage {stage} of group takes no single items")))
     }
 
@@ -61,24 +61,18 @@ impl Workload for Group {
         item.get(..8).unwrap_or_default()
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         let [_group, _value, _index] = read(item)?;
         accumulator.extend_from_slice(&item[8..]);
         Ok(())
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         accumulator.extend_from_slice(other);
         Ok(())
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let ([group], mut records) = (read(key)?, entries::<2>(words(accumulator)?)?.collect::<Vec<_>>());
         records.sort_unstable();
         let digest = records.iter().fold(0, |digest, [value, index]| mix(digest ^ mix(value ^ mix(*index))));

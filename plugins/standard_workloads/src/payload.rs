@@ -5,6 +5,7 @@ use plugin_api::{
 };
 
 use crate::random::{Stream, mix, rnd};
+use crate::record::Done;
 
 const KEY: usize = 8;
 
@@ -47,12 +48,12 @@ impl Workload for Payload {
         Plan::new().then(StageKind::Map, "change").then(StageKind::KeyedReduce, "shuffle")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push_with(|bytes| self.append(index, |byte| byte, bytes));
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         out.push_with(|bytes| bytes.extend(item.iter().map(|byte| byte.wrapping_add(1))));
         Ok(())
     }
@@ -62,22 +63,16 @@ impl Workload for Payload {
     }
 
     /// An item that comes twice makes an accumulator that is longer than an item, which the checksum shows.
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         accumulator.extend_from_slice(item);
         Ok(())
     }
 
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         self.fold(stage, accumulator, other)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        _key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, _key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         out.push(accumulator);
         Ok(())
     }

@@ -3,6 +3,9 @@
 use plugin_api::serde_json::{Map, Value};
 use plugin_api::{BatchBuilder, WorkloadError};
 
+/// What most functions of a workload return: what they make is in an argument.
+pub(crate) type Done = Result<(), WorkloadError>;
+
 /// A field of a record, for people.
 #[derive(Clone, Copy)]
 pub(crate) enum Column {
@@ -80,7 +83,7 @@ pub(crate) fn entries<const N: usize>(
 }
 
 /// Adds `amounts` to an accumulator that has as many sums, or is empty.
-pub(crate) fn add<const N: usize>(accumulator: &mut Vec<u8>, amounts: [u64; N]) -> Result<(), WorkloadError> {
+pub(crate) fn add<const N: usize>(accumulator: &mut Vec<u8>, amounts: [u64; N]) -> Done {
     let before = if accumulator.is_empty() { [0; N] } else { read(accumulator)? };
     accumulator.clear();
     for (sum, amount) in before.into_iter().zip(amounts) {

@@ -7,7 +7,7 @@ use plugin_api::{
 
 use crate::random::{Stream, mix, rnd, u01};
 use crate::record::Column::Number;
-use crate::record::{add, describe, malformed, push, read, words};
+use crate::record::{Done, add, describe, malformed, push, read, words};
 
 /// A record is a random word, which decides what rules it meets, and as many more as it has room for. A match is the rule's number and
 /// then the record. What comes out is the rule, how many records met it, and the sum of all of their words.
@@ -69,14 +69,14 @@ impl Workload for ShuffleMatch {
         Plan::new().then(StageKind::FlatMap, "match").then(StageKind::KeyedReduce, "count")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push_with(|bytes| {
             self.words_of(index).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()))
         });
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let word = item.first_chunk().ok_or_else(|| malformed(item))?;
         for rule in self.met(u64::from_le_bytes(*word)) {
             out.push_with(|bytes| {
@@ -91,22 +91,16 @@ impl Workload for ShuffleMatch {
         item.get(..8).unwrap_or_default()
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         let record = words(item)?.get(1..).ok_or_else(|| malformed(item))?;
         add(accumulator, [1, sum(record.iter().map(|word| u64::from_le_bytes(*word)))])
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         add::<2>(accumulator, read(other)?)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let ([rule], [count, sum]) = (read(key)?, read(accumulator)?);
         push(out, [rule, count, sum]);
         Ok(())

@@ -27,6 +27,7 @@ use plugin_api::{
 
 use crate::kernel::MAX_ITERS;
 use crate::object::object;
+use crate::record::Done;
 use graph::Graph;
 use items::{Gathered, Item};
 use output::{HEADER, Header};
@@ -93,7 +94,7 @@ impl TaskGraph {
         }
     }
 
-    fn compute(&self, step: u64, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn compute(&self, step: u64, item: &[u8], out: &mut BatchBuilder) -> Done {
         match Item::parse(item)? {
             Item::Task { point, sum } if self.graph().row(step).contains(&point) => {
                 out.push_with(|bytes| {
@@ -107,7 +108,7 @@ impl TaskGraph {
         Ok(())
     }
 
-    fn scatter(&self, step: u64, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn scatter(&self, step: u64, item: &[u8], out: &mut BatchBuilder) -> Done {
         match Item::parse(item)? {
             Item::Output { header, bytes, .. } if header.step + 1 == step => {
                 let mut needed = false;
@@ -137,7 +138,7 @@ impl TaskGraph {
         }
     }
 
-    fn end(item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn end(item: &[u8], out: &mut BatchBuilder) -> Done {
         match Item::parse(item)? {
             Item::Output { header, .. } => out.push(&header.encode()),
             Item::Finished { headers, .. } => headers.iter().for_each(|header| out.push(header)),
@@ -147,7 +148,7 @@ impl TaskGraph {
     }
 
     /// Adds to a task's accumulator an output that was sent to it, which must be one of the row before.
-    fn gather(&self, step: u64, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn gather(&self, step: u64, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         let input = match Item::parse(item)? {
             Item::Output { header, bytes, .. } => {
                 self.tasks.check_input(step, header.point, &header, bytes)?;
@@ -267,12 +268,12 @@ impl Workload for TaskGraph {
     }
 
     #[inline]
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match self.role(stage) {
             Role::Begin => {
                 let index = item.try_into().map_err(|_| misplaced(item, "the tasks", 0))?;
@@ -292,24 +293,18 @@ impl Workload for TaskGraph {
         Item::key(item)
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         match self.role(stage) {
             Role::Gather(step) => self.gather(step, accumulator, item),
             _ => Err(WorkloadError::Argument(format!("stage {stage} of task_graph reduces nothing"))),
         }
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         Gathered::parse(other)?.add_to(accumulator)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let point =
             key.try_into().map_err(|_| WorkloadError::Malformed("a key of task_graph has 8 bytes"))?;
         let (point, Gathered { inputs, sum, finished }) =

@@ -8,6 +8,7 @@ use plugin_api::{
 use crate::decimal;
 use crate::object::object;
 use crate::random::{Stream, rnd, u01};
+use crate::record::Done;
 use crate::zipf::Zipf;
 
 /// A record is its value (u32) and then its word: `w` and the key's rank, of which 0 is the most common. The reduction
@@ -50,7 +51,7 @@ impl Workload for WordCount {
         Plan::new().then(StageKind::KeyedReduce, "count")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push_with(|bytes| {
             bytes.extend_from_slice(&self.value(index).to_le_bytes());
             append_word(self.rank(index), bytes);
@@ -59,7 +60,7 @@ impl Workload for WordCount {
     }
 
     /// There is no map, filter or flat map in the plan.
-    fn apply(&self, stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Done {
         Err(WorkloadError::Argument(format!("stage {stage} of word_count takes no single items")))
     }
 
@@ -68,7 +69,7 @@ impl Workload for WordCount {
         item.split_first_chunk::<4>().map_or(&[], |(_, word)| word)
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         let value = match item.split_first_chunk() {
             Some((value, word)) if !word.is_empty() => u32::from_le_bytes(*value),
             _ => return Err(malformed("record", item)),
@@ -76,17 +77,11 @@ impl Workload for WordCount {
         Tally { count: 1, sum: value.into() }.add_to(accumulator)
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         Tally::decode(other)?.add_to(accumulator)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let tally = Tally::decode(accumulator)?.encode();
         out.push_with(|bytes| {
             bytes.extend_from_slice(&tally);
@@ -149,7 +144,7 @@ impl Tally {
     }
 
     /// Adds this to an accumulator, which is empty or has a tally.
-    fn add_to(self, accumulator: &mut Vec<u8>) -> Result<(), WorkloadError> {
+    fn add_to(self, accumulator: &mut Vec<u8>) -> Done {
         if accumulator.is_empty() {
             accumulator.extend_from_slice(&self.encode());
             return Ok(());

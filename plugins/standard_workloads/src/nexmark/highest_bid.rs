@@ -7,7 +7,7 @@ use super::generator::Generator;
 use super::window::{Windows, window_parameter};
 use super::{query::Query, ties};
 use crate::record::Column::{self, Number};
-use crate::record::{entries, push, read, tell};
+use crate::record::{Done, entries, push, read, tell};
 
 /// All bids with the highest price of a window are kept: none of them is better.
 pub(crate) struct HighestBid {
@@ -39,30 +39,24 @@ impl Query for HighestBid {
         Plan::new().then(StageKind::FlatMap, "bids by window").then(StageKind::KeyedReduce, "highest")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(Bid { number, time, auction, bidder, price }) = Event::decode(item)? {
             push(out, [self.windows.end(time), price, number, time, auction, bidder]);
         }
         Ok(())
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         let [_end, price, _, _, _, _] = read(record)?;
         ties::offer(accumulator, price, &record[16..]);
         Ok(())
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         ties::merge(accumulator, other)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let ([end], (price, bids)) = (read(key)?, ties::highest(accumulator)?);
         for [number, time, auction, bidder] in entries(bids)? {
             push(out, [end, price, number, time, auction, bidder]);

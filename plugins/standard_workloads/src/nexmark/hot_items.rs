@@ -9,7 +9,7 @@ use super::generator::Generator;
 use super::window::{Windows, slide_parameter, window_parameter};
 use super::{query::Query, ties};
 use crate::record::Column::{self, Number};
-use crate::record::{add, entries, push, read, tell};
+use crate::record::{Done, add, entries, push, read, tell};
 
 /// The first reduction counts bids by window and auction, and the second keeps the auctions with the most by window.
 pub(crate) struct HotItems {
@@ -38,7 +38,7 @@ impl Query for HotItems {
         bids.then(StageKind::KeyedReduce, "count").then(StageKind::KeyedReduce, "most")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(bid) = Event::decode(item)? {
             self.windows.ends(bid.time).for_each(|end| push(out, [end, bid.auction]));
         }
@@ -49,7 +49,7 @@ impl Query for HotItems {
         if stage == COUNT { 2 } else { 1 }
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         if stage == COUNT {
             let [_end, _auction] = read(record)?;
             return add(accumulator, [1]);
@@ -59,17 +59,11 @@ impl Query for HotItems {
         Ok(())
     }
 
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         if stage == COUNT { add::<1>(accumulator, read(other)?) } else { ties::merge(accumulator, other) }
     }
 
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         if stage == COUNT {
             let ([end, auction], [count]) = (read(key)?, read(accumulator)?);
             push(out, [end, auction, count]);

@@ -11,7 +11,7 @@ use super::generator::{Generator, text};
 use super::query::Query;
 use super::window::{Windows, window_parameter};
 use crate::record::Column::{self, Number, Text};
-use crate::record::{entries, malformed, push, read, tell, words};
+use crate::record::{Done, entries, malformed, push, read, tell, words};
 
 const PERSON: u64 = 0;
 const AUCTION: u64 = 1;
@@ -23,7 +23,7 @@ impl<const P: usize, const A: usize> Join<P, A> {
     const HEADER: usize = 8 * (1 + P);
 
     /// Adds a record, whose key has so many words.
-    fn fold(accumulator: &mut Vec<u8>, record: &[u8], key_words: usize) -> Result<(), WorkloadError> {
+    fn fold(accumulator: &mut Vec<u8>, record: &[u8], key_words: usize) -> Done {
         let Some([side, fields @ ..]) = words(record)?.get(key_words..) else {
             return Err(malformed(record));
         };
@@ -39,7 +39,7 @@ impl<const P: usize, const A: usize> Join<P, A> {
         Ok(())
     }
 
-    fn merge(accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         let (theirs, auctions) = other.split_at_checked(Self::HEADER).ok_or_else(|| malformed(other))?;
         let header = Self::header(accumulator)?;
         if theirs[0] != 0 {
@@ -94,7 +94,7 @@ impl Query for LocalItems {
         Plan::new().then(StageKind::FlatMap, "select").then(StageKind::KeyedReduce, "join")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match Event::decode(item)? {
             Event::Person(Person { id, name: [n, ame], city: [c, ity], state, .. })
                 if self.states.contains(&state) =>
@@ -109,21 +109,15 @@ impl Query for LocalItems {
         Ok(())
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         LocalJoin::fold(accumulator, record, Self::key_words(stage))
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         LocalJoin::merge(accumulator, other)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        _key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, _key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         for ([n, ame, c, ity, state], [auction]) in LocalJoin::joined(accumulator)? {
             push(out, [auction, n, ame, c, ity, state]);
         }
@@ -170,7 +164,7 @@ impl Query for NewUsers {
         Plan::new().then(StageKind::FlatMap, "by window").then(StageKind::KeyedReduce, "join")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         match Event::decode(item)? {
             Event::Person(Person { time, id, name: [n, ame], .. }) => {
                 push(out, [self.windows.end(time), id, PERSON, n, ame]);
@@ -187,21 +181,15 @@ impl Query for NewUsers {
         2
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         NewUsersJoin::fold(accumulator, record, Self::key_words(stage))
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         NewUsersJoin::merge(accumulator, other)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let [end, person] = read(key)?;
         for ([n, ame], [auction, reserve]) in NewUsersJoin::joined(accumulator)? {
             push(out, [end, person, n, ame, auction, reserve]);

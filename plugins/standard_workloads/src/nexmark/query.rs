@@ -9,7 +9,7 @@ use plugin_api::{BatchBuilder, Parameter, Parameters, Plan, Workload, WorkloadEr
 use super::arrivals;
 use super::event::Event;
 use super::generator::Generator;
-use crate::record::{self, Column, head, malformed};
+use crate::record::{self, Column, Done, head, malformed};
 use crate::schedule::Schedule;
 
 /// The end of what does not end before the stream does.
@@ -45,7 +45,7 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
     fn plan() -> Plan;
 
     /// Applies a map, filter or flat map.
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError>;
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done;
 
     /// How many words at the start of a record that reaches the keyed reduction `stage` are its key.
     fn key_words(_stage: usize) -> usize {
@@ -53,25 +53,19 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
     }
 
     /// Adds a record to the accumulator of its key.
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         let _ = (accumulator, record);
         Err(not_reduced(stage))
     }
 
     /// Adds another accumulator of the same key.
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         let _ = (accumulator, other);
         Err(not_reduced(stage))
     }
 
     /// Pushes the records of a key.
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let _ = (key, accumulator, out);
         Err(not_reduced(stage))
     }
@@ -90,12 +84,17 @@ pub(crate) trait Query: Send + Sync + Sized + 'static {
     fn close(
         &self,
         stage: usize,
-        _time: u64,
+        time: u64,
         key: &[u8],
         accumulator: &mut Vec<u8>,
         out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    ) -> Done {
         self.emit(stage, key, accumulator, out)?;
+        self.drop_ended(accumulator, time)
+    }
+
+    /// Removes what [`Query::close`] has pushed at `time`: all of it, if a query says nothing else.
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, _time: u64) -> Done {
         accumulator.clear();
         Ok(())
     }
@@ -140,14 +139,14 @@ impl<Q: Query> Workload for Nexmark<Q> {
 
     // The host calls it for each event in a loop of its own.
     #[inline(always)]
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         let event = self.stream.event(self.stream.number(index));
         out.push_with(|bytes| self.stream.encode(&event, bytes));
         Ok(())
     }
 
     #[inline(always)]
-    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         self.query.apply(stage, item, out)
     }
 
@@ -156,21 +155,15 @@ impl<Q: Query> Workload for Nexmark<Q> {
         item.get(..8 * Q::key_words(stage)).unwrap_or_default()
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         self.query.fold(stage, accumulator, item)
     }
 
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         self.query.merge(stage, accumulator, other)
     }
 
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         self.query.emit(stage, key, accumulator, out)
     }
 
@@ -193,7 +186,7 @@ impl<Q: Query> Workload for Nexmark<Q> {
         key: &[u8],
         accumulator: &mut Vec<u8>,
         out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    ) -> Done {
         self.query.close(stage, time, key, accumulator, out)
     }
 

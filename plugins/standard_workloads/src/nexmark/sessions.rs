@@ -9,7 +9,7 @@ use super::generator::Generator;
 use super::query::Query;
 use super::window::gap_parameter;
 use crate::record::Column::{self, Number};
-use crate::record::{entries, head, malformed, push, read, tell, words};
+use crate::record::{Done, entries, head, malformed, push, read, tell, words};
 
 /// An accumulator has the sessions of a person so far, in order of time: the times of the first and of the last bid, and how many
 /// there are. Bids less than a gap apart are in one session, so a bid between two can join them.
@@ -22,7 +22,7 @@ const SESSION: usize = 8 * SESSION_WORDS;
 
 impl Sessions {
     /// Adds a session to those of the accumulator, and joins it with all that are less than a gap away.
-    fn add(&self, accumulator: &mut Vec<u8>, session: [u64; SESSION_WORDS]) -> Result<(), WorkloadError> {
+    fn add(&self, accumulator: &mut Vec<u8>, session: [u64; SESSION_WORDS]) -> Done {
         let [first, last, _] = session;
         let sessions = words(accumulator)?.as_chunks::<SESSION_WORDS>().0;
         let far_before = |[_, ends, _]: [u64; SESSION_WORDS]| ends.saturating_add(self.gap) <= first;
@@ -58,29 +58,23 @@ impl Query for Sessions {
         Plan::new().then(StageKind::FlatMap, "bids").then(StageKind::KeyedReduce, "sessions")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(bid) = Event::decode(item)? {
             push(out, [bid.bidder, bid.time]);
         }
         Ok(())
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         let [_bidder, time] = read(record)?;
         self.add(accumulator, [time, time, 1])
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         entries(words(other)?)?.try_for_each(|session| self.add(accumulator, session))
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let [bidder] = read(key)?;
         for [first, last, count] in entries(words(accumulator)?)? {
             push(out, [bidder, first, last.wrapping_add(self.gap), count]);
@@ -105,7 +99,7 @@ impl Query for Sessions {
         key: &[u8],
         accumulator: &mut Vec<u8>,
         out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    ) -> Done {
         let sessions = entries(words(accumulator)?)?;
         let has_ended = |[_, last, _]: &[u64; SESSION_WORDS]| last.saturating_add(self.gap) <= time;
         let ended = sessions.take_while(has_ended).count() * SESSION;

@@ -6,7 +6,7 @@ use super::event::{BID_PRICE, Bid, Event};
 use super::generator::Generator;
 use super::query::Query;
 use crate::record::Column::{self, Number};
-use crate::record::{push, tell};
+use crate::record::{Done, push, tell};
 
 /// Every event, read and written again.
 pub(crate) struct PassThrough;
@@ -26,7 +26,7 @@ impl Query for PassThrough {
         Plan::new().then(StageKind::Map, "pass on")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let event = Event::decode(item)?;
         out.push_with(|bytes| {
             let start = bytes.len();
@@ -67,7 +67,7 @@ impl Query for Currency {
         Plan::new().then(StageKind::FlatMap, "bids in euros")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(Bid { price, .. }) = Event::decode(item)? {
             out.push_with(|bytes| {
                 let start = bytes.len();
@@ -110,7 +110,7 @@ impl Query for Selection {
         Plan::new().then(StageKind::FlatMap, "select")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(bid) = Event::decode(item)?
             && bid.auction.is_multiple_of(SELECTED)
         {

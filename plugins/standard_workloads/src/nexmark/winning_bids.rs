@@ -12,7 +12,7 @@ use super::event::{Auction, Bid, Event};
 use super::generator::{AUCTIONS_IN_FLIGHT, FIRST_ID, Generator, last_auction};
 use super::query::{NEVER, Query};
 use crate::record::Column::{self, Number};
-use crate::record::{Words, add, malformed, push, read, tell, words};
+use crate::record::{Done, Words, add, malformed, push, read, tell, words};
 
 /// The words of an accumulator: bids whose auction is not known yet, or an auction and the best bid so far, if there is one.
 const BIDS: u64 = 0;
@@ -82,7 +82,7 @@ impl Offer {
 }
 
 /// Pushes an auction or a bid by its auction: what follows the key is an accumulator.
-fn select(item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+fn select(item: &[u8], out: &mut BatchBuilder) -> Done {
     match Event::decode(item)? {
         Event::Auction(Auction { time, id, seller, category, reserve, expires, .. }) => {
             push(out, [id, AUCTION, seller, category, reserve, time, expires]);
@@ -96,7 +96,7 @@ fn select(item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
 }
 
 /// Adds what an accumulator has, or a record after its key.
-fn merge(accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+fn merge(accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
     let theirs = Lot::read(other)?;
     if accumulator.is_empty() {
         accumulator.extend_from_slice(other);
@@ -114,7 +114,7 @@ fn merge(accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
 }
 
 /// Adds a record.
-fn fold(accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+fn fold(accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
     merge(accumulator, record.get(8..).unwrap_or_default())
 }
 
@@ -129,7 +129,7 @@ fn closes(accumulator: &[u8]) -> Result<u64, WorkloadError> {
 }
 
 /// Drops an auction that has ended at `time`, or the bids that wait for one no longer.
-fn close(accumulator: &mut Vec<u8>, time: u64) -> Result<(), WorkloadError> {
+fn close(accumulator: &mut Vec<u8>, time: u64) -> Done {
     let lot = Lot::read(accumulator)?;
     let waiting = lot.offers().filter(|offer| lot.auction.is_none() && offer.time >= time);
     let words: Vec<_> =
@@ -206,25 +206,19 @@ impl Query for WinningBids {
         Plan::new().then(StageKind::FlatMap, "auctions and bids").then(StageKind::KeyedReduce, "winning bid")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         select(item, out)
     }
 
-    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         fold(accumulator, record)
     }
 
-    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         merge(accumulator, other)
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let [id] = read(key)?;
         if let Some(([seller, category, ..], best)) = winner(accumulator)? {
             let Offer { price, time, number, bidder } = best;
@@ -241,15 +235,7 @@ impl Query for WinningBids {
         closes(accumulator)
     }
 
-    fn close(
-        &self,
-        stage: usize,
-        time: u64,
-        key: &[u8],
-        accumulator: &mut Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
-        self.emit(stage, key, accumulator, out)?;
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, time: u64) -> Done {
         close(accumulator, time)
     }
 
@@ -280,11 +266,11 @@ impl Query for CategoryPrices {
         WinningBids::plan().then(StageKind::KeyedReduce, "mean price")
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         select(item, out)
     }
 
-    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, accumulator: &mut Vec<u8>, record: &[u8]) -> Done {
         if stage == WINNING {
             return fold(accumulator, record);
         }
@@ -292,17 +278,11 @@ impl Query for CategoryPrices {
         add(accumulator, [1, price])
     }
 
-    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, stage: usize, accumulator: &mut Vec<u8>, other: &[u8]) -> Done {
         if stage == WINNING { merge(accumulator, other) } else { add::<2>(accumulator, read(other)?) }
     }
 
-    fn emit(
-        &self,
-        stage: usize,
-        key: &[u8],
-        accumulator: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, stage: usize, key: &[u8], accumulator: &[u8], out: &mut BatchBuilder) -> Done {
         let [key] = read(key)?;
         if stage != WINNING {
             let [count, sum] = read(accumulator)?;
@@ -322,15 +302,7 @@ impl Query for CategoryPrices {
         if stage == WINNING { closes(accumulator) } else { Ok(NEVER) }
     }
 
-    fn close(
-        &self,
-        stage: usize,
-        time: u64,
-        key: &[u8],
-        accumulator: &mut Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
-        self.emit(stage, key, accumulator, out)?;
+    fn drop_ended(&self, accumulator: &mut Vec<u8>, time: u64) -> Done {
         close(accumulator, time)
     }
 

@@ -5,6 +5,7 @@ use plugin_api::{GraphShape, WorkloadError};
 use super::graph::Graph;
 use super::output::{self, HEADER, Header};
 use super::work::Work;
+use crate::record::Done;
 
 pub(super) struct Tasks {
     graph: Graph,
@@ -94,13 +95,7 @@ impl Tasks {
     }
 
     /// Refuses what is not an output of the row before `step`, or not that of the point `from`.
-    pub(super) fn check_input(
-        &self,
-        step: u64,
-        from: u64,
-        header: &Header,
-        bytes: &[u8],
-    ) -> Result<(), WorkloadError> {
+    pub(super) fn check_input(&self, step: u64, from: u64, header: &Header, bytes: &[u8]) -> Done {
         if (header.step.wrapping_add(1), header.point, bytes.len()) == (step, from, self.output_bytes) {
             return Ok(());
         }

@@ -11,6 +11,8 @@ use plugin_api::{
 
 plugin_api::export_workloads!(name = "deviant_workloads", workloads = [Deviant, DeviantWindows]);
 
+type Done = Result<(), WorkloadError>;
+
 /// Whether this is the rule that is broken.
 fn deviates(name: &str) -> bool {
     std::env::var("CROSSRUN_TEST_DEVIATION").is_ok_and(|deviation| deviation == name)
@@ -42,12 +44,12 @@ impl Workload for Deviant {
         Plan::new().then(StageKind::Map, "add")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let number = if deviates("trusting") {
             u64::from_le_bytes(item[..8].try_into().unwrap())
         } else {
@@ -93,12 +95,12 @@ impl Workload for DeviantWindows {
         Plan::new().then(StageKind::FlatMap, "by window").then(StageKind::KeyedReduce, "sum")
     }
 
-    fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
     }
 
-    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+    fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let end = (number(item)? / WINDOW).saturating_add(1).saturating_mul(WINDOW);
         out.push(&[end.to_le_bytes().as_slice(), item].concat());
         Ok(())
@@ -108,23 +110,17 @@ impl Workload for DeviantWindows {
         item.get(..8).unwrap_or_default()
     }
 
-    fn fold(&self, stage: usize, sum: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+    fn fold(&self, stage: usize, sum: &mut Vec<u8>, item: &[u8]) -> Done {
         self.merge(stage, sum, item.get(8..).unwrap_or_default())
     }
 
-    fn merge(&self, _stage: usize, sum: &mut Vec<u8>, other: &[u8]) -> Result<(), WorkloadError> {
+    fn merge(&self, _stage: usize, sum: &mut Vec<u8>, other: &[u8]) -> Done {
         let before = if sum.is_empty() { 0 } else { number(sum)? };
         *sum = before.wrapping_add(number(other)?).to_le_bytes().to_vec();
         Ok(())
     }
 
-    fn emit(
-        &self,
-        _stage: usize,
-        key: &[u8],
-        sum: &[u8],
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn emit(&self, _stage: usize, key: &[u8], sum: &[u8], out: &mut BatchBuilder) -> Done {
         out.push(&[key, sum].concat());
         Ok(())
     }
@@ -142,14 +138,7 @@ impl Workload for DeviantWindows {
         Ok(if deviates("early") { end.saturating_sub(WINDOW / 2) } else { end })
     }
 
-    fn close(
-        &self,
-        stage: usize,
-        _time: u64,
-        key: &[u8],
-        sum: &mut Vec<u8>,
-        out: &mut BatchBuilder,
-    ) -> Result<(), WorkloadError> {
+    fn close(&self, stage: usize, _time: u64, key: &[u8], sum: &mut Vec<u8>, out: &mut BatchBuilder) -> Done {
         self.emit(stage, key, sum, out)?;
         sum.clear();
         Ok(())

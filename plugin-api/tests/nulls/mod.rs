@@ -1,18 +1,14 @@
-//! A null pointer where something is needed is a status of the kit, and no crash.
+//! A null pointer where something is needed is a status of a library of workloads, and no crash.
 
 use std::ptr::{null, null_mut};
 
+use plugin_api::workload::WorkloadFunctions;
 use plugin_api::workload::capi::{RawBuffer, RawState, RawWorkload, status};
 
-use super::libraries::sensors;
-use crate::fuzz_corpus::resolved;
-
-const SPEC: &[u8] = br#"{"name":"sensor_sums","total_items":9}"#;
-
-#[test]
+/// Calls each function of the library `f` with null where something is needed. The second stage of the workload of `spec` is a
+/// reduction.
 #[allow(unsafe_code)]
-fn null_where_something_is_needed_is_an_argument_error() {
-    let f = resolved(sensors());
+pub(crate) fn are_refused(f: &WorkloadFunctions, spec: &[u8]) {
     let (describe, start, keys) = (f.describe.unwrap(), f.start.unwrap(), f.keys.unwrap());
     let (edges, task) = (f.graph_edges.unwrap(), f.graph_task.unwrap());
     let (mut opened, mut out, mut state) = (null::<RawWorkload>(), RawBuffer::EMPTY, null_mut::<RawState>());
@@ -22,13 +18,13 @@ fn null_where_something_is_needed_is_an_argument_error() {
     let mut part = RawBuffer::EMPTY;
     // SAFETY: each pointer is good or null, which is what every function must bear; what was opened is closed at the end.
     let codes = unsafe {
-        assert_eq!((f.open)(SPEC.as_ptr(), SPEC.len(), &mut opened, &mut out), status::OK);
+        assert_eq!((f.open)(spec.as_ptr(), spec.len(), &mut opened, &mut out), status::OK);
         let workload = opened;
         [
             (f.catalogue)(null_mut()),
             (f.open)(null(), 0, &mut null(), &mut out),
-            (f.open)(SPEC.as_ptr(), SPEC.len(), null_mut(), &mut out),
-            (f.open)(SPEC.as_ptr(), SPEC.len(), &mut null(), null_mut()),
+            (f.open)(spec.as_ptr(), spec.len(), null_mut(), &mut out),
+            (f.open)(spec.as_ptr(), spec.len(), &mut null(), null_mut()),
             (f.plan)(null(), &mut out),
             (f.plan)(workload, null_mut()),
             (f.source)(null(), 0, 1, 1, &mut out),
@@ -44,7 +40,6 @@ fn null_where_something_is_needed_is_an_argument_error() {
             (f.state_encode)(null_mut(), &mut out),
             (f.state_emit)(null_mut(), 1, &mut out),
             (f.outcome)(workload, null(), 32, &mut out),
-            (f.expected)(null(), &mut out),
             describe(null(), 0, bytes, length, &mut out),
             describe(workload, 0, null(), 0, &mut out),
             describe(workload, 0, bytes, length, null_mut()),
@@ -60,10 +55,14 @@ fn null_where_something_is_needed_is_an_argument_error() {
             task(workload, 0, 0, 0, null(), null(), null_mut(), &mut room, &mut out),
             task(workload, 0, 0, 1, null(), &length, output.as_mut_ptr(), &mut room, &mut out),
             task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, null_mut()),
+            (f.expected)(null(), &mut out),
         ]
     };
     assert_eq!(codes, [status::ARGUMENT; 35]);
     assert!(state.is_null());
+    // SAFETY: the library left that many bytes there.
+    let message = unsafe { std::slice::from_raw_parts(out.data, out.length) };
+    assert!(String::from_utf8_lossy(message).contains("workload is null"));
     // SAFETY: null is allowed in the first four; the others were made above.
     unsafe {
         (f.share)(null());
