@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::worker::protocol::MachineCheck;
 
-/// How long the check computes before a session.
-pub(super) const DURATION: Duration = Duration::from_millis(100);
+/// How long the check computes before a session. A debug build measures nothing of worth, and its tests have thousands of sessions.
+pub(super) const DURATION: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 100 });
 /// A machine is noisy if an iteration takes longer than usual by more than this factor.
 const SLOWER: f64 = 1.10;
 /// A machine is noisy if the hypervisor takes more than this share of the processor time.

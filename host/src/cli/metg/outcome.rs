@@ -22,7 +22,9 @@ pub(super) fn report(
     let sweeps = reports::swept(read);
     reports::publish(folder, &sweeps, command, ui)?;
     if let Some(longer) = longer.filter(|_| sweeps.rows.iter().any(was_never_efficient)) {
-        ui.note(&format!("for rows that never reached 90 %, try longer kernels, which take longer: {longer}"));
+        ui.note(&format!(
+            "for rows that never reached 90 %, try longer kernels, which take longer: {longer}"
+        ));
     }
     let statuses = sweeps.rows.iter().flat_map(|row| &row.blocks).filter_map(failure);
     let worst = Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered);
