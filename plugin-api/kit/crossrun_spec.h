@@ -16,10 +16,36 @@ struct spec {
     uint64_t start;
     /* The values of `extra` and `use`; `at` is null if there is none. */
     struct json extra, granted;
+    /* A bit for each of SPEC_FIELDS that was read. */
+    uint32_t seen;
 };
+
+#define SPEC_FIELD(name) {name, "it has `" name "` twice"}
+
+/* The fields that a spec has once, each with what is said if it has two of them. */
+static const struct spec_field {
+    const char *name, *twice;
+} SPEC_FIELDS[] = {
+    SPEC_FIELD("name"), SPEC_FIELD("total_items"), SPEC_FIELD("parallelism"), SPEC_FIELD("scheduler_name"),
+    SPEC_FIELD("seed"), SPEC_FIELD("extra"), SPEC_FIELD("start_nanos"), SPEC_FIELD("use")};
 
 static int is(const crossrun_bytes *name, const char *word) {
     return name->length == strlen(word) && (name->length == 0 || memcmp(name->data, word, name->length) == 0);
+}
+
+/* Null, or why a field must not come now: as two values would be one too many, it comes once. */
+static const char *see_field(struct spec *spec, const crossrun_bytes *name) {
+    size_t at;
+    for (at = 0; at < sizeof SPEC_FIELDS / sizeof *SPEC_FIELDS; at++) {
+        const uint32_t bit = UINT32_C(1) << at;
+        if (is(name, SPEC_FIELDS[at].name)) {
+            if (spec->seen & bit) {
+                return SPEC_FIELDS[at].twice;
+            }
+            spec->seen |= bit;
+        }
+    }
+    return NULL;
 }
 
 /* Null, or why a field of the spec is not valid. */
@@ -108,7 +134,8 @@ static const char *read_spec(struct spec *spec, const uint8_t *text, size_t leng
         return "it is no object";
     }
     while (why == NULL && json_field(&json, &first, &name, &value)) {
-        why = read_field(spec, &name, value);
+        why = see_field(spec, &name);
+        why = why != NULL ? why : read_field(spec, &name, value);
     }
     free_bytes(&name);
     json_space(&json);

@@ -264,7 +264,7 @@ static int32_t open_definition(
 
 CROSSRUN_EXPORT int32_t crossrun_workload_open(
     const uint8_t *text, size_t length, const crossrun_workload **opened, crossrun_buffer *error) {
-    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
+    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0};
     const crossrun_definition *definition;
     const char *why, *word;
     int32_t status;
@@ -302,7 +302,7 @@ CROSSRUN_EXPORT uint32_t crossrun_workload_abi_version(void) {
 
 /* Appends the entry of a workload. Its graph is that of the defaults and of no items, so that nothing large is made. */
 static int32_t put_default_entry(crossrun_bytes *json, const crossrun_definition *definition, crossrun_buffer *error) {
-    const struct spec spec = {{NULL, 0, 0, 0}, 0, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}};
+    const struct spec spec = {{NULL, 0, 0, 0}, 0, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0};
     const crossrun_workload *opened = NULL;
     int32_t status = definition->graph == NULL ? CROSSRUN_OK : demand_functions(definition, error);
     if (status == CROSSRUN_OK && definition->graph != NULL) {

@@ -1,10 +1,11 @@
 //! Their functions, called in this process: each call of the contract, and bytes that are none of it.
 
 use std::path::Path;
+use std::ptr::null;
 
 use crossrun::internals::worker::load;
 use plugin_api::workload::WorkloadLibrary;
-use plugin_api::workload::capi::{MAX_PARTITIONS, status};
+use plugin_api::workload::capi::{MAX_PARTITIONS, RawBuffer, RawWorkload, status};
 use plugin_api::{Batch, Digest, State, WorkloadHandle};
 use proptest::prelude::*;
 use serde_json::json;
@@ -14,6 +15,7 @@ use super::libraries::{built_with, numbers, sensors};
 use super::nulls;
 use crate::c_backend;
 use crate::fuzz_corpus::resolved;
+use crate::support::plugin;
 
 pub(super) fn library(file: &Path) -> WorkloadLibrary {
     load::workloads(&c_backend::file(file)).unwrap()
@@ -218,6 +220,37 @@ fn a_spec_is_read_as_json_and_nothing_else() {
     let (code, message) = status_of(library.open(&spec("sensor_\"sums", 1)));
     assert_eq!(code, status::SPEC);
     assert!(message.contains("it has sensor_sums"), "{message}");
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn a_field_that_a_spec_has_twice_is_refused_as_a_library_in_rust_does() {
+    for file in [sensors(), &plugin("standard_workloads")] {
+        let f = resolved(file);
+        for (name, value) in [
+            ("name", "\"null\""),
+            ("total_items", "1"),
+            ("parallelism", "1"),
+            ("scheduler_name", "\"default\""),
+            ("seed", "1"),
+            ("extra", "{}"),
+            ("start_nanos", "1"),
+            ("use", "[]"),
+        ] {
+            let spec = format!("{{\"{name}\":{value},\"{name}\":{value}}}");
+            let (mut opened, mut error) = (null::<RawWorkload>(), RawBuffer::EMPTY);
+            // SAFETY: all pointers are good, and the message is read before its buffer is freed.
+            let (code, message) = unsafe {
+                let code = (f.open)(spec.as_ptr(), spec.len(), &mut opened, &mut error);
+                let message = std::slice::from_raw_parts(error.data, error.length).to_vec();
+                (f.buffer_free)(&mut error);
+                (code, String::from_utf8(message).unwrap())
+            };
+            assert_eq!(code, status::SPEC, "{message}");
+            let says = format!("the spec is not valid: it has `{name}` twice");
+            assert!(message.starts_with(&says), "{}: {message}", file.display());
+        }
+    }
 }
 
 #[test]
