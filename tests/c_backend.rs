@@ -55,6 +55,12 @@ pub(crate) fn threaded() -> &'static Path {
     BUILT.get_or_init(|| example("threaded"))
 }
 
+/// It closes what has ended by watermarks.
+pub(crate) fn watermark() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| example("watermark"))
+}
+
 fn minimal() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| example("minimal"))
@@ -104,6 +110,21 @@ fn the_tasks_of_graphs_are_run_and_the_record_says_so() {
         let record = agrees_with_native(&place, "threaded", &words);
         assert_eq!(record["metadata"]["graph"]["form"], "graph", "{record}");
     }
+}
+
+#[test]
+fn what_has_ended_is_emitted_before_the_input_ends() {
+    let place = place(watermark());
+    for query in
+        ["nexmark_q5 window_ms=1000 slide_ms=200", "nexmark_q7 window_ms=100", "nexmark_q11 gap_ms=50"]
+    {
+        let words = format!("--workload {query} --items 9000 --parallelism 1 batch_size=64");
+        let record = agrees_with_native(&place, "watermark", &words);
+        assert_eq!(record["metadata"]["raw_metrics"]["closes"], true, "{record}");
+    }
+    let words = "--workload word_count --items 500 --parallelism 2 batch_size=7 fusion=off";
+    let record = agrees_with_native(&place, "watermark", words);
+    assert_eq!(record["metadata"]["raw_metrics"]["closes"], false, "{record}");
 }
 
 #[test]

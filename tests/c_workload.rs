@@ -1,6 +1,7 @@
 //! Workloads in C: what an author writes on top of the kit keeps the whole contract of a workload library.
 
 mod calls;
+mod closing;
 #[path = "../plugin-api/tests/handles/mod.rs"]
 mod handles;
 mod libraries;
@@ -13,10 +14,10 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::c_backend::{agrees_with_native, compiled, run, threaded};
+use crate::c_backend::{agrees_with_native, compiled, run, threaded, watermark};
 use crate::session::judged;
 use crate::support::{Place, plugin, repository};
-use libraries::{ARRIVING, KIT, arriving, lazy, numbers, sensors};
+use libraries::{ARRIVING, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
 
 fn place() -> Place {
     let place = Place::new();
@@ -59,7 +60,42 @@ fn an_open_loop_is_measured_on_every_backend() {
             }
         }
     }
-    run(&place, "native", "--workload reducing").code(2).says("an open loop cannot have one");
+    run(&place, "native", "--workload reducing")
+        .code(2)
+        .says("follows from watermarks, which it does not use");
+}
+
+#[test]
+fn what_has_ended_closes_on_backends_with_watermarks_and_has_a_latency_in_an_open_loop() {
+    let place = place();
+    place.stage(windows());
+    place.stage(watermark());
+    for backend in ["native", "python", "watermark", "threaded"] {
+        for how in ["--parallelism 1 batch_size=1", "--parallelism 3 batch_size=64"] {
+            let words = format!("--items 900 --workload windows window=10 {how}");
+            let record = agrees_with_native(&place, backend, &words);
+            let closes = record["metadata"]["raw_metrics"]["closes"] == true;
+            assert_eq!(closes, backend != "threaded", "{record}");
+        }
+    }
+    for backend in ["native", "python", "watermark"] {
+        let words = "--items 400 --workload arriving_windows window=10 --parallelism 2 batch_size=8";
+        let record = run(&place, backend, words).code(0).json();
+        judged(&record).unwrap();
+        let metadata = &record["metadata"];
+        let samples = ["scheduled", "service", "generator_lag"]
+            .map(|which| metadata["open_loop"][which]["samples"].as_u64());
+        assert_eq!(samples, [metadata["results_count"].as_u64(), None, None], "{record}");
+    }
+    run(&place, "threaded", "--workload arriving_windows").code(4).says("unsupported: needs watermarks");
+    place.stage(faulty_windows());
+    run(&place, "native", "--workload dropping --items 10").code(4).says("is a map, but made");
+    run(&place, "watermark", "--workload keeping --items 100").code(4).says("but kept what ended at time");
+}
+
+#[test]
+fn a_library_with_watermarks_conforms() {
+    crate::conformance::file_conforms(windows());
 }
 
 #[test]
@@ -130,12 +166,19 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         ("arriving", "reducing", "{}", 2),
         ("grid", "cheapest_way", r#"{"width": 40}"#, 0),
         ("grid", "cheapest_way", r#"{"width": 0}"#, 2),
+        ("windows", "windows", r#"{"window": 10}"#, 0),
+        ("windows", "arriving_windows", r#"{"window": 30}"#, 0),
     ] {
         let example = format!("plugin-api/examples/c/{name}_workload.c");
-        let source = if name == "arriving" { ARRIVING } else { &example };
+        let (source, word) = match name {
+            "arriving" => (ARRIVING, None),
+            "windows" => (WINDOWS, Some("watermarks")),
+            "grid" => (example.as_str(), Some("graph")),
+            _ => (example.as_str(), None),
+        };
         let library = build(&["-shared", "-fPIC", source, KIT], &format!("lib{name}.so"));
         let mut command = Command::new(&program);
-        command.arg(&library).args([workload, "3000", "64", extra]).args((name == "grid").then_some("graph"));
+        command.arg(&library).args([workload, "3000", "64", extra]).args(word);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("Sanitizer"), "{said}");

@@ -73,6 +73,7 @@ const LATER: &[(&str, &[(&str, &str)])] = &[
     ("kit/crossrun_graph.h", &[]),
     ("kit/crossrun_items.h", &[]),
     ("kit/crossrun_json.h", &[]),
+    ("kit/crossrun_keyed.h", &[]),
     ("kit/crossrun_open_loop.h", &[]),
     ("kit/crossrun_spec.h", &[]),
     ("kit/crossrun_xxh3.h", &[]),

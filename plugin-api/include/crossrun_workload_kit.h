@@ -215,11 +215,37 @@ typedef struct crossrun_definition {
     const char *needs;
     /* In an open loop: when item number `index` is due, in nanoseconds from the start of the run, and not before the item with
      * the number below. The source waits until then, and the sink measures how much later the item arrives. An open loop has
-     * no keyed reductions. Null if items are made when they are asked for. */
+     * keyed reductions only if it uses the word `watermarks`. Null if items are made when they are asked for. */
     uint64_t (*due)(const crossrun_opened *opened, uint64_t index);
     /* The graph of tasks that is the work of this workload. It then has no stages, and `needs` has the word `graph`. May be
      * null. */
     const crossrun_graph *graph;
+    /* The words of what it makes use of on a backend that supports it, and does without elsewhere, separated by commas. May be
+     * null. */
+    const char *uses;
+    /* Applies a map, filter or flat map to a whole batch, as `apply` does to each item: for operators that gain by several items at
+     * once. A map pushes one item for each, in their order. If it is not null, it is asked in place of `apply` for all stages; but
+     * filters and flat maps of an open loop are applied item by item, as each item that is made keeps the times of its own. */
+    const char *(*apply_batch)(
+        const crossrun_opened *opened, uint32_t stage, const crossrun_slice *items, size_t count, crossrun_items *out);
+
+    /* The next four are needed, and called, if `uses` or `needs` has the word `watermarks`; the last three only with a keyed
+     * reduction. A time is in the items and follows from their numbers. UINT64_MAX is the end of what ends with the input only. */
+
+    /* What no item from number `index` on is earlier than. It never falls as `index` grows. */
+    uint64_t (*watermark)(const crossrun_opened *opened, uint64_t index);
+    /* When what an item of a keyed reduction is a part of can end at the earliest, if only this item is known: later than the time of
+     * the item. */
+    const char *(*ends)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item, uint64_t *end);
+    /* When the first part of an accumulator ends. */
+    const char *(*closes)(
+        const crossrun_opened *opened, uint32_t stage, crossrun_slice key, crossrun_slice accumulator, uint64_t *end);
+    /* Pushes the items of what ended at `time` or before, and takes it out of the accumulator: no item that comes now is earlier than
+     * `time`. If the accumulator is empty then (its `length` is 0), the key is forgotten. In an open loop it is called once for each
+     * time at which something ends. */
+    const char *(*emit_ended)(
+        const crossrun_opened *opened, uint32_t stage, uint64_t time, crossrun_slice key, crossrun_bytes *accumulator,
+        crossrun_items *out);
 } crossrun_definition;
 
 /* The workloads of the library, and a null at the end. The macro below defines it. */

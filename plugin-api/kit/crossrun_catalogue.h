@@ -130,6 +130,10 @@ static void put_entry(crossrun_bytes *out, const crossrun_definition *definition
         json_put(out, ",\"needs\":");
         put_words(out, definition->needs);
     }
+    if (definition->uses != NULL) {
+        json_put(out, ",\"uses\":");
+        put_words(out, definition->uses);
+    }
     json_put(out, "}");
 }
 

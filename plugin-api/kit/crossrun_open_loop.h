@@ -15,7 +15,9 @@
 
 /* When an item was due and when it was made, in nanoseconds from the start of the run. */
 struct stamp {
-    uint64_t due, made;
+    uint64_t due;
+    /* STAMP_NOT_MADE of what a keyed reduction made of many items. */
+    uint64_t made;
     /* Whether the item was requested before it was due, so that the source waited. */
     int awaited;
 };
@@ -24,10 +26,19 @@ enum { STAMP_LENGTH = CROSSRUN_STAMP_LENGTH };
 
 /* The bit of `made` that is set if the source waited. */
 #define STAMP_AWAITED (UINT64_C(1) << 63)
+/* Stands for no time at which an item was made. */
+#define STAMP_NOT_MADE (STAMP_AWAITED - 1)
 
 static void write_stamp(uint8_t *bytes, struct stamp stamp) {
     crossrun_write_u64(bytes, stamp.due);
     crossrun_write_u64(bytes + 8, (stamp.made & ~STAMP_AWAITED) | (stamp.awaited ? STAMP_AWAITED : 0));
+}
+
+/* The stamp of what a keyed reduction makes of many items. */
+static void write_stamp_of_result(uint8_t *bytes, uint64_t due) {
+    struct stamp stamp = {0, STAMP_NOT_MADE, 0};
+    stamp.due = due;
+    write_stamp(bytes, stamp);
 }
 
 /* Takes the stamp off an item; returns 0 if it has none. */
@@ -158,9 +169,18 @@ static uint64_t since(uint64_t from, uint64_t to) {
 
 /* Records an item that arrived at `now`. What was requested too late says nothing of the source. */
 static int record_arrival(struct latencies *latencies, struct stamp stamp, uint64_t now) {
-    return record_value(&latencies->scheduled, since(stamp.due, now), 1)
-        && record_value(&latencies->service, since(stamp.made, now), 1)
-        && record_value(&latencies->lag, stamp.awaited ? since(stamp.due, stamp.made) : 0, 1);
+    if (!record_value(&latencies->scheduled, since(stamp.due, now), 1)) {
+        return 0;
+    }
+    return stamp.made == STAMP_NOT_MADE
+        || (record_value(&latencies->service, since(stamp.made, now), 1)
+            && record_value(&latencies->lag, stamp.awaited ? since(stamp.due, stamp.made) : 0, 1));
+}
+
+/* Whether they are those of so many items: of items that the source made, or of results of a keyed reduction. */
+static int are_of(const struct latencies *latencies, uint64_t count) {
+    const uint64_t made = latencies->service.total;
+    return latencies->scheduled.total == count && latencies->lag.total == made && (made == count || made == 0);
 }
 
 /* ---- In a sink's state ------------------------------------------------------------------------------------------ */
@@ -221,8 +241,7 @@ static void put_latencies(crossrun_bytes *out, const struct latencies *latencies
 /* Reads what put_latencies wrote of `count` items, and nothing more. */
 static int decode_latencies(crossrun_slice bytes, uint64_t count, struct latencies *latencies) {
     return take_histogram(&bytes, &latencies->scheduled) && take_histogram(&bytes, &latencies->service)
-        && take_histogram(&bytes, &latencies->lag) && bytes.length == 0 && latencies->scheduled.total == count
-        && latencies->service.total == count && latencies->lag.total == count;
+        && take_histogram(&bytes, &latencies->lag) && bytes.length == 0 && are_of(latencies, count);
 }
 
 static int merge_histogram(struct histogram *histogram, const struct histogram *other) {
@@ -338,8 +357,10 @@ static void describe_stamp(crossrun_bytes *out, struct stamp stamp) {
     json_put(out, end > 0 && out->data[end - 1] == '{' ? "" : ",");
     json_put(out, "\"due_nanos\":");
     json_put_whole(out, stamp.due);
-    json_put(out, ",\"made_nanos\":");
-    json_put_whole(out, stamp.made);
+    if (stamp.made != STAMP_NOT_MADE) {
+        json_put(out, ",\"made_nanos\":");
+        json_put_whole(out, stamp.made);
+    }
     json_put(out, "}");
 }
 

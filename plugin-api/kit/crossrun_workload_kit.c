@@ -16,6 +16,7 @@
 #include "crossrun_graph.h"
 #include "crossrun_items.h"
 #include "crossrun_json.h"
+#include "crossrun_keyed.h"
 #include "crossrun_open_loop.h"
 #include "crossrun_spec.h"
 #include "crossrun_workload_kit.h"
@@ -32,6 +33,8 @@ struct crossrun_workload {
     size_t references;
     /* When an open loop starts, by the monotonic clock. Read and set with the same built-ins. */
     uint64_t start;
+    /* Whether what has ended may be closed before the input ends. */
+    int by_watermarks;
     struct graph graph;
 };
 
@@ -187,6 +190,51 @@ static int32_t demand_graph(const crossrun_definition *definition, crossrun_buff
     return CROSSRUN_OK;
 }
 
+static int has_reduction(const crossrun_definition *definition) {
+    uint32_t at;
+    for (at = 0; at < definition->stage_count; at++) {
+        if (definition->stages[at].kind == CROSSRUN_STAGE_KEYED_REDUCE) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int knows_watermarks(const crossrun_definition *definition) {
+    return names_word(definition->uses, "watermarks") || names_word(definition->needs, "watermarks");
+}
+
+/* The first function that a workload with watermarks lacks, or null. */
+static const char *lacking_for_watermarks(const crossrun_definition *definition) {
+    if (definition->watermark == NULL) {
+        return "watermark";
+    }
+    if (!has_reduction(definition)) {
+        return NULL;
+    }
+    return definition->ends == NULL         ? "ends"
+           : definition->closes == NULL     ? "closes"
+           : definition->emit_ended == NULL ? "emit_ended"
+                                            : NULL;
+}
+
+/* Refuses watermarks that lack a function, and an open loop of which it is not known when its results are due. */
+static int32_t demand_watermarks(const crossrun_definition *definition, int is_granted, crossrun_buffer *error) {
+    const int is_known = knows_watermarks(definition);
+    const char *lacking = is_known ? lacking_for_watermarks(definition) : NULL;
+    if (lacking != NULL) {
+        return say(
+            error, CROSSRUN_SPEC, "workload \"%s\" lacks the function %s, which its watermarks need", definition->name, lacking);
+    }
+    if (definition->due != NULL && has_reduction(definition) && !(is_known && is_granted)) {
+        return say(
+            error, CROSSRUN_SPEC,
+            "workload \"%s\" is an open loop with a keyed reduction: when its results are due follows from watermarks, which %s",
+            definition->name, is_known ? "the host or the backend does not support" : "it does not use");
+    }
+    return CROSSRUN_OK;
+}
+
 /* Refuses a workload without the functions that its stages need. */
 static int32_t demand_functions(const crossrun_definition *definition, crossrun_buffer *error) {
     const int lacks_source = definition->source == NULL && definition->graph == NULL;
@@ -207,11 +255,6 @@ static int32_t demand_functions(const crossrun_definition *definition, crossrun_
                 error, CROSSRUN_SPEC, "stage \"%s\" of workload \"%s\" has kind %" PRIu32 ", which is none between source and sink",
                 stage->name, definition->name, stage->kind);
         }
-        if (stage->kind == CROSSRUN_STAGE_KEYED_REDUCE && definition->due != NULL) {
-            return say(
-                error, CROSSRUN_SPEC, "workload \"%s\" is an open loop and has a keyed reduction, but an open loop cannot have one",
-                definition->name);
-        }
         lacking = lacking_for(definition, stage->kind);
         if (lacking != NULL) {
             return say(
@@ -220,6 +263,11 @@ static int32_t demand_functions(const crossrun_definition *definition, crossrun_
         }
     }
     return CROSSRUN_OK;
+}
+
+static int grants_watermarks(const struct spec *spec) {
+    static const char WORD[] = "watermarks";
+    return has_word(spec->granted, WORD, sizeof WORD - 1);
 }
 
 static int32_t open_definition(
@@ -239,6 +287,7 @@ static int32_t open_definition(
     workload->opened.total_items = spec->total_items;
     workload->opened.seed = spec->seed;
     workload->start = spec->start != 0 ? spec->start : monotonic_nanos();
+    workload->by_watermarks = grants_watermarks(spec) && knows_watermarks(definition);
     workload->opened.values = workload->values;
     if (workload->values == NULL || workload->texts == NULL) {
         free_workload(workload);
@@ -286,6 +335,9 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
             definition->name, (int)word_length(word), word);
     } else {
         status = demand_functions(definition, error);
+        if (status == CROSSRUN_OK) {
+            status = demand_watermarks(definition, grants_watermarks(&spec), error);
+        }
         if (status == CROSSRUN_OK) {
             status = open_definition(definition, &spec, opened, error);
         }
@@ -353,6 +405,86 @@ CROSSRUN_EXPORT int32_t crossrun_workload_plan(const crossrun_workload *workload
 
 /* ---- Operators -------------------------------------------------------------------------------------------------- */
 
+/* The items as a batch to read. */
+static struct batch viewed(const crossrun_items *items) {
+    struct batch batch;
+    batch.count = (uint32_t)items->count;
+    batch.ends = items->ends.data;
+    batch.bytes = items->bytes.data;
+    return batch;
+}
+
+/* Hands a whole batch to the author, and checks that the stage made as many items as its kind allows. */
+static int32_t call_batch(
+    const crossrun_workload *workload, uint32_t stage, const crossrun_slice *items, uint32_t count, crossrun_items *out,
+    crossrun_buffer *error) {
+    const uint32_t kind = kind_of(workload, stage);
+    const char *why = workload->definition->apply_batch(&workload->opened, stage, items, count, out);
+    if (why != NULL) {
+        return say(error, CROSSRUN_OPERATOR, "%s", why);
+    }
+    if (out->too_large) {
+        return too_large(error);
+    }
+    if (out->bytes.failed || out->ends.failed) {
+        return out_of_memory(error);
+    }
+    if ((kind == CROSSRUN_STAGE_MAP && out->count != count) || (kind == CROSSRUN_STAGE_FILTER && out->count > count)) {
+        return say(
+            error, CROSSRUN_OPERATOR, "stage %" PRIu32 " is a %s, but made %" PRIu64 " items of %" PRIu32, stage,
+            kind == CROSSRUN_STAGE_MAP ? "map" : "filter", out->count, count);
+    }
+    return CROSSRUN_OK;
+}
+
+/* As `call_batch` for a map of an open loop: the item that it made of each gets the stamp behind that one. */
+static int32_t map_stamped(
+    const crossrun_workload *workload, uint32_t stage, const crossrun_slice *items, uint32_t count, crossrun_items *out,
+    crossrun_buffer *error) {
+    crossrun_items made;
+    int32_t status;
+    memset(&made, 0, sizeof made);
+    status = call_batch(workload, stage, items, count, &made, error);
+    if (status == CROSSRUN_OK) {
+        const struct batch batch = viewed(&made);
+        uint32_t at;
+        for (at = 0; at < count; at++) {
+            const crossrun_slice item = item_of(&batch, at);
+            out->stamp = items[at].data + items[at].length;
+            crossrun_push(out, item.data, item.length);
+        }
+        out->stamp = NULL;
+        status = out->too_large ? too_large(error) : CROSSRUN_OK;
+    }
+    free_items(&made);
+    return status;
+}
+
+/* Applies one stage to a batch by the author's function for whole batches. */
+static int32_t apply_batch(
+    const crossrun_workload *workload, uint32_t stage, const struct batch *batch, crossrun_items *out,
+    crossrun_buffer *error) {
+    crossrun_slice *items = calloc((size_t)batch->count + 1, sizeof *items);
+    struct stamp stamp;
+    uint32_t at;
+    int32_t status = CROSSRUN_OK;
+    clear_items(out);
+    if (items == NULL) {
+        return out_of_memory(error);
+    }
+    for (at = 0; status == CROSSRUN_OK && at < batch->count; at++) {
+        items[at] = item_of(batch, at);
+        if (is_open_loop(workload) && !take_stamp(&items[at], &stamp)) {
+            status = say(error, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+        }
+    }
+    if (status == CROSSRUN_OK) {
+        status = (is_open_loop(workload) ? map_stamped : call_batch)(workload, stage, items, batch->count, out, error);
+    }
+    free(items);
+    return status;
+}
+
 /* Applies one stage to a batch, and checks that each item becomes as many items as the stage's kind allows. */
 static int32_t apply(
     const crossrun_workload *workload, uint32_t stage, const struct batch *batch, crossrun_items *out,
@@ -360,6 +492,9 @@ static int32_t apply(
     const uint32_t kind = kind_of(workload, stage);
     struct stamp stamp;
     uint32_t at;
+    if (workload->definition->apply_batch != NULL && (kind == CROSSRUN_STAGE_MAP || !is_open_loop(workload))) {
+        return apply_batch(workload, stage, batch, out, error);
+    }
     clear_items(out);
     for (at = 0; at < batch->count; at++) {
         const uint64_t before = out->count;
@@ -387,15 +522,6 @@ static int32_t apply(
         }
     }
     return CROSSRUN_OK;
-}
-
-/* The items as a batch to read. */
-static struct batch viewed(const crossrun_items *items) {
-    struct batch batch;
-    batch.count = (uint32_t)items->count;
-    batch.ends = items->ends.data;
-    batch.bytes = items->bytes.data;
-    return batch;
 }
 
 /* Applies the stages `from` to `to - 1` to `items`, and writes the result into `out`. */
@@ -514,8 +640,19 @@ CROSSRUN_EXPORT int32_t crossrun_workload_run_stages(
     return status;
 }
 
+/* The key of an item without its stamp. */
 static crossrun_slice key_of(const crossrun_workload *workload, uint32_t stage, crossrun_slice item) {
     return workload->definition->key == NULL ? item : workload->definition->key(&workload->opened, stage, item);
+}
+
+/* Gives the key of an item, of which the author does not see the stamp; returns 0 if it has none in an open loop. */
+static int take_key(const crossrun_workload *workload, uint32_t stage, crossrun_slice item, crossrun_slice *key) {
+    struct stamp stamp;
+    if (is_open_loop(workload) && !take_stamp(&item, &stamp)) {
+        return 0;
+    }
+    *key = key_of(workload, stage, item);
+    return 1;
 }
 
 CROSSRUN_EXPORT int32_t crossrun_workload_split(
@@ -547,11 +684,16 @@ CROSSRUN_EXPORT int32_t crossrun_workload_split(
     if (parts == NULL) {
         return out_of_memory(error);
     }
-    for (at = 0; at < batch.count; at++) {
-        const crossrun_slice item = item_of(&batch, at), key = key_of(workload, stage, item);
-        /* This mixes the hash differently than the states' tables do, so that the keys of a partition do not collide there. */
-        const uint64_t hash = crossrun_random(1, xxh3_64(key.data, key.length)) >> 32;
-        crossrun_push(&parts[hash * partitions >> 32], item.data, item.length);
+    for (at = 0; status == CROSSRUN_OK && at < batch.count; at++) {
+        const crossrun_slice item = item_of(&batch, at);
+        crossrun_slice key;
+        if (take_key(workload, stage, item, &key)) {
+            /* This mixes the hash differently than the states' tables do, so that the keys of a partition do not collide there. */
+            const uint64_t hash = crossrun_random(1, xxh3_64(key.data, key.length)) >> 32;
+            crossrun_push(&parts[hash * partitions >> 32], item.data, item.length);
+        } else {
+            status = say(error, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+        }
     }
     for (at = 0; at < partitions; at++) {
         if (status == CROSSRUN_OK && (status = encode_items(&parts[at], &outs[at])) != CROSSRUN_OK) {
@@ -569,7 +711,7 @@ CROSSRUN_EXPORT int32_t crossrun_workload_keys(
     crossrun_items keys;
     const char *why;
     uint32_t at;
-    int32_t status;
+    int32_t status = CROSSRUN_OK;
     if (out == NULL) {
         return CROSSRUN_ARGUMENT;
     }
@@ -584,22 +726,22 @@ CROSSRUN_EXPORT int32_t crossrun_workload_keys(
         return say(out, CROSSRUN_ARGUMENT, "stage %" PRIu32 " is no keyed reduction of this workload", stage);
     }
     memset(&keys, 0, sizeof keys);
-    for (at = 0; at < batch.count; at++) {
-        const crossrun_slice key = key_of(workload, stage, item_of(&batch, at));
-        crossrun_push(&keys, key.data, key.length);
+    for (at = 0; status == CROSSRUN_OK && at < batch.count; at++) {
+        crossrun_slice key;
+        if (take_key(workload, stage, item_of(&batch, at), &key)) {
+            crossrun_push(&keys, key.data, key.length);
+        } else {
+            status = say(out, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+        }
     }
-    status = encode_items(&keys, out);
+    if (status == CROSSRUN_OK) {
+        status = encode_items(&keys, out);
+    }
     free_items(&keys);
     return status;
 }
 
 /* ---- States ----------------------------------------------------------------------------------------------------- */
-
-/* A key and its accumulator. */
-struct entry {
-    uint64_t hash;
-    crossrun_bytes key, accumulator;
-};
 
 struct crossrun_state {
     const crossrun_workload *workload;
@@ -607,88 +749,19 @@ struct crossrun_state {
     int is_sink;
     struct digest digest;
     struct latencies latencies;
-    /* The entries, and a hash table of their indexes plus one, of which at most half is used. */
-    struct entry *entries;
-    size_t count, capacity;
-    size_t *slots;
-    size_t slot_count;
+    struct keyed keyed;
+    /* Whether it was closed, and the latest time at which it was. The entries are a heap from then on. */
+    int is_closing;
+    uint64_t closed;
+    /* Whether it is known when what ends at `asked_end` is due, and when that is. */
+    int knows_due;
+    uint64_t asked_end, due;
 };
-
-/* Puts every entry into a table of `slot_count` slots, a power of two. */
-static int make_slots(crossrun_state *state, size_t slot_count) {
-    size_t *slots = calloc(slot_count, sizeof *slots);
-    size_t at;
-    if (slots == NULL) {
-        return 0;
-    }
-    for (at = 0; at < state->count; at++) {
-        size_t slot = (size_t)state->entries[at].hash & (slot_count - 1);
-        while (slots[slot] != 0) {
-            slot = (slot + 1) & (slot_count - 1);
-        }
-        slots[slot] = at + 1;
-    }
-    free(state->slots);
-    state->slots = slots;
-    state->slot_count = slot_count;
-    return 1;
-}
-
-static int make_room(crossrun_state *state) {
-    if (state->count == state->capacity) {
-        const size_t capacity = state->capacity == 0 ? 16 : state->capacity * 2;
-        struct entry *entries = realloc(state->entries, capacity * sizeof *entries);
-        if (entries == NULL) {
-            return 0;
-        }
-        state->entries = entries;
-        state->capacity = capacity;
-    }
-    return 2 * (state->count + 1) <= state->slot_count
-        || make_slots(state, state->slot_count == 0 ? 64 : state->slot_count * 2);
-}
-
-/* The accumulator of a key, empty if the key is new; null if there is not enough memory. */
-static crossrun_bytes *accumulator_of(crossrun_state *state, crossrun_slice key) {
-    const uint64_t hash = xxh3_64(key.data, key.length);
-    struct entry *entry;
-    size_t slot;
-    /* Emitting removes entries, and with them their slots. */
-    if (!make_room(state) || (state->slots == NULL && !make_slots(state, state->slot_count))) {
-        return NULL;
-    }
-    slot = (size_t)hash & (state->slot_count - 1);
-    for (; state->slots[slot] != 0; slot = (slot + 1) & (state->slot_count - 1)) {
-        entry = &state->entries[state->slots[slot] - 1];
-        if (entry->hash == hash && entry->key.length == key.length
-            && (key.length == 0 || memcmp(entry->key.data, key.data, key.length) == 0)) {
-            return &entry->accumulator;
-        }
-    }
-    entry = &state->entries[state->count];
-    memset(entry, 0, sizeof *entry);
-    entry->hash = hash;
-    crossrun_append(&entry->key, key.data, key.length);
-    if (entry->key.failed) {
-        return NULL;
-    }
-    state->slots[slot] = ++state->count;
-    return &entry->accumulator;
-}
-
-static void free_entry(struct entry *entry) {
-    free_bytes(&entry->key);
-    free_bytes(&entry->accumulator);
-}
 
 CROSSRUN_EXPORT void crossrun_workload_state_free(crossrun_state *state) {
     if (state != NULL) {
-        while (state->count > 0) {
-            free_entry(&state->entries[--state->count]);
-        }
+        free_keyed(&state->keyed);
         free_latencies(&state->latencies);
-        free(state->entries);
-        free(state->slots);
         crossrun_workload_close(state->workload);
         free(state);
     }
@@ -733,12 +806,97 @@ static const char *arrive(crossrun_state *state, crossrun_slice item, uint64_t n
     return NULL;
 }
 
+/* Why a sink of an open loop cannot be: no plan has both reach its sink. */
+static const char BOTH_KINDS[] = "a sink has items that a source made and results of a keyed reduction";
+
+/* Folds the items of a batch into a sink. */
+static int32_t fold_into_sink(crossrun_state *state, const struct batch *batch, crossrun_buffer *error) {
+    const int has_times = is_open_loop(state->workload);
+    const uint64_t now = has_times ? run_clock(start_of(state->workload)) : 0;
+    uint32_t at;
+    for (at = 0; at < batch->count; at++) {
+        const char *why = arrive(state, item_of(batch, at), now);
+        if (why != NULL) {
+            return say(error, why == NO_STAMP ? CROSSRUN_MALFORMED : CROSSRUN_OPERATOR, "%s", why);
+        }
+    }
+    return has_times && !are_of(&state->latencies, state->digest.count)
+        ? say(error, CROSSRUN_MALFORMED, "%s", BOTH_KINDS) : CROSSRUN_OK;
+}
+
+/* When the first part of an accumulator ends. */
+static const char *ask_end(
+    const crossrun_state *state, crossrun_slice key, crossrun_slice accumulator, uint64_t *end) {
+    const crossrun_workload *workload = state->workload;
+    *end = NEVER;
+    return workload->definition->closes(&workload->opened, state->stage, key, accumulator, end);
+}
+
+/* What a function of the author that said `why`, or null, means for a call. What comes now and ended at `end` may come too late. */
+static int32_t in_time(const crossrun_state *state, const char *why, uint64_t end, crossrun_buffer *error) {
+    if (why != NULL) {
+        return say(error, CROSSRUN_OPERATOR, "%s", why);
+    }
+    if (end <= state->closed) {
+        return say(
+            error, CROSSRUN_OPERATOR, "what ended at time %" PRIu64 " came after the state was closed at time %" PRIu64, end,
+            state->closed);
+    }
+    return CROSSRUN_OK;
+}
+
+/* Ends the fold or the merge of an entry, of which the author said `why` or null: in a state that was closed, it may close now at
+ * another time. */
+static int32_t changed(crossrun_state *state, struct entry *entry, const char *why, crossrun_buffer *error) {
+    struct keyed *keyed = &state->keyed;
+    uint64_t end = NEVER;
+    if (why == NULL && entry->accumulator.failed) {
+        why = "out of memory";
+    }
+    if (why == NULL && state->is_closing) {
+        why = ask_end(state, slice_of(&entry->key), slice_of(&entry->accumulator), &end);
+    }
+    if (why != NULL) {
+        return say(error, CROSSRUN_OPERATOR, "%s", why);
+    }
+    if (state->is_closing) {
+        set_end(keyed, (size_t)(entry - keyed->entries), end);
+    }
+    return CROSSRUN_OK;
+}
+
+/* Folds an item into the accumulator of its key. */
+static int32_t fold_item(crossrun_state *state, crossrun_slice item, crossrun_buffer *error) {
+    const crossrun_workload *workload = state->workload;
+    const crossrun_definition *definition = workload->definition;
+    struct entry *entry;
+    struct stamp stamp;
+    int32_t status = CROSSRUN_OK;
+    if (is_open_loop(workload) && !take_stamp(&item, &stamp)) {
+        return say(error, CROSSRUN_MALFORMED, "%s", NO_STAMP);
+    }
+    if (state->is_closing) {
+        uint64_t end = NEVER;
+        const char *why = definition->ends(&workload->opened, state->stage, item, &end);
+        status = in_time(state, why, end, error);
+    }
+    if (status != CROSSRUN_OK) {
+        return status;
+    }
+    entry = entry_of(&state->keyed, key_of(workload, state->stage, item));
+    if (entry == NULL) {
+        return out_of_memory(error);
+    }
+    return changed(
+        state, entry, definition->fold(&workload->opened, state->stage, &entry->accumulator, item), error);
+}
+
 CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
     struct batch batch;
     const char *why;
-    uint64_t now;
     uint32_t at;
+    int32_t status = CROSSRUN_OK;
     if (error == NULL) {
         return CROSSRUN_ARGUMENT;
     }
@@ -749,27 +907,13 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     if (why != NULL) {
         return say(error, CROSSRUN_MALFORMED, "%s", why);
     }
-    now = is_open_loop(state->workload) ? run_clock(start_of(state->workload)) : 0;
-    for (at = 0; at < batch.count; at++) {
-        const crossrun_slice item = item_of(&batch, at);
-        const crossrun_workload *workload = state->workload;
-        crossrun_bytes *accumulator;
-        if (state->is_sink) {
-            if ((why = arrive(state, item, now)) != NULL) {
-                return say(error, why == NO_STAMP ? CROSSRUN_MALFORMED : CROSSRUN_OPERATOR, "%s", why);
-            }
-            continue;
-        }
-        accumulator = accumulator_of(state, key_of(workload, state->stage, item));
-        if (accumulator == NULL) {
-            return out_of_memory(error);
-        }
-        why = workload->definition->fold(&workload->opened, state->stage, accumulator, item);
-        if (why != NULL || accumulator->failed) {
-            return say(error, CROSSRUN_OPERATOR, "%s", why != NULL ? why : "out of memory");
-        }
+    if (state->is_sink) {
+        return fold_into_sink(state, &batch, error);
     }
-    return CROSSRUN_OK;
+    for (at = 0; status == CROSSRUN_OK && at < batch.count; at++) {
+        status = fold_item(state, item_of(&batch, at), error);
+    }
+    return status;
 }
 
 /* The first bytes of the encoded state of a sink; count, sum and xor follow as u64, and the latencies of an open loop. */
@@ -811,18 +955,19 @@ static int32_t merge_sink(crossrun_state *state, const uint8_t *encoded, size_t 
     state->digest.count += digest.count;
     state->digest.sum += digest.sum;
     state->digest.xored ^= digest.xored;
-    return CROSSRUN_OK;
+    return is_open_loop(state->workload) && !are_of(&state->latencies, state->digest.count)
+        ? say(error, CROSSRUN_MALFORMED, "%s", BOTH_KINDS) : CROSSRUN_OK;
 }
 
 /* Adds the entries of an encoded state. Each is an item: the key's length as u32, the key, the accumulator. */
 static int32_t merge_entries(crossrun_state *state, const struct batch *batch, crossrun_buffer *error) {
     const crossrun_workload *workload = state->workload;
     uint32_t at;
-    for (at = 0; at < batch->count; at++) {
+    int32_t status = CROSSRUN_OK;
+    for (at = 0; status == CROSSRUN_OK && at < batch->count; at++) {
         const crossrun_slice item = item_of(batch, at);
         crossrun_slice key, other;
-        crossrun_bytes *accumulator;
-        const char *why;
+        struct entry *entry;
         if (item.length < 4 || get_u32(item.data) > item.length - 4) {
             return say(error, CROSSRUN_MALFORMED, "an entry of a keyed state is shorter than its key");
         }
@@ -830,16 +975,22 @@ static int32_t merge_entries(crossrun_state *state, const struct batch *batch, c
         key.length = get_u32(item.data);
         other.data = key.data + key.length;
         other.length = item.length - 4 - key.length;
-        accumulator = accumulator_of(state, key);
-        if (accumulator == NULL) {
+        if (state->is_closing) {
+            uint64_t end;
+            const char *why = ask_end(state, key, other, &end);
+            status = in_time(state, why, end, error);
+        }
+        if (status != CROSSRUN_OK) {
+            break;
+        }
+        entry = entry_of(&state->keyed, key);
+        if (entry == NULL) {
             return out_of_memory(error);
         }
-        why = workload->definition->merge(&workload->opened, state->stage, accumulator, other);
-        if (why != NULL || accumulator->failed) {
-            return say(error, CROSSRUN_OPERATOR, "%s", why != NULL ? why : "out of memory");
-        }
+        status = changed(
+            state, entry, workload->definition->merge(&workload->opened, state->stage, &entry->accumulator, other), error);
     }
-    return CROSSRUN_OK;
+    return status;
 }
 
 CROSSRUN_EXPORT int32_t crossrun_workload_state_merge(
@@ -884,8 +1035,8 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, cr
         return given(out, &entry) ? CROSSRUN_OK : out_of_memory(out);
     }
     memset(&items, 0, sizeof items);
-    for (at = 0; at < state->count && !items.too_large; at++) {
-        const struct entry *from = &state->entries[at];
+    for (at = 0; at < state->keyed.count && !items.too_large; at++) {
+        const struct entry *from = &state->keyed.entries[at];
         entry.length = 0;
         put_u32(numbers, (uint32_t)from->key.length);
         crossrun_append(&entry, numbers, 4);
@@ -907,8 +1058,189 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_encode(crossrun_state *state, cr
     return status;
 }
 
+/* When what ends at `end` is due: with the item before the first one whose watermark reaches that end, or with the last item. That
+ * depends on the items alone, so that a late backend does not move the moment. */
+static uint64_t due_of(crossrun_state *state, uint64_t end) {
+    const crossrun_workload *workload = state->workload;
+    const uint64_t total = workload->opened.total_items;
+    uint64_t from = end == NEVER ? total : 0, to = total;
+    if (state->knows_due && state->asked_end == end) {
+        return state->due;
+    }
+    /* A watermark never falls. */
+    while (from < to) {
+        const uint64_t middle = from + (to - from) / 2;
+        if (workload->definition->watermark(&workload->opened, middle) >= end) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    state->knows_due = 1;
+    state->asked_end = end;
+    state->due = workload->definition->due(&workload->opened, from == 0 ? 0 : from - 1);
+    return state->due;
+}
+
+/* Closes the parts of an entry that ended at `time` or before; those of an open loop one after the other, as each is due at a time of
+ * its own. Gives whether something is left of it, and when the next part ends then. */
+static int32_t close_parts(
+    crossrun_state *state, struct entry *entry, uint64_t time, int *is_left, uint64_t *end, crossrun_items *items,
+    crossrun_buffer *error) {
+    const crossrun_workload *workload = state->workload;
+    const crossrun_slice key = slice_of(&entry->key);
+    const char *why = ask_end(state, key, slice_of(&entry->accumulator), end);
+    *is_left = 1;
+    while (why == NULL && *end <= time) {
+        const uint64_t until = is_open_loop(workload) ? *end : time;
+        uint8_t stamp[STAMP_LENGTH];
+        if (is_open_loop(workload)) {
+            write_stamp_of_result(stamp, due_of(state, until));
+            items->stamp = stamp;
+        }
+        why = workload->definition->emit_ended(&workload->opened, state->stage, until, key, &entry->accumulator, items);
+        items->stamp = NULL;
+        if (why != NULL) {
+            break;
+        }
+        if (items->too_large) {
+            return too_large(error);
+        }
+        if (entry->accumulator.failed) {
+            return out_of_memory(error);
+        }
+        if (entry->accumulator.length == 0) {
+            *is_left = 0;
+            return CROSSRUN_OK;
+        }
+        why = ask_end(state, key, slice_of(&entry->accumulator), end);
+        if (why == NULL && *end <= until) {
+            return say(
+                error, CROSSRUN_OPERATOR,
+                "stage %" PRIu32 " was closed at time %" PRIu64 ", but kept what ended at time %" PRIu64, state->stage, until,
+                *end);
+        }
+    }
+    return why == NULL ? CROSSRUN_OK : say(error, CROSSRUN_OPERATOR, "%s", why);
+}
+
+/* Refuses from now on what ended at `time` or before. At the first call each key is asked when it ends. */
+static int32_t begin_closing(crossrun_state *state, uint64_t time, crossrun_buffer *error) {
+    struct keyed *keyed = &state->keyed;
+    size_t at;
+    if (!need_slots(keyed)) {
+        return out_of_memory(error);
+    }
+    for (at = 0; !state->is_closing && at < keyed->count; at++) {
+        struct entry *entry = &keyed->entries[at];
+        const char *why = ask_end(state, slice_of(&entry->key), slice_of(&entry->accumulator), &entry->end);
+        if (why != NULL) {
+            return say(error, CROSSRUN_OPERATOR, "%s", why);
+        }
+    }
+    if (!state->is_closing) {
+        make_heap(keyed);
+    }
+    state->is_closing = 1;
+    state->closed = time > state->closed ? time : state->closed;
+    return CROSSRUN_OK;
+}
+
+static int32_t no_watermarks(crossrun_buffer *error) {
+    return say(error, CROSSRUN_ARGUMENT, "reductions are to emit at the end: `use` has no `watermarks`");
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_watermark(
+    const crossrun_workload *workload, uint64_t number, uint64_t *time, crossrun_buffer *error) {
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (workload == NULL || time == NULL) {
+        return null_pointer(error, workload == NULL ? "workload" : "time");
+    }
+    if (!workload->by_watermarks) {
+        return no_watermarks(error);
+    }
+    *time = number < workload->opened.total_items ? workload->definition->watermark(&workload->opened, number) : NEVER;
+    return CROSSRUN_OK;
+}
+
+CROSSRUN_EXPORT int32_t crossrun_workload_state_close(
+    crossrun_state *state, uint64_t time, uint64_t limit, uint64_t *next, crossrun_buffer *out) {
+    crossrun_items items;
+    struct keyed *keyed;
+    uint64_t taken_out = 0;
+    int32_t status;
+    if (out == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (state == NULL || next == NULL) {
+        return null_pointer(out, state == NULL ? "state" : "time");
+    }
+    if (state->is_sink) {
+        return say(out, CROSSRUN_ARGUMENT, "a sink closes nothing");
+    }
+    if (!state->workload->by_watermarks) {
+        return no_watermarks(out);
+    }
+    if (limit == 0) {
+        return say(out, CROSSRUN_ARGUMENT, "close needs a limit of at least 1");
+    }
+    /* The largest time is that of what never ends. */
+    time = time < NEVER ? time : NEVER - 1;
+    memset(&items, 0, sizeof items);
+    keyed = &state->keyed;
+    status = begin_closing(state, time, out);
+    /* As in `emit`: a key may emit nothing, but an empty batch means that nothing more has ended. */
+    while (status == CROSSRUN_OK && keyed->count > 0 && keyed->entries[0].end <= time
+           && (taken_out < limit || items.count == 0)) {
+        uint64_t end = NEVER;
+        int is_left = 0;
+        status = close_parts(state, &keyed->entries[0], time, &is_left, &end, &items, out);
+        if (status == CROSSRUN_OK && is_left) {
+            set_end(keyed, 0, end);
+        } else if (status == CROSSRUN_OK) {
+            forget_first(keyed);
+        }
+        taken_out++;
+    }
+    if (status == CROSSRUN_OK) {
+        status = encode_items(&items, out);
+    }
+    if (status == CROSSRUN_OK) {
+        *next = keyed->count > 0 ? keyed->entries[0].end : NEVER;
+    }
+    free_items(&items);
+    return status;
+}
+
+/* Emits all of an entry when the input has ended; in an open loop, each part with when it is due. */
+static int32_t emit_entry(crossrun_state *state, struct entry *entry, crossrun_items *items, crossrun_buffer *error) {
+    const crossrun_workload *workload = state->workload;
+    const char *why;
+    uint8_t stamp[STAMP_LENGTH];
+    if (is_open_loop(workload)) {
+        uint64_t end;
+        int is_left;
+        const int32_t status = close_parts(state, entry, NEVER - 1, &is_left, &end, items, error);
+        if (status != CROSSRUN_OK || !is_left) {
+            return status;
+        }
+        write_stamp_of_result(stamp, due_of(state, NEVER));
+        items->stamp = stamp;
+    }
+    why = workload->definition->emit(
+        &workload->opened, state->stage, slice_of(&entry->key), slice_of(&entry->accumulator), items);
+    items->stamp = NULL;
+    if (why != NULL) {
+        return say(error, CROSSRUN_OPERATOR, "%s", why);
+    }
+    return items->too_large ? too_large(error) : CROSSRUN_OK;
+}
+
 CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint64_t limit, crossrun_buffer *out) {
     crossrun_items items;
+    struct keyed *keyed;
     int32_t status = CROSSRUN_OK;
     uint64_t taken_out = 0;
     if (out == NULL) {
@@ -922,23 +1254,13 @@ CROSSRUN_EXPORT int32_t crossrun_workload_state_emit(crossrun_state *state, uint
         return say(out, CROSSRUN_ARGUMENT, "%s", why);
     }
     memset(&items, 0, sizeof items);
-    free(state->slots);
-    state->slots = NULL;
+    keyed = &state->keyed;
+    free(keyed->slots);
+    keyed->slots = NULL;
     /* A key may emit nothing, but an empty batch means the end. So this goes on until there is an item. */
-    while (status == CROSSRUN_OK && state->count > 0 && (taken_out < limit || items.count == 0)) {
-        struct entry *entry = &state->entries[--state->count];
-        crossrun_slice key, accumulator;
-        const char *why;
-        key.data = entry->key.data;
-        key.length = entry->key.length;
-        accumulator.data = entry->accumulator.data;
-        accumulator.length = entry->accumulator.length;
-        why = state->workload->definition->emit(&state->workload->opened, state->stage, key, accumulator, &items);
-        if (why != NULL) {
-            status = say(out, CROSSRUN_OPERATOR, "%s", why);
-        } else if (items.too_large) {
-            status = too_large(out);
-        }
+    while (status == CROSSRUN_OK && keyed->count > 0 && (taken_out < limit || items.count == 0)) {
+        struct entry *entry = &keyed->entries[--keyed->count];
+        status = emit_entry(state, entry, &items, out);
         free_entry(entry);
         taken_out++;
     }

@@ -8,6 +8,7 @@ use crate::support::repository;
 
 pub(super) const KIT: &str = "plugin-api/kit/crossrun_workload_kit.c";
 pub(super) const ARRIVING: &str = "tests/fixtures/c/arriving_workload.c";
+pub(super) const WINDOWS: &str = "tests/fixtures/c/windows_workload.c";
 
 /// An example that a reader of the repository finds, built with the kit.
 pub(super) fn built(name: &'static str) -> PathBuf {
@@ -33,6 +34,18 @@ pub(super) fn arriving() -> &'static Path {
 pub(super) fn lazy() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| with_kit("tests/fixtures/c/lazy_workload.c", "lazy_workload", &[]))
+}
+
+/// Windows that close by watermarks, as a closed and as an open loop.
+pub(super) fn windows() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| with_kit(WINDOWS, "windows_workload", &[]))
+}
+
+/// The same with a fault each.
+pub(super) fn faulty_windows() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| with_kit(WINDOWS, "faulty_windows_workload", &["-DFAULTY"]))
 }
 
 pub(super) fn numbers() -> &'static Path {

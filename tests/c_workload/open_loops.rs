@@ -38,6 +38,9 @@ fn an_item_is_made_when_it_is_due_and_keeps_its_stamp() {
     assert_eq!(Batch::parse(&out).unwrap().iter().collect::<Vec<_>>(), [stamped(12, due, made, awaited)]);
     let described = workload.describe(2, &item).unwrap().unwrap();
     assert_eq!(json!(described), json!({"is_odd": 0, "due_nanos": due, "made_nanos": made}));
+    // What a reduction made of many items has no time at which it was made.
+    let result = workload.describe(2, &stamped(3, 5, u64::MAX >> 1, false)).unwrap().unwrap();
+    assert_eq!(json!(result), json!({"is_odd": 1, "due_nanos": 5}));
     // Once the start has passed, nothing is awaited.
     workload.start(0).unwrap();
     workload.source(4, 1, 1, &mut source).unwrap();
@@ -99,7 +102,8 @@ fn a_sinks_latencies_are_those_of_the_items_also_when_sinks_are_merged() {
 fn times_beyond_a_day_count_as_a_day() {
     let workload = arrivals(10, 1);
     let mut sink = workload.new_sink().unwrap();
-    sink.fold(&encoded(&[&stamped(0, 0, u64::MAX >> 1, true)])).unwrap();
+    // The largest time stands for none.
+    sink.fold(&encoded(&[&stamped(0, 0, (u64::MAX >> 1) - 1, true)])).unwrap();
     let lag = workload.outcome(&sink.encode().unwrap()).unwrap().latency.unwrap().lag;
     let day = 24.0 * 3600.0 * 1e9;
     assert!((lag.at(1.0).unwrap() as f64 / day - 1.0).abs() < 0.001, "{lag:?}");

@@ -11,6 +11,8 @@ use plugin_api::workload::capi::{RawBuffer, RawState, RawWorkload, status};
 pub(crate) fn are_refused(f: &WorkloadFunctions, spec: &[u8]) {
     let (describe, start, keys) = (f.describe.unwrap(), f.start.unwrap(), f.keys.unwrap());
     let (edges, task) = (f.graph_edges.unwrap(), f.graph_task.unwrap());
+    let (watermark, state_close) = (f.watermark.unwrap(), f.state_close.unwrap());
+    let mut time = 0;
     let (mut opened, mut out, mut state) = (null::<RawWorkload>(), RawBuffer::EMPTY, null_mut::<RawState>());
     // A batch without items.
     let batch = [0_u8; 12];
@@ -55,11 +57,16 @@ pub(crate) fn are_refused(f: &WorkloadFunctions, spec: &[u8]) {
             task(workload, 0, 0, 0, null(), null(), null_mut(), &mut room, &mut out),
             task(workload, 0, 0, 1, null(), &length, output.as_mut_ptr(), &mut room, &mut out),
             task(workload, 0, 0, 0, null(), null(), output.as_mut_ptr(), &mut room, null_mut()),
+            watermark(null(), 0, &mut time, &mut out),
+            watermark(workload, 0, null_mut(), &mut out),
+            watermark(workload, 0, &mut time, null_mut()),
+            state_close(null_mut(), 0, 1, &mut time, &mut out),
+            state_close(null_mut(), 0, 1, &mut time, null_mut()),
             (f.expected)(null(), &mut out),
         ]
     };
-    assert_eq!(codes, [status::ARGUMENT; 35]);
-    assert!(state.is_null());
+    assert_eq!(codes, [status::ARGUMENT; 40]);
+    assert!(state.is_null() && time == 0);
     // SAFETY: the library left that many bytes there.
     let message = unsafe { std::slice::from_raw_parts(out.data, out.length) };
     assert!(String::from_utf8_lossy(message).contains("workload is null"));
