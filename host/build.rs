@@ -17,8 +17,8 @@ const GUIDES: [&str; 2] = ["docs/backends.md", "docs/workloads.md"];
 
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 
-/// Which engines the tests may install: `all`, or only the small one. It is asked for here and not in the tests, which could
-/// not be shown as ignored then.
+/// Which engines the tests may install: `all`, or only the small one. `all` also has the tests that take long. It is asked for here
+/// and not in the tests, which could not be shown as ignored then.
 const ENGINES: &str = "CROSSRUN_TEST_ENGINES";
 
 fn main() -> io::Result<()> {

@@ -135,6 +135,7 @@ fn it_is_listed_and_inspected_like_any_other_library() {
 /// A program in C that calls the library through its exported functions, under the sanitizers where the compiler has
 /// them: what leaks or reads beyond its bytes ends it.
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
     let folder = tempfile::tempdir().unwrap();
     let sanitized = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];

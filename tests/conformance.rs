@@ -50,11 +50,13 @@ fn native_conforms() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn python_conforms() {
     conforms("python_runner");
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn timely_conforms() {
     conforms("timely_runner");
 }
@@ -295,6 +297,7 @@ fn found(deviation: &Deviation) -> Result<(), String> {
 
 /// What fails them is the deviation, and not the plugin that deviates.
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_deviating_plugins_conform_without_a_deviation() {
     for name in ["deviant_runner", "deviant_workloads"] {
         let place = Place::new();

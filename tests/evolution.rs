@@ -196,6 +196,7 @@ fn verified(api_of_host: &str, host: &Path, backends: &[Plugin], libraries: &[Pl
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_backend_runs_every_library_whatever_their_versions() {
     assert_eq!(verified("1.1", executable(), &backends(), &libraries()), CELLS);
 }

@@ -152,11 +152,13 @@ fn gate(backends: &[&'static str], load: Beside, blocks: u32, runs: u32) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn an_honest_run_of_a_backend_is_not_invalid() {
     gate(&SMALL, Beside::Nothing, 1, 2);
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn an_honest_run_of_a_backend_on_a_busy_machine_is_not_invalid() {
     gate(&SMALL, Beside::BusyLoops, 1, 2);
 }

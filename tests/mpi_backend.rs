@@ -83,6 +83,7 @@ fn more_nodes_need_a_file_with_the_machines() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn it_conforms() {
     let Some(backend) = mpi() else { return };
     crate::conformance::file_conforms(backend);

@@ -99,6 +99,7 @@ fn an_engine_is_installed_used_repaired_and_removed() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn two_concurrent_set_ups_make_one_environment() {
     let place = place();
     let start = || command(&place, &SETUP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -225,6 +226,7 @@ fn wheels_with(place: &Place, tool: Option<Vec<u8>>) -> PathBuf {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_source_package_is_built_with_the_declared_build_tool() {
     let place = built();
     crossrun(&place, &["setup", "built"]).code(0);
@@ -234,6 +236,7 @@ fn a_source_package_is_built_with_the_declared_build_tool() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_build_tool_with_another_hash_is_refused_and_nothing_is_built() {
     let tool = repository().join("tests/fixtures/wheels/tiny_builder-1.0-py3-none-any.whl");
     let mut forged = std::fs::read(tool).unwrap();

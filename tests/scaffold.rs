@@ -114,6 +114,7 @@ fn standard_workloads(place: &Place) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_backend_in_rust_is_built_outside_and_runs_everything() {
     let project = Project::new(&["backends", "new", "stranger-1"]);
     project.build();
@@ -158,6 +159,7 @@ fn refuses_more_machines(project: &Project, backend: &str) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_workload_in_rust_is_built_outside_and_runs_on_every_kind_of_backend() {
     let project = Project::new(&["workloads", "new", "stranger-3"]);
     project.build();

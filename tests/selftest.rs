@@ -45,6 +45,7 @@ const CAUGHT: [(&str, &[&str], &str); 32] = [
 const SHORT: &str = "by the serial reference";
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_cheating_backend_is_caught_and_the_honest_one_is_verified() {
     let place = Place::empty();
     place.stage(&plugin("standard_workloads"));

@@ -125,6 +125,7 @@ fn memory_is_that_of_a_row(backend: &Installed) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn memory_does_not_grow_with_the_steps() {
     for name in ["native", "timely", "python"] {
         memory_is_that_of_a_row(&Installed::new(name));

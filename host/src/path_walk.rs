@@ -141,7 +141,7 @@ pub(crate) fn refuse_planted(folder: &Path, entry: &Path, status: &Metadata) -> 
     if folder.mode() & SHARED != SHARED || is_known {
         return Ok(());
     }
-    let why = format!("user {owner} has put {} into a folder that is everybody's", entry.display());
+    let why = format!("user {owner} has put {} into a folder that everybody can write to", entry.display());
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 

@@ -94,6 +94,7 @@ fn report_history_and_index_pass(ways: impl Iterator<Item = (&'static str, (u32,
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_other_page_passes() {
     let Some(mut axe) = Axe::start() else { return };
     let place = of_a_comparison_and_a_sweep();

@@ -30,6 +30,7 @@ fn records() -> Place {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_page_of_a_thousand_rows_is_below_three_mebibytes_and_fits_sorts_and_filters() {
     let Some(mut browser) = Chromium::start() else { return };
     let place = records();
