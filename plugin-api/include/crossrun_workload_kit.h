@@ -225,8 +225,9 @@ typedef struct crossrun_definition {
      * null. */
     const char *uses;
     /* Applies a map, filter or flat map to a whole batch, which may be empty, as `apply` does to each item: for operators that gain by
-     * several items at once. A map pushes one item for each, in their order. If it is not null, it is asked in place of `apply` for all stages; but
-     * filters and flat maps of an open loop are applied item by item, as each item that is made keeps the times of its own. */
+     * several items at once. A map pushes one item for each, in their order. If it is not null, it is asked in place of `apply` for all
+     * stages; but filters and flat maps of an open loop are applied item by item, as each item that is made keeps the times of its
+     * own. */
     const char *(*apply_batch)(
         const crossrun_opened *opened, uint32_t stage, const crossrun_slice *items, size_t count, crossrun_items *out);
 
