@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::c_backend::{agrees_with_native, compiled, run, threaded, watermark};
 use crate::session::judged;
 use crate::support::{Place, plugin, repository};
-use libraries::{ARRIVING, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
+use libraries::{ARRIVING, EMPTY, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
 
 fn place() -> Place {
     let place = Place::new();
@@ -165,6 +165,7 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         ("sensors", "nosuch", "{}", 2),
         ("arriving", "arriving", r#"{"period_us": 1}"#, 0),
         ("arriving", "reducing", "{}", 2),
+        ("empty", "empty", "{}", 0),
         ("grid", "cheapest_way", r#"{"width": 40}"#, 0),
         ("grid", "cheapest_way", r#"{"width": 0}"#, 2),
         ("windows", "windows", r#"{"window": 10}"#, 0),
@@ -173,6 +174,7 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         let example = format!("plugin-api/examples/c/{name}_workload.c");
         let (source, word) = match name {
             "arriving" => (ARRIVING, None),
+            "empty" => (EMPTY, None),
             "windows" => (WINDOWS, Some("watermarks")),
             "grid" => (example.as_str(), Some("graph")),
             _ => (example.as_str(), None),

@@ -12,6 +12,7 @@
  *     at once. So it has no static data that changes, and does not call rand().
  *   - It returns null, or a message of one line, which is a string literal or lives as long as the process.
  *   - Its result must not depend on the order of items, above all in `fold` and `merge`.
+ *   - No C++ exception and no longjmp may leave it. The kit is compiled as C, also beside a file in C++.
  */
 #ifndef CROSSRUN_WORKLOAD_KIT_H
 #define CROSSRUN_WORKLOAD_KIT_H
@@ -24,14 +25,14 @@ extern "C" {
 
 /* ---- Bytes ------------------------------------------------------------------------------------------------------ */
 
-/* Bytes that are only read. */
+/* Bytes that are only read. In what the kit passes, `data` is not null, also if `length` is 0. */
 typedef struct crossrun_slice {
     const uint8_t *data;
     size_t length;
 } crossrun_slice;
 
-/* Bytes that grow, such as the accumulator of a key. The kit frees them. The kit sets `failed`, and checks it, if there is
- * not enough memory. */
+/* Bytes that grow, such as the accumulator of a key. `data` is null until something was appended. To take bytes away, move those that
+ * stay to the front and lower `length`. The kit frees what it passes, and sets `failed`, and checks it, if there is not enough memory. */
 typedef struct crossrun_bytes {
     uint8_t *data;
     size_t length;
@@ -45,7 +46,7 @@ typedef struct crossrun_items crossrun_items;
 /* Adds an item. */
 void crossrun_push(crossrun_items *items, const void *data, size_t length);
 
-/* Appends to bytes. */
+/* Appends to bytes. `data` must not point into them, as they may move. */
 void crossrun_append(crossrun_bytes *bytes, const void *data, size_t length);
 
 /* Numbers in little-endian order on every machine, since the bytes of an item must be the same everywhere. */
@@ -223,19 +224,21 @@ typedef struct crossrun_definition {
     /* The words of what it makes use of on a backend that supports it, and does without elsewhere, separated by commas. May be
      * null. */
     const char *uses;
-    /* Applies a map, filter or flat map to a whole batch, as `apply` does to each item: for operators that gain by several items at
-     * once. A map pushes one item for each, in their order. If it is not null, it is asked in place of `apply` for all stages; but
-     * filters and flat maps of an open loop are applied item by item, as each item that is made keeps the times of its own. */
+    /* Applies a map, filter or flat map to a whole batch, which may be empty, as `apply` does to each item: for operators that gain by
+     * several items at once. A map pushes one item for each, in their order. If it is not null, it is asked in place of `apply` for all
+     * stages; but filters and flat maps of an open loop are applied item by item, as each item that is made keeps the times of its
+     * own. */
     const char *(*apply_batch)(
         const crossrun_opened *opened, uint32_t stage, const crossrun_slice *items, size_t count, crossrun_items *out);
 
     /* The next four are needed, and called, if `uses` or `needs` has the word `watermarks`; the last three only with a keyed
-     * reduction. A time is in the items and follows from their numbers. UINT64_MAX is the end of what ends with the input only. */
+     * reduction. A time is in the items and follows from their numbers. UINT64_MAX is the end of what ends with the input only, and
+     * what `*end` is before a call. */
 
     /* What no item from number `index` on is earlier than. It never falls as `index` grows. */
     uint64_t (*watermark)(const crossrun_opened *opened, uint64_t index);
     /* When what an item of a keyed reduction is a part of can end at the earliest, if only this item is known: later than the time of
-     * the item. */
+     * the item, and for what a reduction before it emits of an end, not earlier than that end. */
     const char *(*ends)(const crossrun_opened *opened, uint32_t stage, crossrun_slice item, uint64_t *end);
     /* When the first part of an accumulator ends. */
     const char *(*closes)(

@@ -28,9 +28,10 @@ struct keyed {
     size_t slot_count;
 };
 
+/* Bytes as an author reads them. They have an address also where there are none: C has no arithmetic and no memcpy with null. */
 static crossrun_slice slice_of(const crossrun_bytes *bytes) {
     crossrun_slice slice;
-    slice.data = bytes->data;
+    slice.data = bytes->data == NULL ? (const uint8_t *)"" : bytes->data;
     slice.length = bytes->length;
     return slice;
 }

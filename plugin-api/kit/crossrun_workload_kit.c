@@ -410,7 +410,7 @@ static struct batch viewed(const crossrun_items *items) {
     struct batch batch;
     batch.count = (uint32_t)items->count;
     batch.ends = items->ends.data;
-    batch.bytes = items->bytes.data;
+    batch.bytes = slice_of(&items->bytes).data;
     return batch;
 }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::handles::{encoded, spec, states_of_threads, status_of};
-use super::libraries::{built_with, numbers, sensors};
+use super::libraries::{built_with, empty, numbers, sensors};
 use super::nulls;
 use crate::c_backend;
 use crate::fuzz_corpus::resolved;
@@ -96,6 +96,15 @@ fn a_state_that_emits_can_take_in_more() {
     assert_eq!(out.item_count(), 10);
     state.fold(&batch).unwrap();
     assert_eq!(drained(state, 3).len(), all);
+}
+
+#[test]
+fn what_has_no_bytes_is_no_null_pointer_for_the_author() {
+    let workload = library(empty()).open(&spec("empty", 3)).unwrap();
+    let (mut state, mut batch) = (workload.new_state(2).unwrap(), workload.buffer());
+    workload.source(0, 3, 2, &mut batch).unwrap();
+    state.fold(&batch).unwrap();
+    assert_eq!(drained(state, 1), [Vec::<u8>::new()]);
 }
 
 #[test]

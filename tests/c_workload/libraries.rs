@@ -8,6 +8,7 @@ use crate::support::repository;
 
 pub(super) const KIT: &str = "plugin-api/kit/crossrun_workload_kit.c";
 pub(super) const ARRIVING: &str = "tests/fixtures/c/arriving_workload.c";
+pub(super) const EMPTY: &str = "tests/fixtures/c/empty_workload.c";
 pub(super) const WINDOWS: &str = "tests/fixtures/c/windows_workload.c";
 
 /// An example that a reader of the repository finds, built with the kit.
@@ -34,6 +35,12 @@ pub(super) fn arriving() -> &'static Path {
 pub(super) fn lazy() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| with_kit("tests/fixtures/c/lazy_workload.c", "lazy_workload", &[]))
+}
+
+/// Items, keys and accumulators without any byte.
+pub(super) fn empty() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| with_kit(EMPTY, "empty_workload", &[]))
 }
 
 /// Windows that close by watermarks, as a closed and as an open loop.
