@@ -132,7 +132,7 @@ fn no_output_goes_through_a_folder_that_is_a_link_of_another_user() {
     for words in commands {
         let ran = place.crossrun(words).code(1);
         let entry = link.display();
-        ran.says(&format!("user {SOMEBODY} has put {entry} into a folder that is everybody's"));
+        ran.says(&format!("user {SOMEBODY} has put {entry} into a folder that everybody can write to"));
         assert_eq!(fs::read_dir(&precious).unwrap().count(), 0, "{words:?}");
     }
     // The data folder, and with it the logs, are checked as plugins are.
