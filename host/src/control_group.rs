@@ -116,12 +116,15 @@ fn groups(root: &Path, controller: &str) -> Groups {
 }
 
 /// The folders of the group at `path` and of those above it, below the first of the mounts that has it: another mount may hide one.
+/// Mounts of groups that are above it come first, with the highest: other mounts show the groups of others, or not all that limit it.
 fn mounted<'m>(
     root: &Path,
-    mut mounts: impl Iterator<Item = (&'m str, &'m str)>,
+    mounts: impl Iterator<Item = (&'m str, &'m str)>,
     path: &str,
 ) -> Option<Vec<PathBuf>> {
-    mounts.find_map(|(folder, group)| {
+    let mut mounts: Vec<_> = mounts.collect();
+    mounts.sort_by_key(|(_, group)| (!Path::new(path).starts_with(group), group.len()));
+    mounts.into_iter().find_map(|(folder, group)| {
         let folder = root.join(folder.trim_start_matches('/'));
         // Of a container, its own group may be all that is mounted.
         let below = Path::new(path).strip_prefix(group).unwrap_or(Path::new(""));
@@ -198,6 +201,8 @@ mod tests {
         let mounts = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw\n\
                       32 31 0:29 / /hidden/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
                       33 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                      39 31 0:38 /other /elsewhere/other rw - cgroup2 cgroup2 rw\n\
+                      40 31 0:38 /box/inner /elsewhere/inner rw - cgroup2 cgroup2 rw\n\
                       41 31 0:38 /box /elsewhere/unified rw - cgroup2 cgroup2 rw\n";
         let system = root(&[
             ("proc/self/mountinfo", mounts),
@@ -205,6 +210,10 @@ mod tests {
             ("sys/fs/cgroup/cpu,cpuacct/c/d/cgroup.procs", ""),
             ("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_quota_us", "50000\n"),
             ("sys/fs/cgroup/cpu,cpuacct/c/cpu.cfs_period_us", "100000\n"),
+            ("elsewhere/other/cgroup.procs", ""),
+            ("elsewhere/other/pids.max", "7\n"),
+            ("elsewhere/inner/cgroup.procs", ""),
+            ("elsewhere/inner/pids.max", "20\n"),
             ("elsewhere/unified/inner/cgroup.procs", ""),
             ("elsewhere/unified/inner/pids.max", "20\n"),
             ("elsewhere/unified/memory.max", "1000\n"),
