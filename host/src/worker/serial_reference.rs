@@ -191,8 +191,12 @@ fn pass(
         let fewest = (FEWEST_SLICES as usize).saturating_sub(slices.len());
         slices.extend(on_core(*core, || path.turn(turn, fewest, limit))?);
     }
-    let core = turns.first().map_or(0, |(core, _)| *core);
+    let none: &[(u64, u64)] = &[];
+    let (core, turn) = turns.first().map_or((0, none), |(core, turn)| (*core, *turn));
     let (rest, rest_operators) = on_core(core, || {
+        if path.path.is_keyed() {
+            path.prepare_thread(turn)?;
+        }
         let before = cpu_time();
         let operators = path.finish()?;
         Ok((cpu_time() - before, operators))
@@ -252,14 +256,19 @@ impl<'w> TimedPath<'w> {
         self.path.pass_on(|_, state, batch| state.close(time, KEYS, batch).map(drop))
     }
 
-    /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
-    fn turn(&mut self, turn: &[(u64, u64)], fewest: usize, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
-        // A turn has a thread of its own. What the library prepares once in each thread is no work of the items, and the threads of an
-        // engine have done it before the run that is measured.
+    /// Makes the first item of a turn, and drops it. A turn has a thread of its own, and so has what follows the last one. What the
+    /// library prepares once in each thread is no work of the items: the threads of an engine may have done it before the run.
+    fn prepare_thread(&mut self, turn: &[(u64, u64)]) -> Result<(), WorkloadError> {
         if let Some((first, _)) = turn.first() {
             let end = self.path.first_end();
             self.path.make(*first, 1, end)?;
         }
+        Ok(())
+    }
+
+    /// Takes the slices of one core's turn until they have used `limit` CPU seconds, and `fewest` in any case.
+    fn turn(&mut self, turn: &[(u64, u64)], fewest: usize, limit: f64) -> Result<Vec<Slice>, WorkloadError> {
+        self.prepare_thread(turn)?;
         let (started, mut slices) = (cpu_time(), Vec::with_capacity(turn.len()));
         for (first, items) in turn {
             if slices.len() >= fewest && cpu_time() - started > limit {
