@@ -203,6 +203,62 @@ fn a_link_to_a_filtered_page_hides_the_same() {
     assert!(browser.evaluate(shown)[1].as_u64() >= Some(8));
 }
 
+/// Each cell of a table has an address of its own, whatever the table.
+#[test]
+fn a_click_on_a_cell_puts_an_address_of_its_own_into_the_address() {
+    let Some(mut browser) = Chromium::start() else { return };
+    for name in PAGES {
+        browser.open(&page(name), DESKTOP.0, DESKTOP.1);
+        // The browser allows 200 changes of the address in ten seconds.
+        let counts = "(() => { const addresses = new Set();
+            history.replaceState = (a, b, to) => addresses.add(to);
+            const cells = [...document.querySelectorAll('tbody > tr > *')]; cells.forEach(it => it.click());
+            return [cells.length, addresses.size, document.querySelectorAll('[aria-current]').length] })()";
+        let counts = browser.evaluate(counts);
+        assert!(counts[0].as_u64() >= Some(8), "{name}: {counts}");
+        assert!(counts[0] == counts[1] && counts[2] == 1, "{name}: {counts}");
+    }
+}
+
+#[test]
+fn the_address_of_a_cell_marks_it_and_keeps_what_is_hidden() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let url = browser.open(&page("several_workloads"), DESKTOP.0, DESKTOP.1);
+    browser.evaluate("document.querySelector('input[name=b][value=\"1\"]').click()");
+    // The verdict of the first row, whose id its links have.
+    let clicked = "(() => { const row = document.querySelector('.results').tBodies[0].rows[0];
+        row.cells[5].click();
+        return row.querySelector('a').hash })()";
+    let row = browser.evaluate(clicked);
+    let row = row.as_str().unwrap();
+    let address = format!("{url}{row}.6&hide-b=beta");
+    assert_eq!(browser.evaluate("location.href"), address);
+    // The second row of the geometric means.
+    let second = format!("{url}#summary.2.2");
+    let is_marked = "(() => { const marked = [...document.querySelectorAll('[aria-current]')];
+        if (marked.length !== 1) return '';
+        const [it] = marked; const box = it.getBoundingClientRect(); const style = getComputedStyle(it);
+        const seen = box.height > 0 && box.top >= 0 && box.bottom <= innerHeight;
+        return seen && style.outlineStyle === 'solid'
+            ? `${it.parentElement.cells[0].textContent.trim()} ${it.cellIndex}` : '' })()";
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        for (address, marked) in [(&address, "alpha 5"), (&second, "gamma 1")] {
+            // Only another page makes the browser load this one again.
+            browser.open(&page("scaling"), DESKTOP.0, DESKTOP.1);
+            browser.visit(address, DESKTOP.0, DESKTOP.1);
+            eventually(address, || browser.evaluate(is_marked) == marked);
+        }
+    }
+    // Nothing is marked by an address that no cell has.
+    for unknown in ["#summary.99", "#nothing.1", "#summary"] {
+        browser.open(&page("scaling"), DESKTOP.0, DESKTOP.1);
+        browser.visit(&format!("{url}{unknown}"), DESKTOP.0, DESKTOP.1);
+        assert_eq!(browser.evaluate("document.querySelectorAll('[aria-current]').length"), 0, "{unknown}");
+        assert!(browser.events_of("Runtime.exceptionThrown").is_empty(), "{unknown}");
+    }
+}
+
 #[test]
 fn a_link_that_was_cut_off_leaves_the_page_its_script() {
     let Some(mut browser) = Chromium::start() else { return };

@@ -11,14 +11,16 @@
   };
 
   // Links to what stands in a closed part of the page open it.
-  const open = () => {
-    const target = document.getElementById(location.hash.slice(1));
-    if (!target) return;
+  const show = (target, where) => {
     for (let it = target; it; it = it.parentElement) {
       if (it.localName === "details") it.open = true;
       it.hidden = false;
     }
-    target.scrollIntoView();
+    target.scrollIntoView(where);
+  };
+  const open = () => {
+    const target = document.getElementById(location.hash.slice(1));
+    if (target) show(target);
   };
   addEventListener("hashchange", open);
   open();
@@ -93,10 +95,12 @@
       }
     }
   };
-  // The address has the names of what is hidden, so that a link to it hides the same: #hide-b=mine&hide-w=null
+  // The address has the marked cell and the names of what is hidden: #c5f1d03b2.4&hide-b=mine&hide-w=null
+  let marked = "";
   const keep = () => {
     const hidden = boxes.filter((box) => !box.checked).map((box) => [`hide-${box.name}`, label(box)]);
-    history.replaceState(null, "", `#${new URLSearchParams(hidden)}`);
+    const parts = [marked, `${new URLSearchParams(hidden)}`].filter(Boolean);
+    history.replaceState(null, "", `#${parts.join("&")}`);
   };
   const restore = () => {
     const address = new URLSearchParams(location.hash.slice(1));
@@ -115,4 +119,53 @@
     filter();
     restore();
   }
+
+  // A click on a cell of a table marks it and puts it into the address: the id of its row, and its number in the row. A row has
+  // the id of what it leads to, or else of the part around it. Further rows with an id have a number too: #c5f1d03b2.2.4
+  const rowOf = new Map();
+  const nameOf = new Map();
+  const nameRows = () => {
+    if (rowOf.size) return;
+    const counts = new Map();
+    for (const row of all("tbody > tr")) {
+      const targets = new Set(all("a[href^='#']", row).map((link) => link.hash.slice(1)));
+      const link = row.querySelector("th a[href^='#']");
+      const one = link ? link.hash.slice(1) : targets.size === 1 ? [...targets][0] : "";
+      const around = row.closest("[id]");
+      const id = row.id || one || (around ? around.id : "");
+      if (!id) continue;
+      const count = (counts.get(id) || 0) + 1;
+      counts.set(id, count);
+      const name = count > 1 ? `${id}.${count}` : id;
+      rowOf.set(name, row);
+      nameOf.set(row, name);
+    }
+  };
+  const mark = (cell, name) => {
+    for (const old of all("[aria-current]")) old.removeAttribute("aria-current");
+    if (cell) cell.setAttribute("aria-current", "true");
+    marked = name;
+  };
+  document.addEventListener("click", (event) => {
+    const cell = event.target.closest("tbody > tr > *");
+    // Who selects text in a cell wants the text.
+    if (!cell || event.target.closest("a, button") || !getSelection().isCollapsed) return;
+    nameRows();
+    const name = nameOf.get(cell.parentElement);
+    if (!name) return;
+    mark(cell, `${name}.${cell.cellIndex + 1}`);
+    keep();
+  });
+  // After the filters, which move the cells.
+  const find = () => {
+    const [name] = location.hash.slice(1).split("&");
+    const found = /^(.+)\.(\d+)$/.exec(name);
+    if (found) nameRows();
+    const row = found && rowOf.get(found[1]);
+    const cell = row && row.cells[found[2] - 1];
+    mark(cell, cell ? name : "");
+    if (cell) show(cell, { block: "center", inline: "center" });
+  };
+  addEventListener("hashchange", find);
+  find();
 })();
