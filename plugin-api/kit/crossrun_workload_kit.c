@@ -334,9 +334,10 @@ CROSSRUN_EXPORT int32_t crossrun_workload_open(
             error, CROSSRUN_SPEC, "workload \"%s\" needs %.*s, which the host or the backend does not support",
             definition->name, (int)word_length(word), word);
     } else {
-        status = demand_functions(definition, error);
+        /* What no function mends is said first. */
+        status = demand_watermarks(definition, grants_watermarks(&spec), error);
         if (status == CROSSRUN_OK) {
-            status = demand_watermarks(definition, grants_watermarks(&spec), error);
+            status = demand_functions(definition, error);
         }
         if (status == CROSSRUN_OK) {
             status = open_definition(definition, &spec, opened, error);
