@@ -353,19 +353,21 @@ class State:
     other, as the library does not allow two at once. A state belongs to the process that made it, and not to its forks.
     """
 
-    __slots__ = ("_handle", "_library", "_lock")
+    __slots__ = ("_handle", "_library", "_lock", "_next_end")
 
     def __init__(self, library: _Library, handle: int | None) -> None:
         self._library = library
         self._handle = handle
         # ctypes releases the interpreter's lock during a call, so that lock does not keep threads apart.
         self._lock = threading.Lock()
+        self._next_end = 0
 
     def fold(self, batch: bytes) -> None:
         """Adds the items of a batch: for a keyed reduction one partition of a split, for the sink any batch."""
         library = self._library
         scratch = library.scratch
         with self._lock:
+            self._next_end = 0
             status = library.functions.state_fold(self._handle, batch, len(batch), scratch.address)
         if status:
             raise scratch.error(status)
@@ -375,6 +377,7 @@ class State:
         library = self._library
         scratch = library.scratch
         with self._lock:
+            self._next_end = 0
             status = library.functions.state_merge(self._handle, encoded, len(encoded), scratch.address)
         if status:
             raise scratch.error(status)
@@ -413,9 +416,20 @@ class State:
         state_close = _there(library.functions.state_close, "watermarks")
         with self._lock:
             status = state_close(self._handle, time, limit, addressof(next_end), scratch.address)
+            if not status:
+                self._next_end = next_end.value
         if status:
             raise scratch.error(status)
         return scratch.take()
+
+    @property
+    def next_end(self) -> int:
+        """Before this time nothing that the state holds ends: `emit_ended` with an earlier one gives an empty batch.
+
+        It is known from a call of `emit_ended` to the next `fold` or `merge`, and 0 otherwise; 2**64 - 1 where nothing ends
+        before the input does.
+        """
+        return self._next_end
 
     def close(self) -> None:
         """Frees the state. Any call after it raises WorkloadError, but another `close` does nothing."""

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import Closing, End, Owners, Phase, State, Workload, WorkloadError, emitted, phases
+from crossrun_engine import Closing, End, Owners, Phase, State, Workload, WorkloadError, emitted, item_count, phases
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 EVENTS, SLICE = 9000, 100
@@ -90,6 +90,34 @@ class Closes(unittest.TestCase):
             seen.append(opened.outcome(sink.state.encode())["count"])
         # An event has a millisecond, and no window has two highest bids.
         self.assertEqual(seen, [(start + SLICE) // 500 for start in range(0, 3000, SLICE)])
+
+    def test_a_state_says_before_which_time_nothing_more_ends(self) -> None:
+        """Until something is folded or merged: then it must be asked again."""
+        opened = workload("nexmark_q7", window_ms=500, disorder=1)
+        first, _ = phases(opened, 1)
+        state, never = opened.new_state(first.end), 2**64 - 1
+        self.assertEqual(state.next_end, 0)
+        state.fold(opened.source(0, 2000, first.end))
+        self.assertEqual(state.next_end, 0)
+        time = opened.watermark(1000)
+        while item_count(state.emit_ended(time, 10)):
+            pass
+        next_end = state.next_end
+        self.assertTrue(time < next_end < never, (time, next_end))
+        self.assertEqual((item_count(state.emit_ended(next_end - 1, 10)), state.next_end), (0, next_end))
+        self.assertGreater(item_count(state.emit_ended(next_end, 10)), 0)
+        self.assertGreater(state.next_end, next_end)
+        state.fold(opened.source(2000, SLICE, first.end))
+        self.assertEqual(state.next_end, 0)
+        state.emit_ended(time, 10)
+        self.assertGreater(state.next_end, next_end)
+        with opened.new_state(first.end) as other:
+            other.fold(opened.source(2000 + SLICE, SLICE, first.end))
+            state.merge(other.encode())
+        self.assertEqual(state.next_end, 0)
+        while item_count(state.emit_ended(never, 10)):
+            pass
+        self.assertEqual(state.next_end, never)
 
     def test_what_is_late_is_refused(self) -> None:
         """A slice that comes after what was made of it has been closed."""
