@@ -350,6 +350,26 @@ fn what_depends_on_a_check_that_failed_is_not_run() {
 }
 
 #[test]
+fn what_makes_the_answers_of_a_library_wrong_fails_one_check() {
+    for (deviation, failed, not_run) in [
+        ("oracle", "library.oracle", ["library.closing", "library.backends"].as_slice()),
+        ("early", "library.closing", ["library.backends"].as_slice()),
+    ] {
+        let place = Place::new();
+        let file = workloads(&place);
+        let mut command = check(&place, file.to_str().unwrap(), &["--include", "library", "--json"]);
+        command.env("CROSSRUN_TEST_DEVIATION", deviation);
+        let ran = Ran::of(command).code(4);
+        let with = |outcome: &str| {
+            let found = outcomes(&ran).into_iter().filter(|(_, other)| other == outcome);
+            found.map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(with("failed"), [failed], "{deviation}: {}", ran.explain());
+        assert_eq!(with("not_run"), not_run, "{deviation}: {}", ran.explain());
+    }
+}
+
+#[test]
 fn a_backend_that_never_answers_is_waited_for_twice_and_no_longer() {
     let ids = ["run.sizes", "run.batches", "run.fusion", "run.data"];
     let include: Vec<_> = ids.iter().flat_map(|id| ["--include", id]).collect();
