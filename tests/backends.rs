@@ -131,6 +131,16 @@ fn setup_is_idempotent_and_can_be_undone() {
 }
 
 #[test]
+fn setup_of_several_says_once_why_one_of_them_failed() {
+    let place = Place::with_misbehaving();
+    let ran = place.crossrun(&["setup", "nosuch", "misbehaving"]).code(3);
+    let said = ran.stderr();
+    assert_eq!(said.matches("there is no backend \"nosuch\"").count(), 1, "{said}");
+    assert!(said.contains("misbehaving: set-up done") && said.contains("error: not set up: nosuch"), "{said}");
+    assert!(place.data().join("misbehaving.installed").exists());
+}
+
+#[test]
 fn the_catalogue_has_parameters_defaults_and_plans() {
     let place = Place::new();
     let all = place.crossrun(&["workloads", "--json"]).code(0).json();

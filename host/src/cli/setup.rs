@@ -34,7 +34,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let context = Context::new(global, Isolation::Process, ui)?;
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
     let state = if request.remove { "removed" } else { "done" };
-    let (mut rows, mut failed) = (Vec::new(), None);
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for name in &arguments.names {
         match set_up(&context, name, &request, ui) {
             Ok(PluginRef { sha256, locked_by, .. }) => {
@@ -45,21 +45,32 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             }
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             Err(problem) => {
-                // The error at the end says it already if there is only this name.
+                // The error at the end says why if there is only this name.
                 if arguments.names.len() > 1 {
                     ui.warning(&format!("{name}: {}", problem.line()));
                 }
-                failed.get_or_insert(problem);
+                failed.push((name.as_str(), problem));
             }
         }
     }
-    if let Some(problem) = failed {
+    let undone = if request.remove { "not removed" } else { "not set up" };
+    if let Some(problem) = whole(failed, undone, arguments.names.len()) {
         return Err(problem);
     }
     if ui.json() {
         ui.result(&json!(rows).to_string());
     }
     Ok(Exit::Done)
+}
+
+/// The problem of those that `failed`, of so many names. Of several, each has been told with its reason.
+fn whole(mut failed: Vec<(&str, Problem)>, undone: &str, names: usize) -> Option<Problem> {
+    if names == 1 {
+        return failed.pop().map(|(_, problem)| problem);
+    }
+    let exit = failed.first()?.1.exit;
+    let failed: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
+    Some(Problem::new(exit, format!("{undone}: {}", failed.join(", "))))
 }
 
 fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
