@@ -334,6 +334,23 @@ fn a_debug_build_beside_a_release_build_is_refused() {
 }
 
 #[test]
+fn the_remedy_for_a_debug_build_is_in_the_terms_of_its_language() {
+    let place = Place::new();
+    place.stage(crate::c_backend::threaded());
+    let minimal = "plugin-api/examples/c/minimal_backend.c";
+    let debug = crate::c_backend::compiled(minimal, "minimal_debug", &["-O0"]);
+    place.stage_as(&debug, "libminimal_runner.so");
+    for (backend, remedy) in [
+        ("native", "try: cargo build --release, or --insist"),
+        ("minimal", "try: compile with -O2 and -DNDEBUG, without a sanitizer, or --insist"),
+        ("native,minimal", "try: build each of them with optimisation, or --insist"),
+    ] {
+        let run = format!("compare --backends threaded,{backend} --workloads null --items 5 --blocks 1");
+        place.run(&run).code(6).says(remedy);
+    }
+}
+
+#[test]
 fn a_library_may_take_part_under_another_name() {
     let place = Place::new();
     let file = crate::support::plugin("native_runner");

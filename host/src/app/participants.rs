@@ -105,9 +105,9 @@ impl Selection {
 
     /// Refuses debug builds beside release builds, whose comparison would show what the compiler does.
     pub(crate) fn check_builds(&self, insist: bool) -> Result<(), Problem> {
-        let debug = |participant: &Participant| participant.plugin.metadata.is_debug_build();
+        let is_debug = |participant: &Participant| participant.plugin.metadata.is_debug_build();
         let names = |wanted: bool| {
-            let built = self.backends.iter().filter(|(_, participant)| debug(participant) == wanted);
+            let built = self.backends.iter().filter(|(_, participant)| is_debug(participant) == wanted);
             built.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
         };
         let (debug, release) = (names(true), names(false));
@@ -116,7 +116,17 @@ impl Selection {
         }
         let message =
             format!("{debug} is a debug build, but {release} is a release build: they cannot be compared");
-        Err(Problem::new(Exit::Invalid, message).with_remedy("cargo build --release, or --insist"))
+        // In the terms of the language that each was written in.
+        let is_of = |rust: bool| {
+            let participants = self.backends.iter().map(|(_, participant)| participant);
+            participants.filter(|it| is_debug(it)).any(|it| it.plugin.metadata.is_of_rust() == rust)
+        };
+        let build = match (is_of(true), is_of(false)) {
+            (true, true) => "build each of them with optimisation",
+            (true, false) => "cargo build --release",
+            (false, _) => "compile with -O2 and -DNDEBUG, without a sanitizer",
+        };
+        Err(Problem::new(Exit::Invalid, message).with_remedy(format!("{build}, or --insist")))
     }
 }
 

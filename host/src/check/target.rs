@@ -30,9 +30,9 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Whether the plugin was built with Rust. One in Python has its driver in a library of Rust.
+    /// Whether the plugin was built with Rust.
     pub(super) fn is_of_rust(&self) -> bool {
-        self.plugin.as_ref().is_ok_and(|plugin| plugin.metadata.compiler.0 == "rustc")
+        self.plugin.as_ref().is_ok_and(|plugin| plugin.metadata.is_of_rust())
     }
 
     /// Whether the plugin is a backend; nothing if the file is not a plugin.

@@ -85,7 +85,7 @@ fn refused(error: &HistoryError, read: Exit) -> Problem {
     let remedy = match error {
         _ if read != Exit::Done => "correct or remove the lines that are no records",
         HistoryError::Machine { .. } => "run both on the same machine",
-        HistoryError::Build { .. } => "cargo build --release, and run again",
+        HistoryError::Build { .. } => "build both with optimisation, and run again",
         HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",
         HistoryError::OtherForm { .. } => "--extra form=stages, to run the graph in stages in both",
     };

@@ -89,6 +89,11 @@ impl Metadata {
         self.debug_assertions || self.opt_level == "0"
     }
 
+    /// Whether it was built with Rust. A backend in Python has its driver in a library of Rust.
+    pub fn is_of_rust(&self) -> bool {
+        self.compiler.0 == "rustc"
+    }
+
     /// How it was built, under the keys of records.
     pub fn build(&self) -> Map<String, Value> {
         let Self { compiler, target, opt_level, debug_assertions, target_features, api, .. } = self;
