@@ -403,6 +403,27 @@ fn a_workload_whose_oracle_is_wrong_is_not_the_backends_fault() {
     Ran::of(command).code(5).says("suspect the workload or its oracle").says("try: crossrun backends check ");
 }
 
+/// With too many items for a serial run.
+#[test]
+fn backends_that_agree_on_a_wrong_answer_suspect_the_workload() {
+    let place = Place::new();
+    place.stage(crate::c_backend::threaded());
+    workloads(&place);
+    let line = "compare --backends native,threaded --workloads deviant --items 1000001 --extra batch_size=10000 --blocks 1 \
+                --run-id agree";
+    let mut command = place.command(&crate::support::arguments_in(line));
+    command.env("CROSSRUN_TEST_DEVIATION", "oracle");
+    let ran = Ran::of(command).code(5);
+    let trials = place.records("agree", "trials.jsonl");
+    let said = |words: &str| {
+        let message = |trial: &Value| trial["record"]["metadata"]["error"]["message"].to_string();
+        trials.iter().any(|trial| message(trial).contains(words))
+    };
+    let other = "gives the same: suspect the workload or its oracle";
+    let agreed = ["native", "threaded"].into_iter().any(|name| said(&format!("; {name} {other}")));
+    assert!(agreed && !said("a serial run"), "{}", ran.explain());
+}
+
 /// A backend in C that was built without optimisation.
 #[test]
 fn a_remedy_is_in_the_terms_of_the_authors_language() {

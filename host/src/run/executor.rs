@@ -31,7 +31,8 @@ use crate::stats::WarmUp;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, MachineCheck, Planned, PlannedGraph, Work};
 
-/// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory.
+/// A wrong answer of no more items is compared with that of a serial run, which holds all of them in memory; one of more items with
+/// that of another backend.
 pub(crate) const MOST_SERIAL_ITEMS: u64 = 1_000_000;
 /// How long such a run may take, beside twice the time of the backend's run in all of its threads.
 const SERIAL_TIME: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub(crate) struct Executor {
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
+    /// The first wrong answer to each point with many items, by the data, and the backend that gave it.
+    wrong: HashMap<String, (String, Answer)>,
     /// What is known of the plans of points.
     plans: HashMap<String, Planned>,
     /// The usual speed of the machine.
@@ -78,6 +81,7 @@ impl Executor {
             judges: HashMap::new(),
             expected: HashMap::new(),
             timed_out: HashMap::new(),
+            wrong: HashMap::new(),
             plans: HashMap::new(),
             baseline: Baseline::default(),
             machine_checks: Vec::new(),
@@ -324,30 +328,42 @@ impl Executor {
         result.warnings.extend(judge::reported_warnings(finished));
         result.warnings.extend(result.usage.and_then(|usage| usage.warning()));
         result.actual = judged.ok();
-        self.suspect_workload(spec, result);
+        self.suspect_workload(spec, backend, result);
         // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
             finished.sink_state = Default::default();
         }
     }
 
-    /// Compares a wrong answer with that of a serial run without a backend. If they are equal, the backend is not to blame.
-    fn suspect_workload(&mut self, spec: &WorkloadSpec, result: &mut TrialResult) {
-        let (Outcome::Wrong(error), Some(actual)) = (&mut result.outcome, &result.actual) else { return };
-        if spec.total_items > MOST_SERIAL_ITEMS {
-            return;
-        }
+    /// Says who else gives a wrong answer: the backend is not to blame then.
+    fn suspect_workload(&mut self, spec: &WorkloadSpec, backend: &str, result: &mut TrialResult) {
         let took = result.host_elapsed.unwrap_or_default() * f64::from(spec.parallelism);
-        let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
-        if let Ok(serial) = self.ask(&spec.name, |judge| judge.serial(spec, limit))
-            && (serial.count, &serial.checksum) == (actual.count, &actual.checksum)
-        {
-            result.suspects_workload = true;
-            error.message +=
-                "; a serial run without a backend gives the same: suspect the workload or its oracle";
-            let library = shell::quote(self.library(&spec.name).path);
-            error.remedy = Some(format!("crossrun backends check {library}"));
+        let (Outcome::Wrong(error), Some(actual)) = (&mut result.outcome, &result.actual) else { return };
+        let Some(other) = self.who_agrees(spec, backend, took, actual) else { return };
+        result.suspects_workload = true;
+        error.message += &format!("; {other} gives the same: suspect the workload or its oracle");
+        let library = shell::quote(self.library(&spec.name).path);
+        error.remedy = Some(format!("crossrun backends check {library}"));
+    }
+
+    /// Who gives the wrong answer `actual` too, which `took` so long in all threads: a serial run, or another backend where a serial
+    /// run would hold too many items in memory.
+    fn who_agrees(
+        &mut self,
+        spec: &WorkloadSpec,
+        backend: &str,
+        took: f64,
+        actual: &Answer,
+    ) -> Option<String> {
+        let is_same = |answer: &Answer| (answer.count, &answer.checksum) == (actual.count, &actual.checksum);
+        if spec.total_items > MOST_SERIAL_ITEMS {
+            let key = format!("{}{}", point(spec), spec.seed);
+            let (other, answer) = self.wrong.entry(key).or_insert_with(|| (backend.into(), actual.clone()));
+            return (other.as_str() != backend && is_same(answer)).then(|| other.clone());
         }
+        let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
+        let serial = self.ask(&spec.name, |judge| judge.serial(spec, limit)).ok()?;
+        is_same(&serial).then(|| "a serial run without a backend".to_owned())
     }
 
     /// The expected answer of `spec`.
