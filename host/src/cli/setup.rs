@@ -45,8 +45,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             }
             Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
             Err(problem) => {
-                // The error at the end says why if there is only this name.
-                if arguments.names.len() > 1 {
+                // The error at the end says why if there is only this name, or if it is for programs.
+                if arguments.names.len() > 1 && !ui.json() {
                     ui.warning(&format!("{name}: {}", problem.line()));
                 }
                 failed.push((name.as_str(), problem));
@@ -54,7 +54,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         }
     }
     let undone = if request.remove { "not removed" } else { "not set up" };
-    if let Some(problem) = whole(failed, undone, arguments.names.len()) {
+    if let Some(problem) = whole(failed, undone, arguments.names.len(), ui.json()) {
         return Err(problem);
     }
     if ui.json() {
@@ -63,14 +63,23 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     Ok(Exit::Done)
 }
 
-/// The problem of those that `failed`, of so many names. Of several, each has been told with its reason.
-fn whole(mut failed: Vec<(&str, Problem)>, undone: &str, names: usize) -> Option<Problem> {
+/// The problem of those that `failed`, of so many names, with the reasons of several if they have not been told yet.
+fn whole(
+    mut failed: Vec<(&str, Problem)>,
+    undone: &str,
+    names: usize,
+    with_reasons: bool,
+) -> Option<Problem> {
     if names == 1 {
         return failed.pop().map(|(_, problem)| problem);
     }
     let exit = failed.first()?.1.exit;
-    let failed: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
-    Some(Problem::new(exit, format!("{undone}: {}", failed.join(", "))))
+    let part = |(name, problem): &(&str, Problem)| match with_reasons {
+        true => format!("{name}: {}", problem.line()),
+        false => (*name).to_owned(),
+    };
+    let parts: Vec<_> = failed.iter().map(part).collect();
+    Some(Problem::new(exit, format!("{undone}: {}", parts.join(if with_reasons { "; " } else { ", " }))))
 }
 
 fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
