@@ -250,20 +250,21 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// The encoded batch, in the same memory. Items are moved only if there was room for more of them.
+    /// The encoded batch in the same memory, and where it begins there. No item is moved: if there was room for more items, the
+    /// offsets are moved up to those that there are, as they are fewer bytes.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub(super) fn into_encoded(mut self) -> Result<Vec<u8>, WorkloadError> {
+    pub(super) fn into_encoded(mut self) -> Result<(Vec<u8>, usize), WorkloadError> {
         let count = self.checked_count()?;
-        let (from, to, end) = (start_of_items(self.room), start_of_items(self.count), self.bytes.len());
-        if to < from {
-            self.bytes.copy_within(from..end, to);
-            self.bytes.truncate(end - (from - to));
+        let offsets = start_of_items(self.count);
+        let start = start_of_items(self.room) - offsets;
+        if start > 0 {
+            self.bytes.copy_within(HEADER..offsets, start + HEADER);
         }
-        self.bytes[..HEADER].fill(0);
-        self.bytes[..size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
-        Ok(self.bytes)
+        let (count, flags) = (count.to_le_bytes(), [0; 4]);
+        self.bytes[start..start + HEADER].copy_from_slice([count, flags].as_flattened());
+        Ok((self.bytes, start))
     }
 
     fn checked_count(&self) -> Result<u32, WorkloadError> {
@@ -346,7 +347,8 @@ mod tests {
                 builder.push(item);
             }
             let bytes = encoded(&builder);
-            prop_assert_eq!(&builder.into_encoded().unwrap(), &bytes);
+            let (memory, start) = builder.into_encoded().unwrap();
+            prop_assert_eq!(&memory[start..], &bytes);
             let back: Vec<_> = Batch::parse(&bytes).unwrap().iter().map(<[u8]>::to_vec).collect();
             prop_assert_eq!(back, items);
         }

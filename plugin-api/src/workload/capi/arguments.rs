@@ -1,5 +1,6 @@
 //! Arguments that are read, and answers that are written.
 
+use super::buffer::Memory;
 use super::guard::Call;
 use crate::answer::Answer;
 use crate::workload::batch::BatchBuilder;
@@ -27,12 +28,13 @@ pub(super) fn stage_number(stage: u32) -> usize {
 }
 
 /// Leaves the batch that `make` gives in `out`. It may use the memory there.
-pub(super) fn fill(out: &mut Vec<u8>, make: impl FnOnce(BatchBuilder) -> Made) -> Call {
-    *out = make(BatchBuilder::within(std::mem::take(out)))?.into_encoded()?;
+pub(super) fn fill(out: &mut Memory, make: impl FnOnce(BatchBuilder) -> Made) -> Call {
+    let (bytes, start) = make(BatchBuilder::within(std::mem::take(&mut out.bytes)))?.into_encoded()?;
+    *out = Memory { bytes, start };
     Ok(())
 }
 
-pub(super) fn json(out: &mut Vec<u8>, value: &impl serde::Serialize) -> Call {
-    out.clear();
-    serde_json::to_writer(Answer(out), value).map_err(|error| WorkloadError::Operator(error.to_string()))
+pub(super) fn json(out: &mut Memory, value: &impl serde::Serialize) -> Call {
+    out.bytes.clear();
+    serde_json::to_writer(Answer(&mut out.bytes), value).map_err(|error| WorkloadError::Operator(error.to_string()))
 }

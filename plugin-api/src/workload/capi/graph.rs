@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::bytes;
-use super::buffer::RawBuffer;
+use super::buffer::{Memory, RawBuffer};
 use super::handles::{RawWorkload, with_workload};
 use crate::workload::error::WorkloadError;
 use crate::workload::instance::Instance;
@@ -18,7 +18,7 @@ pub unsafe fn graph_edges(
     out: *mut RawBuffer,
 ) -> i32 {
     // SAFETY: handed on from the caller.
-    unsafe { with_workload(workload, out, |instance, out| instance.graph_edges(step, first, count, out)) }
+    unsafe { with_workload(workload, out, |instance, out| instance.graph_edges(step, first, count, &mut out.bytes)) }
 }
 
 /// # Safety
@@ -35,7 +35,7 @@ pub unsafe fn graph_task(
     output_length: *mut usize,
     error: *mut RawBuffer,
 ) -> i32 {
-    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Memory| {
         if output.is_null()
             || output_length.is_null()
             || (count > 0 && (inputs.is_null() || lengths.is_null()))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::null;
-use super::buffer::RawBuffer;
+use super::buffer::{Memory, RawBuffer};
 use super::guard::{Call, Panicked, guarded};
 use crate::workload::instance::Instance;
 use crate::workload::stage_state::StageState;
@@ -27,7 +27,7 @@ static NEVER_PANICKED: Panicked = Panicked::new();
 pub(super) unsafe fn with_workload(
     workload: *const RawWorkload,
     out: *mut RawBuffer,
-    call: impl FnOnce(&Arc<dyn Instance>, &mut Vec<u8>) -> Call,
+    call: impl FnOnce(&Arc<dyn Instance>, &mut Memory) -> Call,
 ) -> i32 {
     // SAFETY: by this function's contract null, or alive for this call.
     match unsafe { workload.as_ref() } {
@@ -43,7 +43,7 @@ pub(super) unsafe fn with_workload(
 pub(super) unsafe fn with_state(
     state: *mut RawState,
     out: *mut RawBuffer,
-    call: impl FnOnce(&mut dyn StageState, &mut Vec<u8>) -> Call,
+    call: impl FnOnce(&mut dyn StageState, &mut Memory) -> Call,
 ) -> i32 {
     // SAFETY: by this function's contract null, or alive and not used elsewhere during this call.
     match unsafe { state.as_mut() } {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{bytes, json};
-use super::buffer::RawBuffer;
+use super::buffer::{Memory, RawBuffer};
 use super::guard::{Panicked, guarded};
 use super::handles::RawWorkload;
 use crate::spec::WorkloadSpec;
@@ -18,7 +18,7 @@ pub const ABI_VERSION: u32 = 1 << 16 | 1;
 /// # Safety
 /// See [`RawBuffer`].
 pub unsafe fn catalogue(definitions: &[Definition], out: *mut RawBuffer) -> i32 {
-    let call = |out: &mut Vec<u8>| json(out, &Definition::catalogue(definitions)?);
+    let call = |out: &mut Memory| json(out, &Definition::catalogue(definitions)?);
     // SAFETY: handed on from the caller. A panic here concerns no handle, so there is nothing to poison.
     unsafe { guarded(out, &Panicked::new(), call) }
 }
@@ -34,7 +34,7 @@ pub unsafe fn open(
     opened: *mut *const RawWorkload,
     error: *mut RawBuffer,
 ) -> i32 {
-    let call = |_: &mut Vec<u8>| {
+    let call = |_: &mut Memory| {
         // SAFETY: handed on from the caller.
         let spec = unsafe { bytes(spec, length) }?;
         let spec = WorkloadSpec::from_json(spec).map_err(|error| WorkloadError::Spec(error.message))?;

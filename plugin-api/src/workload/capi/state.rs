@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::arguments::{bytes, fill, null, stage_number};
-use super::buffer::RawBuffer;
+use super::buffer::{Memory, RawBuffer};
 use super::guard::Panicked;
 use super::handles::{RawState, RawWorkload, with_state, with_workload};
 use crate::workload::batch::Batch;
@@ -20,7 +20,7 @@ pub unsafe fn state_new(
     state: *mut *mut RawState,
     error: *mut RawBuffer,
 ) -> i32 {
-    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Memory| {
         if state.is_null() {
             return Err(WorkloadError::Argument(
                 "the pointer to which the state is to be written is null".into(),
@@ -64,7 +64,7 @@ pub unsafe fn state_merge(
 /// As the `state_encode` of `ABI.md`.
 pub unsafe fn state_encode(state: *mut RawState, out: *mut RawBuffer) -> i32 {
     // SAFETY: handed on from the caller.
-    unsafe { with_state(state, out, |state, out| state.encode(out)) }
+    unsafe { with_state(state, out, |state, out| state.encode(&mut out.bytes)) }
 }
 
 /// # Safety
@@ -94,7 +94,7 @@ pub unsafe fn state_close(
     next: *mut u64,
     out: *mut RawBuffer,
 ) -> i32 {
-    let call = |state: &mut dyn StageState, out: &mut Vec<u8>| {
+    let call = |state: &mut dyn StageState, out: &mut Memory| {
         if next.is_null() {
             return Err(null("time"));
         }

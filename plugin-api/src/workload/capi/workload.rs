@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::arguments::{bytes, fill, json, null, stage_number};
-use super::buffer::RawBuffer;
+use super::buffer::{Memory, RawBuffer};
 use super::handles::{RawWorkload, with_workload};
 use crate::workload::batch::{Batch, BatchBuilder};
 use crate::workload::error::WorkloadError;
@@ -89,7 +89,7 @@ pub unsafe fn split(
     outs: *mut RawBuffer,
     error: *mut RawBuffer,
 ) -> i32 {
-    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Memory| {
         if outs.is_null() || !(1..=MAX_PARTITIONS).contains(&partitions) {
             let why = format!("split needs buffers for 1 to {MAX_PARTITIONS} partitions");
             return Err(WorkloadError::Argument(why));
@@ -103,7 +103,8 @@ pub unsafe fn split(
         let mut parts: Vec<_> = outs.iter_mut().map(empty).collect();
         instance.split(stage_number(stage), batch, &mut parts)?;
         for (part, out) in parts.into_iter().zip(outs) {
-            out.put(part.into_encoded()?);
+            let (bytes, start) = part.into_encoded()?;
+            out.put(Memory { bytes, start });
         }
         Ok(())
     };
@@ -164,7 +165,7 @@ pub unsafe fn describe(
     // SAFETY: handed on from the caller.
     unsafe {
         with_workload(workload, out, |instance, out| {
-            out.clear();
+            out.bytes.clear();
             let described = instance.describe(stage_number(stage), bytes(item, length)?)?;
             described.map_or(Ok(()), |item| json(out, &item))
         })
@@ -186,7 +187,7 @@ pub unsafe fn watermark(
     time: *mut u64,
     error: *mut RawBuffer,
 ) -> i32 {
-    let call = |instance: &Arc<dyn Instance>, _: &mut Vec<u8>| {
+    let call = |instance: &Arc<dyn Instance>, _: &mut Memory| {
         if time.is_null() {
             return Err(null("time"));
         }
