@@ -136,7 +136,10 @@ fn setup_of_several_says_once_why_one_of_them_failed() {
     let ran = place.crossrun(&["setup", "nosuch", "misbehaving"]).code(3);
     let said = ran.stderr();
     assert_eq!(said.matches("there is no backend \"nosuch\"").count(), 1, "{said}");
-    assert!(said.contains("misbehaving: set-up done") && said.contains("error: not set up: nosuch"), "{said}");
+    assert!(
+        said.contains("misbehaving: set-up done") && said.contains("error: not set up: nosuch"),
+        "{said}"
+    );
     assert!(place.data().join("misbehaving.installed").exists());
     let ran = place.crossrun(&["setup", "nosuch", "misbehaving", "--json"]).code(3);
     let message = ran.json()["error"]["message"].to_string();

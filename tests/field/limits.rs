@@ -131,6 +131,28 @@ fn shared_memory_that_is_missing_or_on_a_disk_is_found() {
 }
 
 #[test]
+fn without_proc_one_sentence_says_what_to_mount() {
+    let place = Place::new();
+    let Some(ran) = with_mounts("mount -t tmpfs tmpfs /proc", &place.command(&RUN)) else {
+        return not_run("this user may not mount");
+    };
+    ran.code(1).says("/proc").says("; try: mount -t proc proc /proc");
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
+fn a_folder_of_plugins_without_execution_is_found() {
+    let Some(finding) =
+        found("mkdir -p plugins && mount -t tmpfs -o noexec,mode=755 tmpfs plugins", "noexec")
+    else {
+        return not_run("this user may not mount");
+    };
+    let told = finding["found"].as_str().unwrap();
+    assert!(finding["level"] == "bad" && told.contains("nothing may be executed in"), "{finding}");
+    assert!(told.contains("plugins") && finding["remedy"].is_string(), "{finding}");
+}
+
+#[test]
 fn the_clock_rates_are_those_of_the_cores_that_may_be_used() {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         return not_run("this process may use one core only");

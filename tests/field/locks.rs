@@ -184,3 +184,28 @@ fn logs_that_another_process_has_begun_are_not_taken_for_empty_ones() {
     place.crossrun(&compare).code(0);
     assert!(!logs.exists());
 }
+
+/// The one that waits for the lock gets it before the folder is used no more.
+#[test]
+fn of_two_resumes_that_wait_the_second_measures_nothing_again() {
+    let place = Place::new();
+    let begin =
+        "compare --quick --backends native --workloads pipeline --items 5 --run-id c --time-budget 1ns";
+    place.run(begin).code(0);
+    let held = Held::on(&place.data().join("measurement.lock"));
+    let resumes = ["one", "two"].map(|name| {
+        let said = place.path().join(name);
+        let mut command = place.command(&["compare", "--resume", "c"]);
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+        (said, command.spawn().unwrap())
+    });
+    for (said, _) in &resumes {
+        eventually("it waits", || text(said).contains("waiting until no other measurement runs"));
+    }
+    drop(held);
+    for (said, mut resume) in resumes {
+        assert_eq!(shell_code(resume.wait().unwrap()), Some(0), "{}", text(&said));
+    }
+    let trials = place.records("c", "trials.jsonl");
+    assert_eq!(trials.iter().filter(|trial| trial["kind"] == "measured").count(), 3);
+}

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::field::wrappers::with_environment_of;
-use crate::support::{Place, Ran, SOMEBODY, is_root, plugin};
+use crate::field::wrappers::{with_environment_of, wrapped};
+use crate::support::{Place, Ran, SOMEBODY, is_root, not_run, plugin};
 
 const RUN: [&str; 7] = ["run", "--backend", "native", "--workload", "null", "--items", "3"];
 
@@ -326,4 +326,24 @@ fn a_copy_of_ones_own_is_the_remedy_for_plugins_of_another_user_and_works() {
         let ran = with_plugins(&place, &copies, &run).code(0);
         assert!(ran.stdout().contains("verified"), "{}", ran.explain());
     }
+}
+
+/// All users outside of a user namespace have the same number in it.
+#[test]
+fn an_owner_whom_the_user_namespace_does_not_map_is_no_user_to_trust() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    chown(place.plugins().join("libnative_runner.so"), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    let command = place.command(&["backends", "--json", "--no-probe"]);
+    let ran = Ran::of(wrapped("unshare", &["--user", "--map-root-user"], &command));
+    if ran.stderr().contains("unshare: ") {
+        return not_run("this user may not make a user namespace");
+    }
+    let listed = ran.code(0).json();
+    let native = listed.as_array().unwrap().iter().find(|row| row["name"] == "native").unwrap();
+    assert_eq!(native["status"], "rejected", "{native}");
+    assert!(native["reason"].as_str().unwrap().contains("does not map"), "{native}");
+    assert!(native["remedy"].as_str().unwrap().starts_with("--allow-untrusted"), "{native}");
 }

@@ -108,13 +108,9 @@ fn depends_on(id: &str) -> &'static [&'static str] {
         "library.catalogue" => &[],
         // It compares with the oracle, and takes the items in another order.
         "library.closing" => &["library.catalogue", "library.oracle", "library.slices"],
-        "library.backends" => &[
-            "library.catalogue",
-            "library.oracle",
-            "library.slices",
-            "library.closing",
-            "library.repeats",
-        ],
+        "library.backends" => {
+            &["library.catalogue", "library.oracle", "library.slices", "library.closing", "library.repeats"]
+        }
         _ => match id.split('.').next() {
             Some("run" | "spec" | "fault" | "session") => &["run.workloads"],
             Some("library") => &["library.catalogue"],

@@ -154,6 +154,8 @@ impl PreparedRun {
         let (altered, kept) = reports::complete(&mut consumers.recorder, ui);
         let kept = kept.and_then(|()| file.put_back(output_dir, ui));
         stopped?;
+        // Whoever waits for the lock may be another resume of this run, which opens the folder.
+        drop(consumers);
         drop(lock);
         // Shown in any case.
         let exit = outcome::report(file, context, &command, output_dir, &altered, ui)?;

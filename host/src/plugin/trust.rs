@@ -176,6 +176,16 @@ impl Trust {
     }
 }
 
+/// Whether this number stands for every user that the user namespace of this process does not map.
+fn is_unmapped(owner: u32) -> bool {
+    const USUAL: u32 = 65_534;
+    const ALL: &str = "4294967295";
+    let text = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let unmapped = text("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(USUAL);
+    // `0 0 4294967295`: the first number inside, the first one outside, and how many there are.
+    owner == unmapped && text("/proc/self/uid_map").split_ascii_whitespace().nth(2) != Some(ALL)
+}
+
 /// What keeps a step of a path from being taken.
 enum NotChecked {
     Writer(Writer),
@@ -212,6 +222,14 @@ impl Asked {
             if is_own { command } else { shell::as_root("sudo ") + &command }
         };
         let (reason, remedy) = match writer {
+            Writer::Owner(owner) if is_unmapped(owner) => {
+                let whose =
+                    "a user whom this user namespace does not map, so that nobody can say whose it is";
+                (
+                    format!("{what} belongs to {whose}"),
+                    "--allow-untrusted, if you trust all of these files".into(),
+                )
+            }
             Writer::Owner(user) => (
                 format!("{what} belongs to user {user}, who is neither you nor root"),
                 self.own_copy(asked).unwrap_or_else(|| "--allow-untrusted, if you trust that user".into()),

@@ -27,12 +27,12 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5
 /// # Errors
 /// When another process holds the lock for too long, or the user interrupts.
 pub(crate) fn exclusive(file: &File, path: &Path) -> io::Result<()> {
-    wait(file, path, File::try_lock)
+    wait(file, path, File::try_lock, LIMIT)
 }
 
 /// As [`exclusive`], but others may hold the lock in this way too.
 pub(crate) fn shared(file: &File, path: &Path) -> io::Result<()> {
-    wait(file, path, File::try_lock_shared)
+    wait(file, path, File::try_lock_shared, LIMIT)
 }
 
 /// Releases the lock, if the file system has locks.
@@ -47,7 +47,12 @@ pub(crate) fn has_no_locks(error: &io::Error) -> bool {
     without.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-fn wait(file: &File, path: &Path, attempt: fn(&File) -> Result<(), TryLockError>) -> io::Result<()> {
+fn wait(
+    file: &File,
+    path: &Path,
+    attempt: fn(&File) -> Result<(), TryLockError>,
+    limit: Duration,
+) -> io::Result<()> {
     let (since, mut reported) = (Instant::now(), false);
     loop {
         match attempt(file) {
@@ -63,8 +68,8 @@ fn wait(file: &File, path: &Path, attempt: fn(&File) -> Result<(), TryLockError>
         if Interrupt::has_come() {
             return Err(io::Error::other(format!("interrupted while {} held its lock", holder(file))));
         }
-        if waited > LIMIT {
-            let why = format!("{} holds its lock for more than {} s", holder(file), LIMIT.as_secs());
+        if waited > limit {
+            let why = format!("{} holds its lock for more than {} s", holder(file), limit.as_secs_f64());
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         if waited > REPORTED_AFTER && !std::mem::replace(&mut reported, true) {
@@ -105,6 +110,17 @@ pub(crate) fn holder(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_for_too_long_is_an_error_that_names_the_holder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let held = File::open(file.path()).unwrap();
+        held.lock().unwrap();
+        let asked = File::open(file.path()).unwrap();
+        let error = wait(&asked, file.path(), File::try_lock, Duration::from_millis(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("holds its lock for more than 0.001 s"), "{error}");
+    }
 
     #[test]
     fn the_holder_of_a_lock_is_known() {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import unittest
+import unittest.mock
 from typing import Any
 
 import driver
+import environment
 from crossrun_engine import Spec
 
 
@@ -30,6 +33,13 @@ class Window(unittest.TestCase):
     def test_what_is_due_does_not_wait_for_batches_that_are_not(self) -> None:
         of = Spec("nexmark_q5", 10**6, 2, "default", 7, {})
         self.assertEqual(driver.actors_window(of, has_due_results=True), 4)
+
+
+class Environment(unittest.TestCase):
+    def test_workers_are_not_started_by_the_command_line_of_uv(self) -> None:
+        with unittest.mock.patch.dict(os.environ, {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "1"}):
+            environment.prepare("127.0.0.1:1")
+            self.assertEqual(os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"], "0")
 
 
 if __name__ == "__main__":

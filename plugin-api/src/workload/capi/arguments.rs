@@ -36,5 +36,6 @@ pub(super) fn fill(out: &mut Memory, make: impl FnOnce(BatchBuilder) -> Made) ->
 
 pub(super) fn json(out: &mut Memory, value: &impl serde::Serialize) -> Call {
     out.bytes.clear();
-    serde_json::to_writer(Answer(&mut out.bytes), value).map_err(|error| WorkloadError::Operator(error.to_string()))
+    serde_json::to_writer(Answer(&mut out.bytes), value)
+        .map_err(|error| WorkloadError::Operator(error.to_string()))
 }

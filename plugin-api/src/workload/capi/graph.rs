@@ -18,7 +18,9 @@ pub unsafe fn graph_edges(
     out: *mut RawBuffer,
 ) -> i32 {
     // SAFETY: handed on from the caller.
-    unsafe { with_workload(workload, out, |instance, out| instance.graph_edges(step, first, count, &mut out.bytes)) }
+    unsafe {
+        with_workload(workload, out, |instance, out| instance.graph_edges(step, first, count, &mut out.bytes))
+    }
 }
 
 /// # Safety
