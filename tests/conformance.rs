@@ -410,7 +410,7 @@ fn backends_that_agree_on_a_wrong_answer_suspect_the_workload() {
     place.stage(crate::c_backend::threaded());
     workloads(&place);
     let line = "compare --backends native,threaded --workloads deviant --items 1000001 --extra batch_size=10000 --blocks 1 \
-                --run-id agree";
+                --run-id agree --insist";
     let mut command = place.command(&crate::support::arguments_in(line));
     command.env("CROSSRUN_TEST_DEVIATION", "oracle");
     let ran = Ran::of(command).code(5);
