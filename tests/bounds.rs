@@ -104,6 +104,7 @@ fn the_reference_of_short_items_is_not_that_of_reading_the_clock() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_reference_of_short_tasks_is_the_same_in_narrow_rows() {
     let place = Place::new();
     let of_task = |width: u32| {

@@ -132,6 +132,7 @@ fn a_backend_that_remembers_answers_sees_no_data_twice() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn two_comparisons_have_different_data_unless_it_is_chosen() {
     let place = Place::with_misbehaving();
     let seeds = |run: &str, more: &str| {
@@ -168,6 +169,7 @@ fn two_comparisons_have_different_data_unless_it_is_chosen() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_resumed_block_has_the_data_of_its_records() {
     let place = Place::with_misbehaving();
     place.stage(&crate::support::plugin("native_runner"));

@@ -249,6 +249,7 @@ fn every_check_has_a_plugin_that_fails_it() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn each_check_fails_where_its_rule_is_broken_and_says_what_to_do() {
     let _built = (plugin("native_runner"), hostile("deviant_runner"));
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

@@ -258,6 +258,7 @@ fn documented_commands_print_what_is_shown(marker: &str) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn quick_ones() {
     documented_commands_print_what_is_shown("");
 }

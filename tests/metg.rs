@@ -131,6 +131,7 @@ fn without_a_kernel_that_reaches_90_percent_there_is_no_value() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn with_quick_the_kernels_of_a_graph_are_bounded_unless_the_longest_is_given() {
     let place = Place::new();
     let run = ["metg", "--backends", "native", "--quick", "--cores", "1"];

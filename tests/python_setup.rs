@@ -191,6 +191,7 @@ fn without_a_package_index_nothing_is_left_behind() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_package_with_another_hash_is_refused() {
     let place = place();
     let forged = place.path().join("forged");

@@ -59,6 +59,7 @@ fn assert_fits(browser: &mut Chromium, name: &str, width: u32) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn each_page_is_alone_and_silent_and_fits_and_can_be_read_at_every_width() {
     let Some(mut browser) = Chromium::start() else { return };
     for (name, (width, height)) in
@@ -205,6 +206,7 @@ fn a_link_to_a_filtered_page_hides_the_same() {
 
 /// Each cell of a table has an address of its own, whatever the table.
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_click_on_a_cell_puts_an_address_of_its_own_into_the_address() {
     let Some(mut browser) = Chromium::start() else { return };
     for name in PAGES {

@@ -123,6 +123,7 @@ fn a_backend_in_rust_is_built_outside_and_runs_everything() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_backend_in_python_is_built_outside_and_runs_everything() {
     let project = Project::new(&["backends", "new", "stranger_2", "--lang", "python"]);
     project.build();
@@ -135,6 +136,7 @@ fn a_backend_in_python_is_built_outside_and_runs_everything() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_backend_in_c_is_built_outside_and_runs_everything() {
     let project = Project::new(&["backends", "new", "stranger-4", "--lang", "c"]);
     project.make();

@@ -75,6 +75,7 @@ fn backends_with_a_large_engine_have_the_latency_of_each_result() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn backends_without_an_engine_close_and_have_the_right_answers() {
     for name in ["native", "timely", "python"] {
         closes(name, &[(1, 64, ""), (3, 7, ""), (2, 5000, "")]);
@@ -98,6 +99,7 @@ fn growth(engine: &Installed, short: u32, query: &str) -> f64 {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn memory_depends_on_what_is_open_and_not_on_the_stream() {
     let query = "nexmark_q5 window_ms=2000 slide_ms=500";
     for name in ["native", "python"] {

@@ -13,6 +13,7 @@ fn compare(output_dir: &str) -> Vec<&str> {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_clock_that_is_wrong_stops_no_verb_and_destroys_nothing() {
     let Some(clock) = other_clock() else { return not_run("there is no C compiler") };
     let place = Place::new();

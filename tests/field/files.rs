@@ -193,6 +193,7 @@ fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_device_that_has_no_end_is_read_no_further_than_a_line_may_be_long() {
     let place = recorded();
     let holes = place.path().join("holes.jsonl");

@@ -122,6 +122,7 @@ fn replace(file: &PathBuf) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_plugin_that_is_built_again_stops_a_comparison_until_its_bytes_are_back() {
     for of_workloads in [false, true] {
         let (place, command) = two_backends();

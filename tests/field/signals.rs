@@ -138,6 +138,7 @@ fn ctrl_z_stops_the_whole_tree_and_the_trial_is_run_again() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn deadlines_stand_still_while_crossrun_is_stopped() {
     let place = Place::with_misbehaving();
     let mut command = waiting(&place, "open");

@@ -66,6 +66,7 @@ fn sizes() -> impl Iterator<Item = (&'static str, (u32, u32))> + Clone {
 
 /// The style sheet tells windows apart at one width only, which is between these two.
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_report_the_history_and_the_index_pass_on_both_sides_of_the_breakpoint_in_light_and_dark() {
     let of_dark = |scheme| if scheme == "dark" { COLOURS } else { ALL };
     report_history_and_index_pass(
