@@ -78,14 +78,13 @@ impl<'a> Batch<'a> {
 
 /// Whether the offsets start at 0, never fall, and end at `length`.
 fn ascends_to(offsets: &[[u8; OFFSET]], length: usize) -> bool {
-    let mut previous = 0;
-    let mut ascending = offsets.first() == Some(&[0; OFFSET]);
-    for offset in offsets {
-        let offset = i32::from_le_bytes(*offset);
-        ascending &= offset >= previous;
-        previous = offset;
-    }
-    ascending && usize::try_from(previous) == Ok(length)
+    let ([[0, 0, 0, 0], after @ ..], Some(last)) = (offsets, offsets.last()) else { return false };
+    // Each is compared with the one before in memory, and not in a variable: so the compiler compares several at once.
+    let pairs = offsets.iter().zip(after);
+    let ascending = pairs.fold(true, |ascending, (one, next)| {
+        ascending & (i32::from_le_bytes(*one) <= i32::from_le_bytes(*next))
+    });
+    ascending && usize::try_from(i32::from_le_bytes(*last)) == Ok(length)
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> u32 {

@@ -215,7 +215,8 @@ impl<W: Workload> Opened<W> {
 
     /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
     fn make(&self, index: u64, items: &mut BatchBuilder) -> Done {
-        let (Some(clock), Some(due)) = (self.clock(), self.workload.due(index)) else {
+        let due = self.clock().and_then(|clock| Some((clock, self.workload.due(index)?)));
+        let Some((clock, due)) = due else {
             self.workload.source(index, items)?;
             return items.check_fits();
         };

@@ -83,7 +83,8 @@ impl Event {
     ///
     /// # Errors
     /// [`WorkloadError::Operator`] when the item is no event.
-    #[inline]
+    // Most queries need a few of the words only: where this is inlined, the others are not read.
+    #[inline(always)]
     pub(super) fn decode(item: &[u8]) -> Result<Self, WorkloadError> {
         let event = match head(item) {
             Some([PERSON]) => head(item).map(|[_, number, time, id, n, ame, c, ity, state]| {
@@ -108,7 +109,7 @@ impl Event {
             }),
             _ => None,
         };
-        event.ok_or_else(|| WorkloadError::Operator(format!("no event has these {} bytes", item.len())))
+        event.ok_or_else(|| no_event(item))
     }
 
     /// An event for people, with its text.
@@ -158,4 +159,9 @@ impl Event {
     pub(super) fn auction(&self) -> Option<Auction> {
         if let Self::Auction(auction) = self { Some(*auction) } else { None }
     }
+}
+
+#[cold]
+fn no_event(item: &[u8]) -> WorkloadError {
+    WorkloadError::Operator(format!("no event has these {} bytes", item.len()))
 }
