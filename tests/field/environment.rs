@@ -78,7 +78,7 @@ fn sage_runs_in_a_spoilt_environment() {
     is_verified_in_a_spoilt_environment("sage");
 }
 
-/// Runs of an installed engine in folders whose names are no UTF-8, and with relative ones.
+/// Runs of an installed engine in folders whose names are no UTF-8 or have a blank, and with relative ones.
 fn is_verified_in_odd_folders(engine: &'static str) {
     let engine = Installed::new(engine);
     let odd = |name: &str| {
@@ -86,7 +86,9 @@ fn is_verified_in_odd_folders(engine: &'static str) {
         std::fs::create_dir_all(&folder).unwrap();
         folder
     };
-    for temporary in [odd("t"), "t".into()] {
+    // A path that is longer is replaced by one below `/tmp`.
+    let blank = tempfile::Builder::new().prefix("a b").rand_bytes(4).tempdir_in("/tmp").unwrap();
+    for temporary in [odd("t"), "t".into(), blank.path().to_owned()] {
         std::fs::create_dir_all(odd("w").join("t")).unwrap();
         let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
         command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(odd("w"));
@@ -116,6 +118,23 @@ fn dask_runs_in_odd_folders() {
 #[ignore = "installs a large engine: .ci/run --full"]
 fn sage_runs_in_odd_folders() {
     is_verified_in_odd_folders("sage");
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn ray_says_that_the_shared_memory_is_small() {
+    let ray = Installed::new("ray");
+    let mut command = ray.run_command("ray", "--workload word_count --items 2000");
+    command.env("CROSSRUN_NAMESPACES", "off");
+    let script = "mount -t tmpfs -o size=64m tmpfs /dev/shm || exit 99; exec \"$@\"";
+    let ran =
+        Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", script, "sh"], &command));
+    if ran.output.status.code() == Some(99) || ran.stderr().contains("unshare: ") {
+        return not_run("this user may not mount");
+    }
+    let record = ran.verified();
+    let warnings = record["metadata"]["warnings"].to_string();
+    assert!(warnings.contains("The object store is using"), "{warnings}");
 }
 
 #[test]

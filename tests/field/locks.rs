@@ -1,9 +1,11 @@
 //! Locks: one measurement at a time on a machine, and files of records that other processes hold.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use crate::field::wrappers::{nosyscall, wrapped};
-use crate::support::{Place, Ran, eventually, not_run, shell_code};
+use crate::support::{Place, Ran, eventually, is_root, not_run, shell_code};
 
 const RUN: [&str; 7] = ["run", "--json", "--backend", "native", "--workload", "null", "--items=10"];
 
@@ -62,6 +64,28 @@ fn measurements_with_other_data_folders_wait_for_each_other() {
     let record = Ran::ended(waiting).code(0).json();
     assert_eq!(record["metadata"]["locked"], true);
     assert_eq!(record["metadata"]["lock_file"], lock.to_str().unwrap());
+}
+
+#[test]
+fn a_measurement_of_another_user_is_waited_for_too() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let (lock, said) = (folder.path().join("machine.lock"), folder.path().join("said"));
+    std::fs::write(&lock, "").unwrap();
+    std::fs::set_permissions(&lock, Permissions::from_mode(0o644)).unwrap();
+    let held = Held::on(&lock);
+    let mut command = place.command(&RUN);
+    command.env("CROSSRUN_LOCK_FILE", &lock);
+    place.give_to_nobody(&mut command);
+    command.stdout(Stdio::piped()).stderr(std::fs::File::create(&said).unwrap());
+    let waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    drop(held);
+    assert_eq!(Ran::ended(waiting).code(0).json()["metadata"]["locked"], true);
 }
 
 #[test]
