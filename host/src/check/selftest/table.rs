@@ -172,6 +172,7 @@ const UNDETECTED: [&str; 23] = [
      a bound or not in its sample",
     "gains in a part of the blocks only, by a way that is not caught there",
     "takes a shorter way in a keyed reduction, of which it does a fifth",
+    "has the memory of states cheaper than the reference has it, by huge pages or an allocator of its own",
     "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it",
     "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing",
     "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run",
