@@ -163,7 +163,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 23] = [
+const UNDETECTED: [&str; 24] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
