@@ -208,6 +208,7 @@ fn without(part: &str, name: &str) -> PathBuf {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_workload_that_lacks_a_function_is_refused_with_its_name() {
     for (part, example, workload, says) in [
         (

@@ -36,6 +36,7 @@ enum Cover {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_misbehaviour_fails_its_own_row_and_nothing_else() {
     hold(Cover::Reduced);
 }

@@ -74,6 +74,7 @@ fn killing_the_host_leaves_nothing_running() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_temporary_folder_of_a_session_is_removed_however_the_session_ends() {
     let place = Place::with_misbehaving();
     // Where this host makes temporary folders, and no other process does.

@@ -331,6 +331,7 @@ fn a_driver_that_is_started_by_hand_explains_itself() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_python_side_passes_its_own_tests() {
     unit_tests("python_engine/python/tests", &["python_engine/python"]);
     unit_tests("python_runner/tests", &["python_runner", "python_engine/python"]);

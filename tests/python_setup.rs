@@ -71,6 +71,7 @@ fn one_line(ran: &Ran) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn an_engine_is_installed_used_repaired_and_removed() {
     let place = place();
     let missing =
@@ -113,6 +114,7 @@ fn two_concurrent_set_ups_make_one_environment() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn the_environment_of_a_killed_set_up_is_never_used_and_the_next_set_up_deletes_it() {
     let place = place();
     let python = fake_python(&place, 11, "mkdir -p \"$folder/bin\"\ntouch \"$folder/bin/python\"\nsleep 600");
@@ -181,6 +183,7 @@ fn a_killed_installer_is_reported_with_its_signal() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn without_a_package_index_nothing_is_left_behind() {
     let place = place();
     let empty = place.path().join("empty");

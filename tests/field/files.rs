@@ -150,6 +150,7 @@ fn pipe(path: &Path) {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_pipe_in_the_place_of_a_file_that_crossrun_writes_is_not_waited_for() {
     let place = recorded();
     let run = place.path().join("results/c");
