@@ -269,3 +269,26 @@ fn a_run_on_fewer_cores_is_another_cell_and_no_regression() {
     let unchanged = place.crossrun(&["diff", &fewer, &again]).code(0).stdout();
     assert!(unchanged.contains("(1 core)") && unchanged.contains("unchanged"), "{unchanged}");
 }
+
+#[test]
+fn points_of_sweeps_are_left_out_as_each_sweep_chooses_its_own() {
+    let (place, old) = recorded();
+    let with_sweeps = |name: &str, backend: &str| {
+        changed(&place, &old, name, |trial, spread| {
+            takes(trial, spread);
+            let record = &mut trial["record"];
+            if record["workload"] == "null" {
+                record["backend"] = backend.into();
+                record["metadata"]["metg"] = json!({"seconds_per_iteration": 1e-9, "kernel_seconds": 1e-6});
+            }
+        })
+    };
+    // In the new run only another backend has the points of the old sweep. They are not missing.
+    let (before, after) = (with_sweeps("before", "native"), with_sweeps("after", "other"));
+    let ran = place.crossrun(&["diff", &before, &after, "--json"]).code(0);
+    let history = ran.says("trials of METG sweeps are left out").json();
+    let changes = history["changes"].as_array().unwrap();
+    assert!(!changes.is_empty(), "{history}");
+    assert!(changes.iter().all(|it| it["point"].as_str().unwrap().starts_with("pipeline/")), "{history}");
+    assert_eq!((&history["only_old"], &history["only_new"]), (&json!([]), &json!([])), "{history}");
+}
