@@ -292,3 +292,25 @@ fn points_of_sweeps_are_left_out_as_each_sweep_chooses_its_own() {
     assert!(changes.iter().all(|it| it["point"].as_str().unwrap().starts_with("pipeline/")), "{history}");
     assert_eq!((&history["only_old"], &history["only_new"]), (&json!([]), &json!([])), "{history}");
 }
+
+#[test]
+fn a_cell_with_another_library_of_its_workload_is_marked() {
+    let (place, old) = recorded();
+    let before = changed(&place, &old, "before", takes);
+    let after = changed(&place, &old, "after", |trial, spread| {
+        takes(trial, 1.1 * spread);
+        if trial["record"]["workload"] == "null" {
+            trial["record"]["metadata"]["workload_library"]["sha256"] = "ef56".into();
+        }
+    });
+    let history = place.crossrun(&["diff", &before, &after, "--json"]).code(0).json();
+    let changes = history["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2, "{history}");
+    for change in changes {
+        let is_null = change["point"].as_str().unwrap().starts_with("null/");
+        assert_eq!(change["other_library"] == true, is_null, "{history}");
+    }
+    let text = place.crossrun(&["diff", &before, &after]).code(0).stdout();
+    let marked: Vec<_> = text.lines().filter(|line| line.contains("different workload library")).collect();
+    assert!(marked.len() == 1 && marked[0].contains("null/"), "{text}");
+}
