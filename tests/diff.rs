@@ -269,3 +269,48 @@ fn a_run_on_fewer_cores_is_another_cell_and_no_regression() {
     let unchanged = place.crossrun(&["diff", &fewer, &again]).code(0).stdout();
     assert!(unchanged.contains("(1 core)") && unchanged.contains("unchanged"), "{unchanged}");
 }
+
+#[test]
+fn points_of_sweeps_are_left_out_as_each_sweep_chooses_its_own() {
+    let (place, old) = recorded();
+    let with_sweeps = |name: &str, backend: &str| {
+        changed(&place, &old, name, |trial, spread| {
+            takes(trial, spread);
+            let record = &mut trial["record"];
+            if record["workload"] == "null" {
+                record["backend"] = backend.into();
+                record["metadata"]["metg"] = json!({"seconds_per_iteration": 1e-9, "kernel_seconds": 1e-6});
+            }
+        })
+    };
+    // In the new run only another backend has the points of the old sweep. They are not missing.
+    let (before, after) = (with_sweeps("before", "native"), with_sweeps("after", "other"));
+    let ran = place.crossrun(&["diff", &before, &after, "--json"]).code(0);
+    let history = ran.says("trials of METG sweeps are left out").json();
+    let changes = history["changes"].as_array().unwrap();
+    assert!(!changes.is_empty(), "{history}");
+    assert!(changes.iter().all(|it| it["point"].as_str().unwrap().starts_with("pipeline/")), "{history}");
+    assert_eq!((&history["only_old"], &history["only_new"]), (&json!([]), &json!([])), "{history}");
+}
+
+#[test]
+fn a_cell_with_another_library_of_its_workload_is_marked() {
+    let (place, old) = recorded();
+    let before = changed(&place, &old, "before", takes);
+    let after = changed(&place, &old, "after", |trial, spread| {
+        takes(trial, 1.1 * spread);
+        if trial["record"]["workload"] == "null" {
+            trial["record"]["metadata"]["workload_library"]["sha256"] = "ef56".into();
+        }
+    });
+    let history = place.crossrun(&["diff", &before, &after, "--json"]).code(0).json();
+    let changes = history["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 2, "{history}");
+    for change in changes {
+        let is_null = change["point"].as_str().unwrap().starts_with("null/");
+        assert_eq!(change["other_library"] == true, is_null, "{history}");
+    }
+    let text = place.crossrun(&["diff", &before, &after]).code(0).stdout();
+    let marked: Vec<_> = text.lines().filter(|line| line.contains("different workload library")).collect();
+    assert!(marked.len() == 1 && marked[0].contains("null/"), "{text}");
+}

@@ -233,3 +233,23 @@ fn of_two_resumes_that_wait_the_second_measures_nothing_again() {
     let trials = place.records("c", "trials.jsonl");
     assert_eq!(trials.iter().filter(|trial| trial["kind"] == "measured").count(), 3);
 }
+
+#[test]
+fn a_sweep_that_waited_is_not_mixed_with_another_run_in_its_folder() {
+    let place = Place::new();
+    std::fs::create_dir(place.data()).unwrap();
+    let (folder, said) = (place.path().join("results/m"), place.path().join("said"));
+    let held = Held::on(&place.data().join("measurement.lock"));
+    let mut command = place.command(&["metg", "--quick", "--backends=native", "--cores=1", "--run-id=m"]);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    // Another sweep with this id was started before it, and has measured by now.
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
+    drop(held);
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(2), "{}", text(&said));
+    let why = "results/m already holds a run; try: another --run-id";
+    assert!(text(&said).contains(why), "{}", text(&said));
+    assert_eq!(text(&folder.join("trials.jsonl")), "");
+}

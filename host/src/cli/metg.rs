@@ -4,7 +4,7 @@ mod graph;
 mod outcome;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ use crate::first_seen::distinct;
 use crate::metg::Range;
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::record::writer::{self, TRIALS};
+use crate::record::writer::{self, PLAN, TRIALS};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::report::duration;
 use crate::run::data_seeds::DataSeeds;
@@ -155,6 +155,17 @@ impl Arguments {
         }
     }
 
+    /// Refuses a folder that holds a run: its trials would be taken for some of this one.
+    fn refuse_other_run(&self, folder: &Path) -> Result<(), Problem> {
+        if ![TRIALS, PLAN].iter().any(|name| folder.join(name).exists()) {
+            return Ok(());
+        }
+        let message = format!("{} already holds a run", folder.display());
+        let other =
+            if self.schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
+        Err(Problem::usage(message).with_remedy(other))
+    }
+
     /// The command that repeats the measurement as a new run, with this longest kernel.
     fn repeat_command(&self, prepared: &PreparedRun, coarsest: Duration, context: &Context) -> String {
         let PreparedRun { matrix, participants, limits, cores, timeout, .. } = prepared;
@@ -196,6 +207,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
+    // Again: while this run waited, another one may have measured into the folder.
+    let is_free = arguments.refuse_other_run(&prepared.output_dir);
+    is_free.inspect_err(|_| context.tidy(&prepared.folders))?;
     let command = arguments.repeat_command(&prepared, prepared.coarsest, &context);
     // As long as without --quick.
     let longer = (arguments.coarsest.is_none() && prepared.coarsest < COARSEST)
@@ -255,12 +269,7 @@ impl PreparedRun {
         selection.check_builds(schedule.insist)?;
         let matrix = arguments.matrix(&selection, workloads, options, cores);
         let output_dir = schedule.output_dir(&matrix.run);
-        if output_dir.join(TRIALS).exists() {
-            let message = format!("{} already holds a run", output_dir.display());
-            let other =
-                if schedule.output_dir.is_some() { "another --output-dir" } else { "another --run-id" };
-            return Err(Problem::usage(message).with_remedy(other));
-        }
+        arguments.refuse_other_run(&output_dir)?;
         reports::refuse_other_reports(&output_dir)?;
         writer::check(&output_dir)?;
         let plan = Plan::new(&matrix)?;

@@ -87,6 +87,9 @@ pub(crate) struct CellChange {
     pub fails: bool,
     /// Whether the backend has a different library file.
     pub other_plugin: bool,
+    /// Whether the workload has a different library file, so that the work itself may be another one. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_library: bool,
 }
 
 /// The trials of one cell in one run.
@@ -325,6 +328,10 @@ fn change(
     let plugins = |groups: &[&Group<'_>]| {
         groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
     };
+    let libraries = |groups: &[&Group<'_>]| {
+        let libraries = groups.iter().filter_map(|group| group.identity.workload_library.map(str::to_owned));
+        libraries.collect::<BTreeSet<_>>()
+    };
     let call = verdict(old_runs, new_runs, interval, threshold);
     let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
     let CellKey { backend, point, conditions: Conditions { cores, is_single }, .. } = key;
@@ -341,6 +348,7 @@ fn change(
         call,
         fails: call.is_regression() && !is_hint,
         other_plugin: !new.is_empty() && plugins(old) != plugins(new),
+        other_library: !new.is_empty() && libraries(old) != libraries(new),
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) fn history(history: &History) -> String {
 fn row(change: &CellChange) -> [String; 7] {
     let latency = if change.of == "latency" { " (latency)" } else { "" };
     let run_as = run_as(change.cores, change.is_single);
+    let plugin = if change.other_plugin { ", different plugin" } else { "" };
+    let library = if change.other_library { ", different workload library" } else { "" };
     [
         one_line(&change.backend, 40),
         one_line(&change.point, 120) + latency + &run_as,
@@ -46,7 +48,7 @@ fn row(change: &CellChange) -> [String; 7] {
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),
         or_none(change.interval, |it| number::interval(it.low, it.high)),
-        verdict(change) + if change.other_plugin { ", different plugin" } else { "" },
+        verdict(change) + plugin + library,
     ]
 }
 

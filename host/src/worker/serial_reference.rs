@@ -300,7 +300,7 @@ pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample
     SerialSample {
         cpu_seconds: seconds[seconds.len() / 2],
         least_cpu_seconds: (least - STANDARD_ERRORS * error).max(0.0),
-        operator_share: (operators / sampled).clamp(0.0, 1.0),
+        operator_share: (operators / sampled.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0),
         path_share: 0.0,
         shortest_task: 0.0,
         items: slices().map(|slice| slice.items).sum(),
@@ -403,6 +403,13 @@ mod tests {
         assert!((sample.cpu_seconds - 50.0).abs() < 1e-9, "{sample:?}");
         assert!((sample.least_cpu_seconds - 50.0).abs() < 1e-6, "{sample:?}");
         assert_eq!((sample.items, sample.slices, sample.operator_share), (25, 3, 0.5));
+    }
+
+    #[test]
+    fn a_graph_without_tasks_takes_nothing_and_every_figure_is_a_number() {
+        let sample = summary(&[pass(&[], 0.0, false)], 0, 1);
+        let figures = (sample.cpu_seconds, sample.least_cpu_seconds, sample.operator_share);
+        assert_eq!(figures, (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -163,7 +163,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 24] = [
+const UNDETECTED: [&str; 25] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -190,6 +190,7 @@ const UNDETECTED: [&str; 24] = [
     "has a program outside its processes work for it or against others, such as a service manager, moves to another \
      control group, or changes the machine with the rights of root",
     "adds to the history of the machine, or to what another program of the user reads",
+    "alters the records of earlier runs, and computes their hashes anew",
     "works on other machines than it says, or takes a shorter way on several machines",
     "attacks this program, or the memory of the judge's process",
 ];
