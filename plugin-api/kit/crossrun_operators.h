@@ -16,6 +16,20 @@
 #include "crossrun_workload_kit.h"
 #include "crossrun_xxh3.h"
 
+/* The batch that a caller passed to `handle`, which is called `what` in messages. */
+static int32_t read_batch(
+    const void *handle, const char *what, const uint8_t *encoded, size_t length, struct batch *batch, crossrun_buffer *error) {
+    const char *why;
+    if (error == NULL) {
+        return CROSSRUN_ARGUMENT;
+    }
+    if (handle == NULL || encoded == NULL || length > SIZE_MAX / 4) {
+        return null_pointer(error, handle == NULL ? what : "batch");
+    }
+    why = parse_batch(encoded, length, batch);
+    return why == NULL ? CROSSRUN_OK : say(error, CROSSRUN_MALFORMED, "%s", why);
+}
+
 /* The items as a batch to read. */
 static struct batch viewed(const crossrun_items *items) {
     struct batch batch;
@@ -219,18 +233,10 @@ CROSSRUN_EXPORT int32_t crossrun_workload_run_stages(
     crossrun_buffer *out) {
     struct batch batch;
     crossrun_items items;
-    const char *why;
     uint32_t at;
-    int32_t status = CROSSRUN_OK;
-    if (out == NULL) {
-        return CROSSRUN_ARGUMENT;
-    }
-    if (workload == NULL || encoded == NULL || length > SIZE_MAX / 4) {
-        return null_pointer(out, workload == NULL ? "workload" : "batch");
-    }
-    why = parse_batch(encoded, length, &batch);
-    if (why != NULL) {
-        return say(out, CROSSRUN_MALFORMED, "%s", why);
+    int32_t status = read_batch(workload, "workload", encoded, length, &batch, out);
+    if (status != CROSSRUN_OK) {
+        return status;
     }
     if (!is_chain(workload, from, to)) {
         return no_chain(out, from, to);
@@ -320,18 +326,10 @@ CROSSRUN_EXPORT int32_t crossrun_workload_keys(
     const crossrun_workload *workload, uint32_t stage, const uint8_t *encoded, size_t length, crossrun_buffer *out) {
     struct batch batch;
     crossrun_items keys;
-    const char *why;
     uint32_t at;
-    int32_t status = CROSSRUN_OK;
-    if (out == NULL) {
-        return CROSSRUN_ARGUMENT;
-    }
-    if (workload == NULL || encoded == NULL || length > SIZE_MAX / 4) {
-        return null_pointer(out, workload == NULL ? "workload" : "batch");
-    }
-    why = parse_batch(encoded, length, &batch);
-    if (why != NULL) {
-        return say(out, CROSSRUN_MALFORMED, "%s", why);
+    int32_t status = read_batch(workload, "workload", encoded, length, &batch, out);
+    if (status != CROSSRUN_OK) {
+        return status;
     }
     if (kind_of(workload, stage) != CROSSRUN_STAGE_KEYED_REDUCE) {
         return say(out, CROSSRUN_ARGUMENT, "stage %" PRIu32 " is no keyed reduction of this workload", stage);

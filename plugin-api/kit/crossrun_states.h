@@ -167,18 +167,10 @@ static int32_t fold_item(crossrun_state *state, crossrun_slice item, crossrun_bu
 CROSSRUN_EXPORT int32_t crossrun_workload_state_fold(
     crossrun_state *state, const uint8_t *encoded, size_t length, crossrun_buffer *error) {
     struct batch batch;
-    const char *why;
     uint32_t at;
-    int32_t status = CROSSRUN_OK;
-    if (error == NULL) {
-        return CROSSRUN_ARGUMENT;
-    }
-    if (state == NULL || encoded == NULL || length > SIZE_MAX / 4) {
-        return null_pointer(error, state == NULL ? "state" : "batch");
-    }
-    why = parse_batch(encoded, length, &batch);
-    if (why != NULL) {
-        return say(error, CROSSRUN_MALFORMED, "%s", why);
+    int32_t status = read_batch(state, "state", encoded, length, &batch, error);
+    if (status != CROSSRUN_OK) {
+        return status;
     }
     if (state->is_sink) {
         return fold_into_sink(state, &batch, error);
