@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, not_run};
+use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of};
 
 const MOUNTED: &str = "/sys/fs/cgroup";
 
@@ -85,6 +85,36 @@ fn a_backend_that_the_system_kills_for_lack_of_memory_is_told_from_a_crash() {
     let ran = Ran::of(group.around(&place.misbehaving_command("allocate", "run", &["--no-lock"]))).code(4);
     let error = &ran.json()["metadata"]["error"];
     assert!(["crashed", "memory_limit"].contains(&error["kind"].as_str().unwrap()), "{}", ran.explain());
+}
+
+#[test]
+fn the_system_ends_a_backend_that_takes_all_memory_before_what_watches_it_and_that_before_the_host() {
+    let score = |process: u32| -> Option<i32> {
+        fs::read_to_string(format!("/proc/{process}/oom_score_adj")).ok()?.trim().parse().ok()
+    };
+    let place = Place::with_misbehaving();
+    for shelter in ["on", "off"] {
+        let mut command = place.misbehaving_command("grandchild+sleep", "run", &["--no-lock"]);
+        command.env("CROSSRUN_NAMESPACES", shelter).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let sleeps = |process: &u32| {
+            fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim() == "sleep")
+        };
+        eventually("the grandchild sleeps", || processes_of_sessions_of(child.id()).iter().any(sleeps));
+        let own = score(child.id()).unwrap();
+        let tree = processes_of_sessions_of(child.id());
+        let of_grandchild = tree.iter().find(|process| sleeps(process)).and_then(|&process| score(process));
+        let lowest = tree.into_iter().filter_map(score).min().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("nothing is left", || processes_of_sessions_of(child.id()).is_empty());
+        // Of a test that was itself given the highest score, nothing can be told apart.
+        assert!(own < lowest || own == 1000, "{shelter}: {own} {lowest}");
+        assert!(
+            of_grandchild == Some(1000) && lowest < 1000 || own == 1000,
+            "{shelter}: {of_grandchild:?} {lowest}"
+        );
+    }
 }
 
 #[test]

@@ -262,7 +262,10 @@ impl WorkerSession {
                 let message = format!("the worker was ended in {phase}: {}", excess.message(&self.limits));
                 (Fault::Exceeded(excess), message, Some(excess.remedy(&self.limits)))
             }
-            Failure::Died(ExitReason::Signalled(SIGKILL) | ExitReason::Lost) if self.lacked_memory() => {
+            // If the system has ended the supervisor too, nobody says how the worker exited.
+            Failure::Died(ExitReason::Signalled(SIGKILL) | ExitReason::Lost) | Failure::Closed
+                if self.lacked_memory() =>
+            {
                 let message = format!(
                     "the worker was lost in {phase}: the system has killed it, or a process of its tree, for lack of memory"
                 );

@@ -11,6 +11,7 @@ mod init;
 mod logs;
 pub(super) mod memory;
 mod namespace;
+mod out_of_memory;
 mod processes;
 mod resident;
 mod scratch;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::{Arguments, NAME};
-use super::{namespace, processes};
+use super::{namespace, out_of_memory, processes};
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 use crate::slowdown::ScaledLimit;
@@ -80,6 +80,8 @@ pub(super) fn start_worker(arguments: &Arguments) -> io::Result<Pid> {
         .stderr(log()?);
     // Dropping the handle neither kills nor reaps: the caller does.
     let child = command.spawn()?;
+    // It waits for its first request still, so that all that a plugin starts inherits this.
+    out_of_memory::end_early(&child.id().to_string(), out_of_memory::WORKER);
     Pid::from_raw(child.id() as i32).ok_or_else(|| io::ErrorKind::Other.into())
 }
 

@@ -17,7 +17,7 @@ use super::logs::Logs;
 use super::processes::{self, MARKER};
 use super::shared_memory::SegmentsBefore;
 use super::watch::{self, Watch};
-use super::{affinity, init, namespace, scratch};
+use super::{affinity, init, namespace, out_of_memory, scratch};
 use crate::sandbox::affinity::Cores;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
@@ -45,6 +45,8 @@ fn supervise() -> io::Result<()> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
     // The host reports crashes; a core file in the user's folder helps nobody.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // A worker whose memory is not free yet is no candidate any more, and the host would be the next.
+    out_of_memory::end_early("self", out_of_memory::WATCHES);
     // Before anything is started, so that all of the tree inherits the set.
     if let Ok(cores) = std::env::var(CORES) {
         affinity::set(cores.parse::<Cores>()?.numbers())?;
