@@ -240,7 +240,8 @@ impl Fixture {
     /// Runs `spec` in a session of its own. The answer is not verified, because the spec may be invalid.
     pub(super) fn run_unjudged(&mut self, spec: &WorkloadSpec) -> Result<Finished, CallError> {
         let mut engine = self.engine(spec)?;
-        let ran = engine.run(&self.executor.request(spec.clone(), &engine.supports), &mut |_| ());
+        let request = self.executor.request(spec.clone(), &engine.supports);
+        let ran = request.and_then(|request| engine.run(&request, &mut |_| ()));
         engine.session.discard();
         ran.map(|(finished, _)| finished)
     }

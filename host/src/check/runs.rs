@@ -180,8 +180,8 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     let before = slowdown::measure();
     let mut engine = fixture.engine(&spec)?;
     let longest = CANCEL_GRACE.mul_f64(slowdown::MAX);
-    let supports = engine.supports.clone();
-    let ended = engine.run_and_cancel(&fixture.executor.request(spec, &supports), BEFORE_CANCEL, longest);
+    let request = fixture.executor.request(spec, &engine.supports);
+    let ended = request.and_then(|request| engine.run_and_cancel(&request, BEFORE_CANCEL, longest));
     engine.session.discard();
     if let Err(CallError { fault: Fault::TimedOut, .. }) = ended {
         let (waited, limit) = (longest.as_secs(), CANCEL_GRACE.as_secs());

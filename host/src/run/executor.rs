@@ -235,7 +235,10 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> TrialResult {
         drop(sink(&Event::Phase(Phase::Running)));
-        let request = self.request(trial.workload_spec(), &engine.supports);
+        let request = match self.request(trial.workload_spec(), &engine.supports) {
+            Ok(request) => request,
+            Err(error) => return TrialResult::failed(error),
+        };
         let shape = self.graph(&request.work.spec).map(|graph| graph.shape);
         let graph = shape.map(|shape| TaskGraph::new(shape, &request.work.spec));
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
@@ -270,19 +273,24 @@ impl Executor {
         Ok(needs)
     }
 
-    /// The request to run `spec` on a backend that `supports` these words. If it is not known what the workload can use, none is
-    /// granted.
-    pub(crate) fn request(&mut self, spec: WorkloadSpec, supports: &[String]) -> RunRequest {
-        let judge = self.judge(&spec.name);
-        let mut granted =
-            judge.and_then(|judge| judge.granted(&spec.name, Some(supports))).unwrap_or_default();
+    /// The request to run `spec` on a backend that `supports` these words.
+    ///
+    /// # Errors
+    /// If two judges did not say what the workload can use: without its words, it would be measured in another way.
+    pub(crate) fn request(
+        &mut self,
+        spec: WorkloadSpec,
+        supports: &[String],
+    ) -> Result<RunRequest, CallError> {
+        let question = |judge: &mut Judge| judge.granted(&spec.name, Some(supports));
+        let mut granted = self.ask(&spec.name, question).or_else(|_| self.ask(&spec.name, question))?;
         if self.graph(&spec).is_some_and(|graph| graph.shape.stages_only) {
             granted.retain(|word| word != GRAPH);
         }
         let spec = WorkloadSpec { granted, ..spec };
         let library = self.library(&spec.name);
         let Setting { folders, timeout, .. } = &self.setting;
-        RunRequest { work: Work { spec, library }, folders: folders.clone(), timeout: *timeout }
+        Ok(RunRequest { work: Work { spec, library }, folders: folders.clone(), timeout: *timeout })
     }
 
     /// The graph of tasks of a workload; `None` for other workloads, and where it cannot be opened.
