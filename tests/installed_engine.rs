@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -33,9 +34,18 @@ impl Installed {
         engine
     }
 
-    /// Fails with what is needed, if that cannot be.
+    /// Fails with what is needed, if that cannot be. A package index that does not answer now may answer a moment later.
     fn set_up(&self) {
-        Ran::of(self.command(&["setup", self.name])).code(0);
+        let attempt = || Ran::of(self.command(&["setup", self.name]));
+        let cannot_be_reached = |ran: &Ran| ran.stderr().contains("no package index could be reached");
+        let mut ran = attempt();
+        for pause in [10, 30] {
+            if cannot_be_reached(&ran) {
+                std::thread::sleep(Duration::from_secs(pause));
+                ran = attempt();
+            }
+        }
+        ran.code(0);
         let rows = Ran::of(self.command(&["backends", "--json"])).code(0).json();
         let is_own = |row: &&Value| row["name"] == self.name;
         let row = rows.as_array().unwrap().iter().find(is_own).unwrap();
