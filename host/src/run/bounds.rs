@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn each_bound_is_kept_by_an_honest_run_and_named_where_it_is_not() {
-        let table: [(&str, Change, Option<&str>); 35] = [
+        let table: [(&str, Change, Option<&str>); 37] = [
             ("honest", |_, _| (), None),
             ("a quarter faster than the reference", |run, _| *run = used(1.6).within(0.72), None),
             ("twice as fast", |run, _| *run = used(1.2).within(0.5), Some("at least 0.950000 s")),
