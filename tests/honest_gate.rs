@@ -16,19 +16,12 @@ const SMALL: [&str; 4] = ["native", "timely", "python", "sage"];
 const LARGE: [&str; 3] = ["ray", "dask", "spark"];
 /// Workloads with a serial reference, so large that the work takes at least the 50 ms from which all bounds are checked: a fifth of the
 /// reference, where all of it is a keyed reduction.
-const WORK: [&str; 4] = [
+const WORK: [&str; 5] = [
     "--workload pipeline --items 1000 iters=10000 batch_size=20",
     "--workload imbalance --items 1000 iters=10000 batch_size=20",
-    if cfg!(debug_assertions) {
-        "--workload word_count --items 340000 batch_size=10000"
-    } else {
-        "--workload word_count --items 2700000 batch_size=20000"
-    },
-    if cfg!(debug_assertions) {
-        "--workload null --items 1000000 batch_size=50000"
-    } else {
-        "--workload null --items 15000000 batch_size=250000"
-    },
+    "--workload memory --items 60000 span_mib=4 batch_size=1200",
+    "--workload word_count --items 2700000 batch_size=20000",
+    "--workload null --items 15000000 batch_size=250000",
 ];
 const PARALLELISM: [u32; 2] = [1, 2];
 /// A probability above this is refuted by what was seen, with 95 % confidence.
