@@ -91,6 +91,7 @@ fn the_driver_on_the_page_for_python_runs_tasks_by_their_dependencies() {
 // ---- Workloads in C ---------------------------------------------------------------------------------------------
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_graph_in_c_runs_on_every_backend_with_the_word() {
     let place = Place::new();
     for plugin in [grid(), threaded(), &plugin("python_runner"), &plugin("timely_runner")] {

@@ -99,6 +99,7 @@ fn a_library_with_watermarks_conforms() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn what_a_library_prepares_once_in_each_thread_is_no_work_of_the_reference() {
     let place = Place::new();
     place.stage(lazy());

@@ -330,6 +330,7 @@ fn a_scheduler_may_be_refused_as_unsupported() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn threads_of_a_runtime_which_never_end_may_stay() {
     passes_with(
         "runtime_thread",

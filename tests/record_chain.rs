@@ -73,6 +73,7 @@ fn altering(place: &Place, how: &str, command: &[&str]) -> Ran {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn what_a_backend_alters_during_a_comparison_is_undone_and_exits_with_6() {
     for how in ["edit_records", "remove_records", "replace_records", "forge_records"] {
         let place = Place::with_misbehaving();

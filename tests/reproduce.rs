@@ -146,6 +146,7 @@ fn a_data_folder_that_is_not_utf8_is_a_usage_error_and_not_a_trial() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn an_oracle_that_is_too_slow_for_one_size_fails_no_other() {
     let place = Place::new();
     place.stage(&hostile("misbehaving_workloads"));

@@ -118,6 +118,7 @@ fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_process_that_holds_the_supervisor_as_a_debugger_does_not_keep_crossrun() {
     let place = Place::with_misbehaving();
     let mut command = place.misbehaving_command("trace_supervisor", "run", &["--no-lock"]);
