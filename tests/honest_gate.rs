@@ -18,7 +18,7 @@ const LARGE: [&str; 3] = ["ray", "dask", "spark"];
 /// reference, where all of it is a keyed reduction.
 const WORK: [&str; 5] = [
     "--workload pipeline --items 1000 iters=10000 batch_size=20",
-    "--workload imbalance --items 1000 iters=10000 batch_size=20",
+    "--workload imbalance --items 1000 iters=30000 batch_size=20",
     "--workload memory --items 60000 span_mib=4 batch_size=1200",
     "--workload word_count --items 2700000 batch_size=20000",
     "--workload null --items 15000000 batch_size=250000",
