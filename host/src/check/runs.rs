@@ -30,6 +30,10 @@ const SLEEP_MICROS: u64 = 10_000;
 /// How long a run goes on before it is cancelled.
 const BEFORE_CANCEL: Duration = Duration::from_secs(1);
 
+/// How many cancelled runs there are at most until one stops in time: other processes come and go, and the slowdown is measured beside a
+/// run, not in it.
+const CANCELLED: u32 = 3;
+
 /// The largest number of failures that one check reports.
 const MAX_FAILURES: usize = 3;
 
@@ -172,10 +176,21 @@ pub(super) fn timing(fixture: &mut Fixture) -> CheckResult {
     })
 }
 
-/// A cancelled run ends in time. The time limit is extended by the slowdown of this machine, which is measured before the engine is
-/// started and after it has ended, so that the load of the backend itself does not count.
+/// A cancelled run ends in time: one of a few, if other processes make one late. The time limit is extended by the slowdown of this
+/// machine, which is measured before the engine is started and after it has ended, so that the load of the backend itself does not count.
 pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
     fixture.demand_workload(SLEEPING, &["sleep_us"])?;
+    let (mut took, mut slowdown) = cancel_once(fixture)?;
+    for _ in 1..CANCELLED {
+        if stopped(took, slowdown).is_err() {
+            (took, slowdown) = cancel_once(fixture)?;
+        }
+    }
+    stopped(took, slowdown)
+}
+
+/// How long after it was cancelled a run stopped, and the slowdown of the machine if that was late.
+fn cancel_once(fixture: &mut Fixture) -> Result<(Duration, f64), NotPassed> {
     let spec = sleeping(1_000_000, &[]);
     let before = slowdown::measure();
     let mut engine = fixture.engine(&spec)?;
@@ -194,7 +209,7 @@ pub(super) fn cancel(fixture: &mut Fixture) -> CheckResult {
             let error = CallError::reported("run", error, None);
             expected_error::<()>(Err(error), &[ErrorKind::Cancelled])?;
             let slowdown = if took > CANCEL_GRACE { before.max(slowdown::measure()) } else { 1.0 };
-            stopped(took, slowdown)
+            Ok((took, slowdown))
         }
         (_, Some(took)) => Err(NotPassed::Failed(format!(
             "a run of hours was reported as done {} after it was cancelled",
