@@ -111,6 +111,7 @@ impl Executor {
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
             slowdown: 1.0,
+            is_swept: trial.granularity.is_some(),
         };
         if result.outcome.is_verified() {
             if let Some(Violation { why, .. }) = self.violation(&mut run, trial, &mut reference, engine) {
