@@ -34,13 +34,17 @@ pub(crate) fn measure() -> f64 {
 }
 
 /// The same without what a process tree of this program uses meanwhile, which must not excuse itself by keeping `cores` busy. `used`
-/// gives the CPU seconds of the tree so far.
-pub(crate) fn measure_beside(used: impl Fn() -> Option<f64>, cores: usize) -> f64 {
+/// gives the CPU seconds of the tree so far, and when its newest process began. A tree that starts processes meanwhile may have used
+/// all that there was: the system keeps nothing of one that ends while its parent ignores that.
+pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: usize) -> f64 {
     let (before, started) = (used(), Instant::now());
     let slowdown = measure();
     let left = started.elapsed().as_secs_f64() * cores as f64 - WORK.as_secs_f64() * THREADS as f64;
-    let own = used().zip(before).map_or(0.0, |(after, before)| after - before);
-    by_others(slowdown, own, left)
+    match before.zip(used()) {
+        Some(((_, newest), (_, newer))) if newer > newest => 1.0,
+        Some(((before, _), (after, _))) => by_others(slowdown, after - before, left),
+        None => slowdown,
+    }
 }
 
 /// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`.
@@ -129,6 +133,7 @@ pub(crate) fn thread_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
@@ -164,7 +169,8 @@ mod tests {
     #[test]
     fn a_machine_with_more_threads_than_cores_is_slower() {
         let (over, cores) = (AtomicBool::new(false), thread::available_parallelism().map_or(1, usize::from));
-        let slowdown = thread::scope(|scope| {
+        let newest = Cell::new(0);
+        let (slowdown, beside) = thread::scope(|scope| {
             for _ in 0..4 * cores {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
@@ -173,9 +179,12 @@ mod tests {
                 });
             }
             let slowdown = measure();
+            // A tree that starts a process meanwhile.
+            let beside = measure_beside(|| Some((0.0, newest.replace(newest.get() + 1))), cores);
             over.store(true, Ordering::Relaxed);
-            slowdown
+            (slowdown, beside)
         });
         assert!(slowdown > 1.5, "{slowdown}");
+        assert_eq!(beside, 1.0);
     }
 }

@@ -51,6 +51,11 @@ impl Engine {
         self.session.usage(false).map(|usage| usage.cpu_seconds)
     }
 
+    /// The same, and when the newest of its processes began.
+    pub(super) fn cpu_seconds_and_newest(&self) -> Option<(f64, u64)> {
+        self.session.usage(false).map(|usage| (usage.cpu_seconds, usage.newest))
+    }
+
     /// Runs `request`; also what the backend's processes used meanwhile, if the run succeeded.
     pub(super) fn measured(
         &mut self,

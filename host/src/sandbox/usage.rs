@@ -12,6 +12,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// The same with shared pages counted once. Only after a run, as reading it takes time.
     pub memory: Option<Memory>,
+    /// When the newest process in the tree began, in ticks since the system did; 0 without one.
+    pub newest: u64,
 }
 
 /// The memory of a process tree.

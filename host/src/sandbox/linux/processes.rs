@@ -36,6 +36,8 @@ pub(super) struct Process {
     /// The number of its threads; a zombie counts as one, as it has a process id.
     pub(super) threads: u32,
     pub(super) resident_bytes: u64,
+    /// When it began, in ticks since the system did.
+    pub(super) started: u64,
 }
 
 /// Whether `/proc` shows this process under its own number. In the `/proc` of another PID namespace, a number means another process.
@@ -64,13 +66,14 @@ pub(super) fn stat(pid: i32) -> Option<String> {
 fn process(pid: i32) -> Option<Process> {
     let stat = stat(pid)?;
     let mut fields = stat.split_ascii_whitespace();
-    // The fields 3, 4, 5, 20 and 24 of proc(5).
+    // The fields 3, 4, 5, 20, 22 and 24 of proc(5).
     let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let threads = fields.nth(14)?.parse::<u32>().ok()?.max(1);
-    let resident_pages: u64 = fields.nth(3)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    let resident_pages: u64 = fields.nth(1)?.parse().ok()?;
     let resident_bytes = resident_pages * rustix::param::page_size() as u64;
     let (alive, stopped) = (!matches!(state, "Z" | "X"), state == "T");
-    Some(Process { pid, parent, group, alive, stopped, threads, resident_bytes })
+    Some(Process { pid, parent, group, alive, stopped, threads, resident_bytes, started })
 }
 
 /// Every living process below this one, at any depth.

@@ -31,7 +31,9 @@ pub(super) fn of(root: i32) -> Usage {
         };
         let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
         let cpu_seconds = own + in_seconds(after);
-        ([before, after], Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None })
+        let newest = tree.iter().map(|process| process.started).max().unwrap_or_default();
+        let usage = Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None, newest };
+        ([before, after], usage)
     })
 }
 
