@@ -57,9 +57,11 @@ fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
     (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
 }
 
-/// The row of a backend that has a ratio, and the row that it is compared with.
+/// The row of a backend that has a ratio, and the row that it is compared with. The ratio of blocks counts, and that of single runs
+/// beside it does not.
 fn with_baseline<'a>(point: &'a Point, backend: &str) -> Option<(&'a Row, &'a Row)> {
-    let row = point.rows.iter().find(|row| row.backend == backend && row.ratio.is_some())?;
+    let rows = point.rows.iter().filter(|row| row.backend == backend && row.ratio.is_some());
+    let row = rows.min_by_key(|row| row.ratio.is_none_or(|ratio| !ratio.paired))?;
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
     Some((row, baseline))
 }
@@ -155,6 +157,19 @@ mod tests {
         let logarithms: Vec<_> = NEAR_TWO.iter().map(|factor: &f64| factor.ln()).collect();
         let alone = PairedDifference::new(&logarithms).unwrap().interval.unwrap().exp();
         assert!((one.interval.unwrap().low - alone.low).abs() < 1e-9);
+    }
+
+    #[test]
+    fn single_runs_beside_blocks_do_not_count() {
+        let mut both = point("pipeline", &NEAR_TWO, 2.0);
+        let single = Row {
+            compared_with: Some("native".into()),
+            ratio: Some(Ratio { estimate: 9.0, ..Ratio::default() }),
+            ..row("other", "pipeline", &[0.2], None)
+        };
+        both.rows.insert(1, single);
+        let [mean] = geomeans(&[&both], &["other"], Rigor::Standard).try_into().unwrap();
+        assert!((mean.ratio.unwrap() - 2.0).abs() < 1e-12 && mean.interval.is_some(), "{mean:?}");
     }
 
     #[test]
