@@ -144,10 +144,13 @@ fn mean_ratio(line: &Line<'_>) -> Option<MeanRatio> {
     shown_ratio(line.row)?.mean_ratio
 }
 
-/// Why a row that was compared has no ratio here, or another verdict than its interval says.
+/// Why a row that was compared has no ratio here, or another verdict than its interval says. Of a row in doubt, such as the baseline,
+/// no other column says so.
 fn withheld(row: &Row) -> Option<Withheld> {
-    let ratio = row.ratio?;
-    not_whole(row).or(ratio.withheld)
+    match row.ratio {
+        Some(ratio) => not_whole(row).or(ratio.withheld),
+        None => not_whole(row).filter(|why| *why == Withheld::Doubts),
+    }
 }
 
 fn verdict(ratio: &Ratio) -> &'static str {
@@ -176,6 +179,7 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::model::Doubt;
     use crate::report::examples;
 
     /// The cell of a column, line by line.
@@ -223,6 +227,9 @@ mod tests {
         assert_eq!(read(&comparison, "unsettled")[..2], ["2", "0"]);
         assert_eq!(read(&comparison, "withheld")[..2], ["", "below_noise_floor"]);
         assert_eq!(read(&comparison, "verdict")[1], "");
+        // All seven are verified, also of a baseline in doubt.
+        comparison.points[0].rows[0].doubts = vec![Doubt::CpuTime { part: 0.5 }];
+        assert_eq!(read(&comparison, "withheld")[0], "doubts");
         // Five of seven are verified, and those may be the easy ones.
         let counts = &mut comparison.points[1].rows[1].counts;
         (counts.verified, counts.invalid) = (5, 2);
