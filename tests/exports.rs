@@ -48,6 +48,23 @@ fn every_format_is_the_same_on_standard_output_and_in_a_file() {
 }
 
 #[test]
+fn sweeps_and_single_runs_beside_a_comparison_leave_its_plan() {
+    let place = comparison();
+    let plan = r#"{"baseline": "slower", "rigor": "publish", "insist": false}"#;
+    std::fs::write(place.path().join("run/plan.json"), plan).unwrap();
+    let mut single = trial("native", "pipeline", 0, End::Verified(1.0));
+    single["record"]["metadata"]["block"] = Value::Null;
+    folder(&place, "single", &[single]);
+    folder(&place, "sweep", &[point("native", 0, 1000, 0.5)]);
+    for folders in [&["run"][..], &["run", "sweep"], &["single", "run", "sweep"]] {
+        let arguments = [&["report", "--json"][..], folders].concat();
+        let comparison = place.crossrun(&arguments).code(0).json();
+        assert_eq!(comparison["baseline"], "slower", "{folders:?}");
+        assert_eq!(comparison["rigor"], "publish", "{folders:?}");
+    }
+}
+
+#[test]
 fn figures_are_those_of_the_comparison_and_only_verified_rows_have_them() {
     let place = comparison();
     let comparison = place.crossrun(&["report", "run", "--json"]).code(0).json();

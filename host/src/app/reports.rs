@@ -51,7 +51,7 @@ pub(crate) struct Read {
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by their device and inode.
     files: HashSet<(u64, u64)>,
-    /// How the plan of each file has it compared, as far as its folder was named, and not the file alone.
+    /// How the plan of each file with trials of a comparison has it compared, as far as its folder was named, and not the file alone.
     planned: Vec<Option<Options>>,
 }
 
@@ -118,8 +118,13 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
             // What is no regular file, such as a pipe, is another one each time.
             let identity = named_file::status(&file).ok().as_ref().and_then(identity);
             if identity.is_none_or(|id| read.files.insert(id)) {
+                let first = read.inputs.len();
                 read_file(&file, &mut read, ui)?;
-                read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
+                // Sweeps and single runs have no plan that says how they are compared.
+                let is_of_plan = |it: &Input| it.record.metadata.block.is_some() && !it.is_sweep();
+                if read.inputs[first..].iter().any(is_of_plan) {
+                    read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
+                }
             }
         }
     }
