@@ -19,11 +19,8 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if !is_compared(row) || !is_compared(baseline) {
         return Err(NoRatio::NoLatency);
     }
-    match (has_blocks(row), has_blocks(baseline)) {
-        (true, true) => {}
-        (false, false) => return unpaired(row, baseline).ok_or(NoRatio::Failed),
-        // A single run is the first of its engine, and those of blocks come after warm-ups.
-        _ => return Err(NoRatio::NoCommonBlock),
+    if !(has_blocks(row) && has_blocks(baseline)) {
+        return unpaired(row, baseline).ok_or(NoRatio::Failed);
     }
     let pairs = pairs(row, baseline);
     let difference = difference(&pairs).ok_or(NoRatio::NoCommonBlock)?;

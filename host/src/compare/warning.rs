@@ -100,7 +100,9 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         (
             WarningKind::Unpaired,
             with_row(&|row| row.ratio.is_some_and(|it| it.no_interval == Some(NoInterval::Unpaired))),
-            "some records do not assign trials to blocks: their ratios have no interval".into(),
+            "some records do not assign trials to blocks: their ratios have no interval, and beside blocks they are those of a first run \
+             to warm ones"
+                .into(),
         ),
         (
             WarningKind::Doubled,

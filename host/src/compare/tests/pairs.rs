@@ -33,15 +33,6 @@ fn trials_without_blocks_have_a_ratio_of_medians_and_no_interval() {
 }
 
 #[test]
-fn a_single_run_is_not_compared_with_runs_after_warm_ups() {
-    for backend in ["a", "b"] {
-        let single = changed(pair(7), backend, |example| example.trial.block = None);
-        let row = row(&standard(single), "b").clone();
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::NoCommonBlock)), "{backend}");
-    }
-}
-
-#[test]
 fn trials_are_paired_by_block_whatever_their_order() {
     let mut examples = pair(7);
     let ordered = ratio(&standard(examples.clone()), "b");
