@@ -47,6 +47,11 @@ pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: usize
     }
 }
 
+/// The slowdown that a quiet machine shows where the measurement has more threads than there are cores.
+pub(crate) fn when_quiet(cores: f64) -> f64 {
+    (THREADS as f64 / cores).max(1.0)
+}
+
 /// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`.
 fn by_others(slowdown: f64, own: f64, left: f64) -> f64 {
     let others = if left > 0.0 { (1.0 - own / left).clamp(0.0, 1.0) } else { 1.0 };
@@ -141,6 +146,7 @@ mod tests {
     #[test]
     fn a_slowdown_is_at_least_one_and_bounded() {
         assert_eq!([0.9, 1.05, 2.5, 100.0].map(within_bounds), [1.0, 1.0, 2.5, MAX]);
+        assert_eq!([1.0, 1.6, 2.0, 64.0].map(when_quiet), [2.0, 1.25, 1.0, 1.0]);
     }
 
     #[test]

@@ -34,6 +34,14 @@ fn within_quota(cores: u32, quota: Option<Quota>) -> u32 {
     }
 }
 
+/// So many cores, or the part of them that a quota leaves.
+fn left_by_quota(cores: u32, quota: Option<Quota>) -> f64 {
+    match quota {
+        Some(Quota::Cores(quota)) => quota.min(cores.into()),
+        Some(Quota::Unlimited) | None => cores.into(),
+    }
+}
+
 /// The longest latency of an open loop; `None` if nothing was measured.
 fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
     let latest = actual?.latency.as_ref()?.scheduled.at(1.0)?;
@@ -84,7 +92,8 @@ impl Executor {
         let machine = affinity::cores().len() as u32;
         let width = result.graph.map(|graph| graph.max_tasks_at_once());
         let asked_for = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX));
-        result.cores = within_quota(asked_for, control_group::cpu_quota(Path::new("/"))).max(1);
+        let quota = control_group::cpu_quota(Path::new("/"));
+        result.cores = within_quota(asked_for, quota).max(1);
         let of_kernels =
             |it: Granularity| TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64);
         let known = trial.granularity.map(|granularity| Ok(of_kernels(granularity)));
@@ -111,6 +120,7 @@ impl Executor {
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
             slowdown: 1.0,
+            quiet_slowdown: slowdown::when_quiet(left_by_quota(machine, quota)),
             is_swept: trial.granularity.is_some(),
         };
         if result.outcome.is_verified() {
@@ -225,5 +235,7 @@ mod tests {
         let cores = |asked_for, quota| within_quota(asked_for, Some(Quota::Cores(quota)));
         assert_eq!((cores(8, 2.0), cores(8, 1.5), cores(1, 1.5), cores(4, 9.0)), (2, 2, 1, 4));
         assert_eq!((within_quota(8, Some(Quota::Unlimited)), within_quota(8, None)), (8, 8));
+        let left = |cores, quota| left_by_quota(cores, Some(Quota::Cores(quota)));
+        assert_eq!((left(8, 1.5), left(1, 1.5), left_by_quota(4, None)), (1.5, 1.0, 4.0));
     }
 }
