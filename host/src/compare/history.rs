@@ -326,7 +326,8 @@ fn change(
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
     let is_latency = groups().any(|group| group.is_open_loop());
     let plugins = |groups: &[&Group<'_>]| {
-        groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<Vec<_>>()
+        // Those of one version in several groups, in whatever order, are the same.
+        groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<BTreeSet<_>>()
     };
     let libraries = |groups: &[&Group<'_>]| {
         let libraries = groups.iter().filter_map(|group| group.identity.workload_library.map(str::to_owned));
