@@ -26,7 +26,7 @@ mod snapshot;
 mod state;
 mod work_reference;
 
-pub(crate) use bounds::is_deeper;
+pub(crate) use bounds::{is_deeper, reply as within_limits};
 pub(crate) use exit_guard::disarm;
 pub(crate) use serve::{COMMAND, in_process, main};
 

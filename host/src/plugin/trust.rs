@@ -70,9 +70,9 @@ enum Writer {
 impl Trust {
     /// What the user of this process trusts; everything if `anyone`.
     pub(crate) fn of_this_process(anyone: bool) -> Self {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let private_group = private_group(user, group, &read("/etc/passwd"), &read("/etc/group"));
+        let (passwd, groups) = (text_of("/etc/passwd".as_ref()), text_of("/etc/group".as_ref()));
+        let private_group = private_group(user, group, &passwd, &groups);
         Self { anyone, user, private_group }
     }
 
@@ -266,6 +266,11 @@ impl Asked {
     }
 }
 
+/// The text of a file of the system's; nothing if it cannot be read. A name in it need not be UTF-8, and hides no other line.
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
 /// The user's private group, as distributions make one for each user: the user's primary group, if it has the user's
 /// number or name and no other member. `passwd` and `groups` are the text of the system's files. A user who is not in
 /// them (but in LDAP, for example) has a private group if both numbers are the same.
@@ -389,6 +394,14 @@ mod tests {
             assert_eq!(private_group(user, group, PASSWD, GROUPS), private, "{user}");
         }
         assert_eq!(private_group(1000, 1000, "rubbish", "rubbish\n::::"), Some(1000));
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_hides_no_member_of_a_group() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("group");
+        fs::write(&path, [b"m\xfcller:x:2000:\n".as_slice(), GROUPS.as_bytes()].concat()).unwrap();
+        assert_eq!(private_group(1003, 1003, PASSWD, &text_of(&path)), None);
     }
 
     #[test]

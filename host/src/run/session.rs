@@ -352,7 +352,7 @@ fn answer(
     loop {
         let frame = process.receive(deadline, interrupt)?;
         let answered = number_of(&frame);
-        match Reply::from_frame(frame).ok_or(Failure::Malformed)? {
+        match worker::within_limits(Reply::from_frame(frame).ok_or(Failure::Malformed)?) {
             report @ (Reply::Progress(_) | Reply::Log { .. }) => observer(report),
             reply if answered == number => return Ok(reply),
             _ => return Err(Failure::Malformed),

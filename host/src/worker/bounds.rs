@@ -1,12 +1,13 @@
 //! Limits for what a plugin reports: the host has to read, keep and show it, and must not grow with it. A message is one line.
 
 use plugin_api::workload::CatalogueEntry;
-use plugin_api::{Availability, ErrorKind, Parameter, RunnerError};
+use plugin_api::{Availability, ErrorKind, Parameter, Progress, RunnerError};
 use serde_json::{Map, Value};
 
 use crate::sandbox::Bytes;
 use crate::sandbox::frame::MAX_LENGTH;
 use crate::text::{or_else, without_line_ends, without_remedy};
+use crate::worker::protocol::Reply;
 
 /// The most bytes of a run's metrics, as JSON.
 const METRICS: u64 = 1 << 20;
@@ -18,6 +19,27 @@ const MESSAGE: usize = 4096;
 const NAME: usize = 256;
 /// The most words of what a backend supports, or a workload needs.
 const WORDS: usize = 64;
+
+/// A message of a worker within the limits, for the host: a plugin can write to the channel by itself, past those of the worker. What is
+/// within them is as it was. The answer of [`Reply::Done`] is of a type that only the caller knows, and stays.
+pub(crate) fn reply(reply: Reply) -> Reply {
+    match reply {
+        Reply::Finished(mut finished) => {
+            finished.backend = name(std::mem::take(&mut finished.backend));
+            finished.scheduler_name = name(std::mem::take(&mut finished.scheduler_name));
+            finished.metrics = metrics(std::mem::take(&mut finished.metrics));
+            Reply::Finished(finished)
+        }
+        Reply::Failed { error, refused } => Reply::Failed { error: self::error(error), refused },
+        Reply::Progress(Progress { done, total, message }) => {
+            Reply::Progress(Progress { done, total, message: self::message(message) })
+        }
+        Reply::Log { level, target, message } => {
+            Reply::Log { level, target: name(target), message: self::message(message) }
+        }
+        Reply::Hello { .. } | Reply::Done { .. } => reply,
+    }
+}
 
 /// The state of a run's sinks, unless it is larger than the contract allows.
 pub(super) fn sink_state(state: Vec<u8>) -> Result<Vec<u8>, RunnerError> {
@@ -159,6 +181,18 @@ mod tests {
             assert_eq!(failed.message, "the plugin failed without a message");
         }
         assert_eq!(error(RunnerError::new(ErrorKind::Internal, "why")).message, "why");
+    }
+
+    #[test]
+    fn what_a_plugin_sends_by_itself_is_cut_and_what_was_cut_stays() {
+        let long = "x".repeat(1 << 20);
+        let log = Reply::Log { level: 1, target: long.clone(), message: long.clone() };
+        let Reply::Log { target, message, .. } = reply(log) else { panic!("another message") };
+        assert_eq!((target.len(), message.len()), (NAME + '…'.len_utf8(), MESSAGE + '…'.len_utf8()));
+        let failed = Reply::Failed { error: RunnerError::new(ErrorKind::Internal, long), refused: None };
+        let Reply::Failed { error, .. } = reply(failed) else { panic!("another message") };
+        assert_eq!(error.message, message);
+        assert_eq!(super::error(error.clone()), error);
     }
 
     #[test]

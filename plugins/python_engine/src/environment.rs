@@ -185,6 +185,10 @@ impl<'a> Environments<'a> {
             match fs::rename(folder, &discarded) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) if is_taken(&error) => number += 1,
+                // In a container a folder of its image can be removed, but not renamed.
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    return remove_in_place(folder);
+                }
                 renamed => return renamed,
             }
         }
@@ -208,6 +212,16 @@ impl<'a> Environments<'a> {
 /// Removes a folder, or the file or link that somebody has put in its place.
 pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+/// Removes a folder that cannot be renamed. The markers go first: an environment without one is never used.
+fn remove_in_place(folder: &Path) -> io::Result<()> {
+    let within = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for place in within.chain([folder.to_owned()]) {
+        // Only environments have one.
+        let _ = fs::remove_file(place.join(MARKER));
+    }
+    remove_any(folder)
 }
 
 /// Opens the file of a lock, and empties none. A pipe in its place is not waited for.
@@ -362,6 +376,18 @@ mod tests {
         fs::write(environments.folder(), "").unwrap();
         environments.remove().unwrap();
         assert_eq!(fs::read_dir(&environments.root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_renamed_is_removed_where_it_is() {
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        remove_in_place(&folder).unwrap();
+        assert!(!folder.exists() && environments.folder().exists());
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        remove_in_place(&environments.folder()).unwrap();
+        assert!(!folder.exists() && !environments.folder().exists());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Finds processes by parentage and by the marker in their environment, and kills them.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -149,8 +151,13 @@ pub(super) fn marked(marker: &str) -> Vec<Process> {
 
 /// The process that traces `pid`, if there is one.
 pub(super) fn tracer(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    number_of("TracerPid:", &status).filter(|tracer| *tracer != 0)
+    status_number(pid, "TracerPid:").filter(|tracer| *tracer != 0)
+}
+
+/// The number after `key` in `/proc/<pid>/status`, which begins with the name of the process: that may hold any bytes.
+pub(super) fn status_number<N: FromStr>(pid: impl Display, key: &str) -> Option<N> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    number_of(key, &String::from_utf8_lossy(&status))
 }
 
 fn own_pid() -> i32 {

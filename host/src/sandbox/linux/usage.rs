@@ -4,7 +4,6 @@ use std::fs;
 
 use super::{cpu_clock, processes, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
-use crate::text::number_of;
 
 /// How often the processes are read at most.
 const READINGS: usize = 5;
@@ -102,11 +101,14 @@ fn ticks(pid: i32) -> Option<Ticks> {
 }
 
 fn peak_kib(pid: i32) -> Option<u64> {
-    number_of("VmHWM:", &fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    processes::status_number(pid, "VmHWM:")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
     use super::*;
@@ -145,6 +147,23 @@ mod tests {
         assert_eq!(memory.source, MemorySource::Proportional);
         assert!(memory.bytes < peaks, "{memory:?} of {peaks}: the C library is shared");
         assert!(memory.bytes >= shares / 2, "{memory:?}, {shares}");
+    }
+
+    #[test]
+    fn the_memory_of_a_process_whose_name_is_no_text_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join(OsStr::from_bytes(b"\xff"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg0("sleep").arg("600").spawn().unwrap();
+        let name = format!("/proc/{}/comm", child.id());
+        // Before it runs the program, it is a copy of this process.
+        while fs::read(&name).unwrap() != b"\xff\n" {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let peak = peak_kib(child.id() as i32);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(peak.is_some_and(|kib| kib > 0), "{peak:?}");
     }
 
     #[test]

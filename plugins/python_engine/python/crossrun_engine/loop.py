@@ -126,7 +126,9 @@ class _Channel:
 
 
 def _line(message: _Message) -> bytes:
-    return json.dumps(message, separators=(",", ":"), allow_nan=False, default=str).encode() + b"\n"
+    text = json.dumps(message, separators=(",", ":"), allow_nan=False, default=str, ensure_ascii=False)
+    # Python keeps bytes that are not UTF-8, as of a path in an error, in characters that the worker's reader of JSON refuses.
+    return text.encode(errors="replace") + b"\n"
 
 
 def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:

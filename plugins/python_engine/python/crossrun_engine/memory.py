@@ -27,18 +27,32 @@ def object_store_bytes(root: Path = Path("/")) -> int:
 
 
 def _group_limits(root: Path) -> list[int]:
-    """The limits of the control groups that this process is in."""
+    """The limits of the control groups that this process is in, in either version of the interface."""
     try:
-        own = (root / "proc/self/cgroup").read_text().splitlines()
+        own = (root / "proc/self/cgroup").read_text(errors="replace").splitlines()
     except OSError:
         return []
-    paths = [Path(line.removeprefix("0::/")) for line in own if line.startswith("0::/")]
     found = []
-    for folder in (folder for path in paths for folder in (path, *path.parents)):
+    for file in (file for line in own for file in _limit_files(root / "sys/fs/cgroup", line)):
         try:
-            limit = (root / "sys/fs/cgroup" / folder / "memory.max").read_text().strip()
+            limit = file.read_text().strip()
         except OSError:
             continue
         if limit.isdecimal():
             found.append(int(limit))
     return found
+
+
+def _limit_files(groups: Path, line: str) -> list[Path]:
+    """The files with the limits of the group in a line such as `0::/a/b` or `4:memory:/a/b`, and of those above it."""
+    _, _, rest = line.partition(":")
+    controllers, _, path = rest.partition(":")
+    if not controllers:
+        top, name = groups, "memory.max"
+    elif "memory" in controllers.split(","):
+        # In a container the group's own files are at the top, whatever the path says.
+        top, name = groups / "memory", "memory.limit_in_bytes"
+    else:
+        return []
+    own = Path(path.lstrip("/"))
+    return [top / folder / name for folder in (own, *own.parents)]

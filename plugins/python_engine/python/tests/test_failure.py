@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import threading
 import unittest
@@ -19,6 +20,7 @@ from crossrun_engine import (
     WorkloadError,
 )
 from crossrun_engine.failure import describe
+from crossrun_engine.loop import _line
 
 
 def caught(raising: Any) -> BaseException:
@@ -102,6 +104,14 @@ class Context(unittest.TestCase):
         self.assertFalse(self.context.cancelled())
         self.cancel.set()
         self.assertTrue(self.context.cancelled())
+
+
+class Lines(unittest.TestCase):
+    def test_bytes_that_are_not_utf_8_leave_a_line_that_can_be_read(self) -> None:
+        message = b"no /tmp/d\xe9 or \xc3\xa9".decode(errors="surrogateescape")
+        line = _line({"type": "failed", "message": message}).decode()
+        self.assertEqual(line, '{"type":"failed","message":"no /tmp/d? or \u00e9"}\n')
+        self.assertEqual(json.loads(line)["message"], "no /tmp/d? or \u00e9")
 
 
 class Specs(unittest.TestCase):

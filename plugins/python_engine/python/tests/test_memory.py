@@ -30,6 +30,13 @@ class ObjectStore(unittest.TestCase):
         self._write("sys/fs/cgroup/outer/inner/memory.max", f"{2 << 30}\n")
         self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)
 
+    def test_groups_of_the_first_version_count_too(self) -> None:
+        self._write("proc/self/cgroup", "5:cpu,cpuacct:/box\n4:memory:/box\n0::/\n")
+        self._write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "9223372036854771712\n")
+        without = memory.object_store_bytes(self.root)
+        self._write("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 << 30}\n")
+        self.assertEqual(memory.object_store_bytes(self.root), min(without, (3 << 30) // 10))
+
     def test_it_is_never_less_than_runs_need(self) -> None:
         self._write("sys/fs/cgroup/outer/memory.max", "1048576\n")
         self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)

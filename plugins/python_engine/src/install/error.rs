@@ -27,6 +27,8 @@ pub(crate) enum InstallError {
     Proxy { variables: Vec<String>, last: String },
     #[error("a package index has other files than those that are expected: {0}")]
     OtherFiles(String),
+    #[error("the cache of uv cannot be used: {0}")]
+    Cache(String),
     #[error("no space is left in {}", .0.display())]
     NoSpace(PathBuf),
     #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
@@ -68,6 +70,7 @@ impl InstallError {
                 format!("env {unset}{setup}")
             }
             Self::OtherFiles(_) => elsewhere("ANOTHER_INDEX", &setup),
+            Self::Cache(_) => format!("UV_NO_CACHE=1 {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
             Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
                 "end other processes, or a shell in which `ulimit -u` is more".to_owned()

@@ -23,6 +23,8 @@ impl Installation<'_> {
         };
         if mentions(NO_SPACE) {
             InstallError::NoSpace(data_dir)
+        } else if mentions(CACHE) {
+            InstallError::Cache(last)
         } else if mentions(&["failed to map segment from shared object"]) {
             InstallError::NoExec(data_dir)
         } else if mentions(&[
@@ -62,6 +64,10 @@ const BUILT_IN: &[&str] = &[
 ];
 
 const NO_SPACE: &[&str] = &["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"];
+
+/// How uv says that it cannot write to its cache, which is in the home folder: a container need not have one. Earlier versions name the
+/// file alone. pip does without its cache.
+const CACHE: &[&str] = &["Failed to initialize cache at", "/.cache/uv`: ", "/.git`: "];
 
 /// How pip and uv say that they do not trust a certificate, or that there is no file with those that they trust.
 const UNTRUSTED: &[&str] = &[

@@ -134,6 +134,11 @@ fn every_failure_is_one_line_with_a_remedy() {
         ),
         (venv(unreachable, 1), "no package index could be reached", "PIP_INDEX_URL="),
         (
+            venv("error: Failed to initialize cache at /.cache/uv\\n  Caused by: Read-only file system", 1),
+            "the cache of uv cannot be used: error: Failed to initialize cache at",
+            "UV_NO_CACHE=1 crossrun setup tested",
+        ),
+        (
             venv("ERROR: something else\\nhint", 1),
             "exited with code 1: ERROR: something else",
             "tail -n 40 /",
