@@ -153,7 +153,8 @@ impl Executor {
         engine: &Engine,
     ) -> Option<Violation> {
         let spec = trial.workload_spec();
-        let slowdown = || slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), affinity::cores().len());
+        let slowdown =
+            || slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), affinity::cores().len());
         lasting_violation(run, reference, slowdown, |pause| {
             std::thread::sleep(pause);
             if trial.granularity.is_some() {
