@@ -7,6 +7,7 @@ use std::process::ExitCode;
 pub(super) mod affinity;
 mod arguments;
 mod cpu_clock;
+mod exited;
 mod init;
 mod logs;
 pub(super) mod memory;

@@ -1,5 +1,6 @@
 //! The host's side of a worker's process tree: starts the supervisor, and ends the tree.
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io;
 use std::net::Shutdown;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::{Arguments, CORES, Containment, NAME, SUPERVISE};
+use super::exited::Exited;
 use super::processes::{self, MARKER};
 use super::scratch::Scratch;
 use super::shared_memory::Objects;
@@ -51,6 +53,7 @@ pub(crate) struct Tree {
     scratch: Scratch,
     /// The shared objects before the tree was started, if it shares them with the rest of the machine.
     shared_before: Option<Objects>,
+    exited: RefCell<Exited>,
 }
 
 impl Tree {
@@ -141,7 +144,17 @@ impl Tree {
             .inspect_err(|_| drop(scratch.remove()))
             .map_err(Failure::cannot("start", &command.executable))?;
         stop::include(supervisor.id());
-        Ok((Self { supervisor, containment, marker, scratch, shared_before: None }, status))
+        Ok((
+            Self {
+                supervisor,
+                containment,
+                marker,
+                scratch,
+                shared_before: None,
+                exited: RefCell::default(),
+            },
+            status,
+        ))
     }
 
     /// The usage of the tree so far. With `reset_peaks`, peaks count from now on; without, the memory is read too.
@@ -149,14 +162,14 @@ impl Tree {
         if !processes::are_visible() {
             return None;
         }
-        let supervisor = self.supervisor.id() as i32;
+        let (supervisor, exited) = (self.supervisor.id() as i32, &mut *self.exited.borrow_mut());
         if reset_peaks {
             // First, as a backend could work while peaks are reset, which takes long with many processes: what it has used by
             // then is of no run.
             usage::reset_peaks(supervisor);
-            return Some(usage::of(supervisor));
+            return Some(usage::of(supervisor, exited));
         }
-        let used = usage::of(supervisor);
+        let used = usage::of(supervisor, exited);
         Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
     }
 

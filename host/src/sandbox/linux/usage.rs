@@ -1,21 +1,26 @@
 //! Reads the CPU time and memory of the processes of a tree.
 
+use std::collections::HashMap;
 use std::fs;
 
+use super::exited::{Exited, Used};
 use super::{cpu_clock, processes, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
 
 /// How often the processes are read at most.
 const READINGS: usize = 5;
 
-/// What the processes below `root` have used so far. Those that wait to be reaped count too, and those that `root` or a
-/// process below it has reaped. One that is reaped after its own clock was read and before that of its parent would count twice.
-pub(super) fn of(root: i32) -> Usage {
-    steady(|| {
+/// What the processes below `root` have used so far. Those that wait to be reaped count too, those that `root` or a process below it has
+/// reaped, and those that `exited` has seen before. One that is reaped after its own clock was read and before that of its parent would
+/// count twice.
+pub(super) fn of(root: i32, exited: &mut Exited) -> Usage {
+    let (usage, used) = steady(|| {
         let tree = processes::below(root);
         // Without a namespace `root` reaps the orphans.
-        let parents = || tree.iter().map(|process| process.pid).chain([root]);
-        let reaped = || parents().filter_map(|pid| Some(ticks(pid)?.reaped)).sum::<u64>();
+        let reaped = || {
+            let parents = tree.iter().map(|process| process.pid).chain([root]);
+            parents.map(|pid| ticks(pid).map_or(0, |ticks| ticks.reaped)).collect::<Vec<_>>()
+        };
         let peaks: u64 = tree.iter().filter_map(|process| peak_kib(process.pid)).sum();
         let before = reaped();
         let known: Vec<_> = tree.iter().map(|process| own_time(process.pid)).collect();
@@ -23,21 +28,28 @@ pub(super) fn of(root: i32) -> Usage {
         // Once more, and last: a backend with many processes could work while the others are read. One that was reaped meanwhile counts
         // as it was.
         let last = |(process, known): (&processes::Process, &Option<_>)| own_time(process.pid).or(*known);
-        let clocks: Vec<_> = tree.iter().zip(&known).filter_map(last).collect();
-        let cpu_source = match clocks.iter().all(|(_, source)| *source == CpuSource::ProcessClocks) {
+        let clocks: Vec<_> = tree.iter().zip(&known).map(last).collect();
+        let cpu_source = match clocks.iter().flatten().all(|(_, source)| *source == CpuSource::ProcessClocks)
+        {
             true => CpuSource::ProcessClocks,
             false => CpuSource::Ticks,
         };
-        let own: f64 = clocks.iter().map(|(seconds, _)| seconds).sum();
-        let cpu_seconds = own + in_seconds(after);
+        let own = clocks.iter().map(|clock| clock.map(|(seconds, _)| seconds)).chain([Some(0.0)]);
+        let identities = tree.iter().map(|process| (process.pid, process.started)).chain([(root, 0)]);
+        let used = identities.zip(own).zip(&after).filter_map(|((identity, own), reaped)| {
+            Some((identity, Used { own: own?, reaped: in_seconds(*reaped) }))
+        });
+        let used: HashMap<_, _> = used.collect();
+        let cpu_seconds = used.values().map(|used| used.own + used.reaped).sum();
         let newest = tree.iter().map(|process| process.started).max().unwrap_or_default();
         let usage = Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None, newest };
-        ([before, after], usage)
-    })
+        ([before, after], (usage, used))
+    });
+    Usage { cpu_seconds: usage.cpu_seconds + exited.seconds(used), ..usage }
 }
 
 /// Reads until what was reaped before and after is the same, or for the last of [`READINGS`] times.
-fn steady<T>(mut read: impl FnMut() -> ([u64; 2], T)) -> T {
+fn steady<R: PartialEq, T>(mut read: impl FnMut() -> ([R; 2], T)) -> T {
     for _ in 1..READINGS {
         let ([before, after], value) = read();
         if before == after {
@@ -140,7 +152,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let shares: u64 = tree().into_iter().map(|pid| resident::of(pid).unwrap().proportional_bytes).sum();
-        let (memory, peaks) = (memory(root), of(root).peak_memory_bytes);
+        let (memory, peaks) = (memory(root), of(root, &mut Exited::default()).peak_memory_bytes);
         let signal = rustix::process::Signal::TERM;
         rustix::process::kill_process(rustix::process::Pid::from_child(&shell), signal).unwrap();
         shell.wait().unwrap();
@@ -167,9 +179,36 @@ mod tests {
     }
 
     #[test]
+    fn the_work_of_a_process_that_nobody_reaps_is_not_forgotten() {
+        let script = "sh -c \"$0\" & exec env --ignore-signal=CHLD sleep 600";
+        let work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; read line < \"$FIFO\"";
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+        let mut parent = Command::new("sh").args(["-c", script, work]).env("FIFO", &fifo).spawn().unwrap();
+        let (root, mut exited) = (parent.id() as i32, Exited::default());
+        // Whoever opens it waits for the reader, which has done its work by then.
+        let writer = fs::File::create(&fifo).unwrap();
+        let before = of(root, &mut exited).cpu_seconds;
+        drop(writer);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !processes::below(root).is_empty() {
+            assert!(std::time::Instant::now() < deadline, "it waits to be reaped");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let after = of(root, &mut exited).cpu_seconds;
+        let by_parent = of(root, &mut Exited::default()).cpu_seconds;
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert_eq!(by_parent, 0.0);
+        assert!(before > 0.0 && after >= before, "{after} after {before}");
+    }
+
+    #[test]
     fn work_and_memory_of_a_child_are_seen_and_work_is_not_forgotten_with_it() {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 600";
+        let of = |pid| of(pid, &mut Exited::default());
         let before = of(own);
         let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
