@@ -1,5 +1,5 @@
 //! The CPU time of processes that have exited where nobody has it any more: the system adds it to that of the parent which reaps one, but
-//! a parent that ignores the ends of its children reaps none. Ray's raylet is such a parent.
+//! a parent that ignores the ends of its children reaps none. Engines have such parents.
 
 use std::collections::HashMap;
 
