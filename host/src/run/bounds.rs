@@ -113,8 +113,9 @@ fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
     let is_busy = is_beside_others(run);
     let counts = if is_busy { BESIDE_OTHERS } else { 1.0 };
     let least = reference.least_cpu_seconds.filter(|_| is_checked(run))? * counts;
-    let path = || longest_path(run, least * reference.path_part);
-    let why = duration(run, least, reference.operator_share).or_else(path).or_else(|| cpu(run, least))?;
+    let path = || longest_path(run, least * reference.path_part, counts);
+    let why = duration(run, least, reference.operator_share, counts);
+    let why = why.or_else(path).or_else(|| cpu(run, least, counts))?;
     Some(if is_busy {
         format!("{why}, of which half counts here, as other processes use the cores")
     } else {
@@ -132,9 +133,10 @@ pub(super) fn is_excused(run: &Measured, reference: &TrialReference) -> bool {
     is_beside_others(run) && work(&Measured { slowdown: 1.0, ..*run }, reference).is_some()
 }
 
-/// The tasks on the longest path of a graph run one after the other, on however many cores.
-fn longest_path(run: &Measured, least: f64) -> Option<String> {
-    (least >= WALL_FROM && run.duration_seconds < least * (1.0 - WALL_TOLERANCE)).then(|| {
+/// The tasks on the longest path of a graph run one after the other, on however many cores. From where this and the others are checked
+/// is by the whole, of which so much `counts`.
+fn longest_path(run: &Measured, least: f64, counts: f64) -> Option<String> {
+    (least >= WALL_FROM * counts && run.duration_seconds < least * (1.0 - WALL_TOLERANCE)).then(|| {
         format!(
             "the run took {:.6} s, but the tasks on the longest path of the graph take {least:.6} s by the serial reference, one \
              after the other",
@@ -156,9 +158,9 @@ pub(crate) fn shortest(
     (least / cores.max(1.0)).max(least * operator_share / at_once)
 }
 
-fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
+fn duration(run: &Measured, least: f64, operator_share: f64, counts: f64) -> Option<String> {
     let shortest = shortest(least, operator_share, run.cores.into(), run.parallelism, run.width);
-    (least >= WALL_FROM && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {
+    (least >= WALL_FROM * counts && run.duration_seconds < shortest * (1.0 - WALL_TOLERANCE)).then(|| {
         format!(
             "the run took {:.6} s, but its work takes {least:.6} s of CPU time or more by the serial reference, which is at least \
              {shortest:.6} s with parallelism {} on {} cores",
@@ -167,9 +169,9 @@ fn duration(run: &Measured, least: f64, operator_share: f64) -> Option<String> {
     })
 }
 
-fn cpu(run: &Measured, least: f64) -> Option<String> {
+fn cpu(run: &Measured, least: f64, counts: f64) -> Option<String> {
     let used = run.usage?.used.cpu_seconds;
-    (least >= CPU_FROM && used < least * (1.0 - CPU_TOLERANCE) - CPU_RESOLUTION).then(|| {
+    (least >= CPU_FROM * counts && used < least * (1.0 - CPU_TOLERANCE) - CPU_RESOLUTION).then(|| {
         format!(
             "all processes of the backend used {used:.3} s of CPU time, but the work takes {least:.3} s or more by the serial \
              reference"
