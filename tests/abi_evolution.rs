@@ -227,6 +227,7 @@ fn a_plugin_that_has_one_method_and_one_field_more_loads() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_plugin_that_has_one_method_and_one_field_fewer_loads() {
     let version = "1.1.1";
     let library = runner_against(version, |ffi| {

@@ -88,6 +88,7 @@ pub(crate) fn agrees_with_native(place: &Place, backend: &str, words: &str) -> V
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_workload_has_the_same_answer_as_on_native() {
     let place = place(threaded());
     for words in shapes() {

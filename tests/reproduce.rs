@@ -214,6 +214,7 @@ fn json_replaces_the_invalid_bytes_of_paths_that_are_not_utf8() {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn every_printed_command_says_that_other_measurements_were_not_waited_for() {
     let place = Place::new();
     let recorded = |run: &str| {

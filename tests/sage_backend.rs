@@ -239,6 +239,7 @@ fn work(record: &Value) -> Vec<u64> {
 }
 
 #[test]
+#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn two_nodes_share_the_work_and_the_answer_is_verified() {
     let sage = sage();
     let (one, two) = (Node::start(&sage), Node::start(&sage));
