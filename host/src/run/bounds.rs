@@ -13,9 +13,9 @@ pub(crate) const WALL_FROM: f64 = 0.005;
 /// The process tree may use this part less CPU time than the work takes at least. Of 160 honest runs under that load, each beside its own
 /// reference alone, the one with the least CPU time used 3 % less.
 const CPU_TOLERANCE: f64 = 0.2;
-/// From this slowdown on, other processes use the processor so much that only a part of a reference counts for the CPU time: they take caches and, where
-/// two cores are one, execution units. Beside builds on two cores, `memory` took 60 ms of CPU time in five references in a row, and 30 ms
-/// in the run.
+/// From this slowdown on, other processes use the processor so much that only a part of a reference counts for the CPU time: they take
+/// caches and, where two cores are one, execution units. Beside builds on two cores, `memory` took 60 ms of CPU time in five references in a
+/// row, and 30 ms in the run.
 const BUSY: f64 = 1.25;
 const BESIDE_OTHERS: f64 = 0.5;
 /// A shorter reference bounds no CPU time: the time of processes that have exited has a resolution of a tick, mostly 10 ms.

@@ -48,7 +48,7 @@ impl Engine {
 
     /// CPU seconds that its processes have used so far; `None` where the system does not say.
     pub(crate) fn cpu_seconds(&self) -> Option<f64> {
-        self.session.usage(false).map(|usage| usage.cpu_seconds)
+        self.cpu_seconds_and_newest().map(|(seconds, _)| seconds)
     }
 
     /// The same, and when the newest of its processes began.

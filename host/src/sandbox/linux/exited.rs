@@ -32,7 +32,8 @@ impl Exited {
         let missing: f64 = gone.iter().map(|(_, seconds)| seconds).sum();
         // A process that began since may have been made the parent of any.
         let before = |process| self.last.get(process).map_or(0.0, |used| used.reaped);
-        let reaped: f64 = now.iter().map(|(process, used)| used.reaped - before(process)).sum();
+        // Of one that ends while it is read, nothing was reaped.
+        let reaped: f64 = now.iter().map(|(process, used)| (used.reaped - before(process)).max(0.0)).sum();
         if missing > reaped {
             let part = (missing - reaped) / missing;
             self.counted.extend(gone.into_iter().map(|(process, seconds)| (process, seconds * part)));
@@ -63,6 +64,13 @@ mod tests {
         // The fourth was reaped by one that is new. The third is there again: its parent had ended.
         assert_eq!(exited.seconds(tree([(1, 1.75, 5.25), (5, 0.0, 0.5)])), 2.5);
         assert_eq!(exited.seconds(tree([(1, 1.75, 5.25), (5, 0.0, 0.5), (3, 2.5, 0.0)])), 0.0);
+    }
+
+    #[test]
+    fn what_a_parent_has_reaped_and_cannot_be_read_does_not_count_for_others() {
+        let mut exited = Exited::default();
+        exited.seconds(tree([(1, 1.0, 8.0), (2, 2.0, 0.0)]));
+        assert_eq!(exited.seconds(tree([(1, 1.0, 0.0)])), 2.0);
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! Labels as people read them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::compare::model::Stages;
+use crate::report::examples;
+
+#[test]
+fn text_from_plugins_becomes_one_line_without_control_characters() {
+    assert_eq!(one_line("a\x1b[2J\nb\u{202e}c", 99), "a\u{fffd}[2J b\u{fffd}c");
+    assert_eq!((one_line("abcdef", 4), one_line("abcd", 4)), ("abc…".into(), "abcd".into()));
+}
+
+#[test]
+fn the_settings_of_a_point_leave_out_the_defaults() {
+    let mut at = examples::point("pipeline", Some(1000), 2);
+    assert_eq!(point(&at), "pipeline, 1\u{202f}000 items, parallelism 2");
+    (at.items, at.nodes, at.scheduler) = (None, 3, "fifo".into());
+    at.extra.insert("iters".into(), 5.into());
+    assert_eq!(settings(&at), "parallelism 2, scheduler fifo, 3 nodes, iters=5");
+}
+
+#[test]
+fn a_withheld_verdict_is_not_shown() {
+    let mut row = examples::row("x", Some(0.5));
+    let ratio = row.ratio.as_mut().unwrap();
+    assert_eq!(verdict(ratio).text, "slower");
+    ratio.withheld = Some(Withheld::BelowNoiseFloor);
+    assert_eq!(verdict(ratio).text, "within noise");
+    ratio.withheld = Some(Withheld::Holm);
+    assert_eq!(verdict_of_row(&row).tone, Tone::Unsure);
+}
+
+#[test]
+fn a_row_that_is_not_whole_has_no_ratio_and_says_why() {
+    let shown = |change: fn(&mut Row)| {
+        let mut row = examples::row("x", Some(1.5));
+        change(&mut row);
+        let TableRow { ratio, interval, mean_ratio, verdict, .. } = TableRow::of(&row);
+        ([ratio, interval, mean_ratio].map(|text| text == NONE), verdict.text)
+    };
+    assert_eq!(shown(|_| ()), ([false; 3], "faster".into()));
+    let none = |why: &str| ([true; 3], why.to_owned());
+    assert_eq!(shown(|row| (row.counts.verified, row.counts.wrong) = (6, 1)), none("wrong answer"));
+    assert_eq!(shown(|row| (row.counts.verified, row.counts.invalid) = (5, 2)), none("has failures"));
+    assert_eq!(shown(|row| row.doubts.push(Doubt::CpuTime { part: 0.8 })), none("in doubt"));
+    // Few blocks have no verdict anyway.
+    assert_eq!(
+        shown(|row| {
+            (row.counts.verified, row.counts.failed) = (6, 1);
+            row.ratio.as_mut().unwrap().verdict = None;
+        }),
+        none("has failures")
+    );
+    assert_eq!(
+        shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::BaselineFailures)),
+        none("bad baseline")
+    );
+    assert_eq!(
+        shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::BelowNoiseFloor)),
+        ([false; 3], "within noise".into())
+    );
+}
+
+#[test]
+fn a_row_without_a_successful_trial_has_its_failure_as_verdict() {
+    let row = examples::failed_row("x", "wrong_answer", "499 items");
+    let TableRow { median, rate, ratio, interval, verdict, verified, all_verified, .. } = TableRow::of(&row);
+    assert_eq!([median, rate, ratio, interval], [NONE; 4]);
+    assert_eq!((verdict.text.as_str(), verdict.tone), ("wrong answer", Tone::Bad));
+    assert_eq!((verified.as_str(), all_verified), ("0/7", false));
+}
+
+#[test]
+fn an_open_loop_shows_neither_how_long_its_schedule_is_nor_how_much_that_varies() {
+    let comparison = examples::open_loop();
+    let rows: Vec<_> = comparison.points[0].rows.iter().map(TableRow::of).collect();
+    // Of gamma, which ran on several machines, no latency is known.
+    for (row, median) in rows.iter().zip(["p99 3.93 ms", "p99 44.2 ms", NONE]) {
+        assert_eq!((row.median.as_str(), row.spread.as_str()), (median, NONE), "{}", row.label);
+    }
+}
+
+#[test]
+fn preparing_is_told_where_it_takes_a_tenth_of_the_run_and_of_a_second() {
+    let told = |run: f64, prepare: Option<f64>| {
+        let mut row = examples::row("beta", None);
+        (row.duration, row.stages.prepare) = (Some(examples::spread(run)), prepare.map(examples::spread));
+        let point = Point { rows: vec![row], ..examples::point("pipeline", Some(1000), 2) };
+        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+        notes.into_iter().find(|note| note.starts_with("preparing a run"))
+    };
+    let note = |seconds| Some(format!("preparing a run is not part of its time, and takes {seconds}"));
+    assert_eq!(told(0.5, Some(0.12)), note("120 ms (beta, pipeline)"));
+    assert_eq!(told(3.0, Some(0.31)), note("310 ms (beta, pipeline)"));
+    for (run, prepare) in [(0.5, Some(0.09)), (3.0, Some(0.29)), (0.5, None)] {
+        assert_eq!(told(run, prepare), None, "{run} {prepare:?}");
+    }
+}
+
+#[test]
+fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
+    let row = |label, prepare| {
+        let row = examples::row(label, None);
+        Row { stages: Stages { prepare: Some(examples::spread(prepare)), ..row.stages }, ..row }
+    };
+    let rows = vec![row("alpha", 0.2), row("beta", 0.01), row("gamma", 0.4)];
+    let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+    let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+    let of_prepare: Vec<_> = notes.iter().filter(|note| note.contains("preparing")).collect();
+    assert!(
+        of_prepare.len() == 1
+            && of_prepare[0].ends_with("200 ms (alpha, pipeline), 400 ms (gamma, pipeline)")
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_longer_than_its_limit_or_has_a_control_character(text in any::<String>(), limit in 1..50usize) {
+        let line = one_line(&text, limit);
+        prop_assert!(line.chars().count() <= limit);
+        prop_assert!(!line.contains(|c: char| c.is_control() || is_invisible(c)));
+    }
+}
