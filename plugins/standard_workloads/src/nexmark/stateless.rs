@@ -26,6 +26,7 @@ impl Query for PassThrough {
         Plan::new().then(StageKind::Map, "pass on")
     }
 
+    #[inline(always)]
     fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         let event = Event::decode(item)?;
         out.push_with(|bytes| {
@@ -67,6 +68,7 @@ impl Query for Currency {
         Plan::new().then(StageKind::FlatMap, "bids in euros")
     }
 
+    #[inline(always)]
     fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(Bid { price, .. }) = Event::decode(item)? {
             out.push_with(|bytes| {
@@ -110,6 +112,7 @@ impl Query for Selection {
         Plan::new().then(StageKind::FlatMap, "select")
     }
 
+    #[inline(always)]
     fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
         if let Event::Bid(bid) = Event::decode(item)?
             && bid.auction.is_multiple_of(SELECTED)
