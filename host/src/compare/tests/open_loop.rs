@@ -182,3 +182,33 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
         assert!(change.new.median.is_some_and(|seconds| seconds < 0.005), "{change:?}");
     }
 }
+
+/// Says that another machine took part in a block, of which there is no latency then.
+fn hides_a_latency(example: &mut Example) {
+    if example.trial.block == Some(3) {
+        example.finished().metrics.insert("nodes".into(), 2.into());
+    }
+}
+
+#[test]
+fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run() {
+    use crate::compare::history::{ChangeVerdict, history};
+    let hiding = changed(uneven(9), "b", hides_a_latency);
+    let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| Vec::new()).unwrap();
+    let calls: Vec<_> =
+        found.changes.iter().map(|it| (it.call, it.new.trials, it.new.median.is_some())).collect();
+    assert_eq!(calls, [(ChangeVerdict::Unchanged, 8, true), (ChangeVerdict::TooFew, 8, false)]);
+}
+
+#[test]
+fn a_run_that_hides_a_latency_has_no_value_in_the_history() {
+    use crate::compare::trends::trends;
+    let runs_of_b = |examples: Vec<Example>| {
+        let trends = trends(&mut recorded(examples), None, |_| Vec::new());
+        let cell = trends.cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
+        cell.runs.iter().map(|run| (run.trials, run.successes, run.median.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(runs_of_b(uneven(0)), [(8, 8, true)]);
+    assert_eq!(runs_of_b(changed(uneven(0), "b", hides_a_latency)), [(8, 0, false)]);
+    assert_eq!(runs_of_b(with_few_items(0, false)), [(8, 0, false)]);
+}
