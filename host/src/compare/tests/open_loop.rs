@@ -167,6 +167,11 @@ fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
     let crashed = changed(uneven(9), "b", fail);
     let expected = [(ChangeVerdict::Unchanged, false, 8), (ChangeVerdict::NowFails, true, 8)];
     assert_eq!(calls(uneven(0), crashed), expected);
+    // And what ran before is missing, whatever could be compared of it.
+    let mut without_b = with_few_items(9, true);
+    without_b.retain(|example| example.trial.backend.name == "a");
+    let expected = [(ChangeVerdict::TooFew, false, 8), (ChangeVerdict::Missing, true, 0)];
+    assert_eq!(calls(with_few_items(0, true), without_b), expected);
 }
 
 #[test]
