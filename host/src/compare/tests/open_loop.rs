@@ -206,14 +206,15 @@ fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run()
 }
 
 #[test]
-fn a_run_that_hides_a_latency_has_no_value_in_the_history() {
+fn a_run_that_hides_a_latency_has_no_value_in_the_history_and_counts_its_verified_trials() {
     use crate::compare::trends::trends;
-    let runs_of_b = |examples: Vec<Example>| {
+    let run_of_b = |examples: Vec<Example>| {
         let trends = trends(&mut recorded(examples), None, |_| Vec::new());
         let cell = trends.cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
-        cell.runs.iter().map(|run| (run.trials, run.successes, run.median.is_some())).collect::<Vec<_>>()
+        let [run] = cell.runs.as_slice() else { panic!("{:?}", cell.runs) };
+        (run.trials, run.verified, run.successes, run.median.is_some())
     };
-    assert_eq!(runs_of_b(uneven(0)), [(8, 8, true)]);
-    assert_eq!(runs_of_b(changed(uneven(0), "b", hides_a_latency)), [(8, 0, false)]);
-    assert_eq!(runs_of_b(with_few_items(0, false)), [(8, 0, false)]);
+    assert_eq!(run_of_b(uneven(0)), (8, 8, 8, true));
+    assert_eq!(run_of_b(changed(uneven(0), "b", hides_a_latency)), (8, 8, 0, false));
+    assert_eq!(run_of_b(with_few_items(0, false)), (8, 8, 0, false));
 }
