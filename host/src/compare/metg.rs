@@ -136,7 +136,8 @@ fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &[SystemProfile]) -> B
     }
 }
 
-/// The backend of a row, with what tells it from the rows that have all else in common: `native (plugin ab12cd34)`.
+/// The backend of a row, with what tells it from other rows of as many cores: `native (plugin ab12cd34)`. Rows of other graphs of the
+/// workload count too, as tables have those of one label in one column.
 fn label<'k, 'a: 'k>(
     row: &RowKey<'a>,
     all: impl Iterator<Item = &'k RowKey<'a>>,
@@ -144,7 +145,7 @@ fn label<'k, 'a: 'k>(
 ) -> String {
     let Build { machine, plugin, workload_library, options } = &row.build;
     let is_like =
-        |it: &&RowKey<'_>| (it.backend, it.cores, &it.graph) == (row.backend, row.cores, &row.graph);
+        |it: &&RowKey<'_>| (it.backend, it.cores, workload(it)) == (row.backend, row.cores, workload(row));
     let others: Vec<_> = all.filter(is_like).map(|other| &other.build).collect();
     let hostname = || machines.get((*machine)?)?.hostname.as_deref();
     let options = if options.is_empty() { "no options".to_owned() } else { options.join(", ") };
@@ -166,6 +167,11 @@ fn label<'k, 'a: 'k>(
     } else {
         format!("{} ({})", row.backend, differ.join(", "))
     }
+}
+
+/// The workload of a row's graph; `None` if its tasks are independent.
+fn workload<'k>(row: &'k RowKey<'_>) -> Option<&'k str> {
+    row.graph.as_ref().map(|graph| graph.workload.as_str())
 }
 
 /// What decides the size and the form of a trial's graph.
