@@ -196,15 +196,36 @@ fn samples(inputs: &[Input]) -> (Vec<Sample<'_>>, usize) {
     let mut seen = HashSet::new();
     let (mut samples, mut duplicates) = (Vec::new(), 0);
     for sample in inputs.iter().filter_map(sample) {
-        let record = &sample.trial.record;
-        let extra = Json::Object(record.metadata.extra.clone()).to_string();
-        if seen.insert((record.backend.as_str(), record.workload.as_str(), extra, sample.trial.moment())) {
+        if seen.insert(TrialKey::of(sample.trial)) {
             samples.push(sample);
         } else {
             duplicates += 1;
         }
     }
     (samples, duplicates)
+}
+
+/// What tells a trial of a sweep from the others; a copy of its record has the same.
+#[derive(PartialEq, Eq, Hash)]
+struct TrialKey<'a> {
+    backend: &'a str,
+    workload: &'a str,
+    extra: String,
+    moment: (&'a str, Option<u32>, &'a str),
+    is_measured: bool,
+}
+
+impl<'a> TrialKey<'a> {
+    fn of(trial: Trial<'a>) -> Self {
+        let record = &trial.record;
+        Self {
+            backend: &record.backend,
+            workload: &record.workload,
+            extra: Json::Object(record.metadata.extra.clone()).to_string(),
+            moment: trial.moment(),
+            is_measured: trial.kind == Kind::Measured,
+        }
+    }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
@@ -458,10 +479,10 @@ fn without_value(row: &Row) -> Option<String> {
     ))
 }
 
-/// The warnings of the trials, each once with the number of trials.
+/// The warnings of the trials, each once with the number of trials. A copy of a trial does not count.
 fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
-    let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
-    let of_sweeps = inputs.iter().filter(|input| input.is_sweep());
+    let (mut notes, mut seen) = (BTreeMap::<&str, u64>::new(), HashSet::new());
+    let of_sweeps = inputs.iter().filter(|input| input.is_sweep() && seen.insert(TrialKey::of(input)));
     for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
         *notes.entry(note).or_default() += 1;
     }

@@ -254,6 +254,8 @@ fn warnings_of_trials_are_counted() {
     {
         assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
     }
+    let copied = sweeps(&[inputs.clone(), inputs].concat()).warnings;
+    assert!(copied.iter().any(|warning| warning == "put off (2 trials)"), "{copied:?}");
 }
 
 #[test]
