@@ -38,7 +38,8 @@ pub(super) struct Group<'a> {
     /// How many records are second records of a trial.
     pub(super) duplicates: usize,
     /// The place of the highest percentile of latency that all successful trials of the point have whose source and sinks share a
-    /// clock: of data with more and with fewer results, not all have enough for the same. None but in an open loop.
+    /// clock: of data with more and with fewer results, not all have enough for the same. None but in an open loop, and where a trial
+    /// of the row has no latency.
     pub(super) percentile: Option<usize>,
     repetitions: HashSet<Repetition<'a>>,
     moments: HashSet<Moment<'a>>,
@@ -160,7 +161,9 @@ impl<'a> Table<'a> {
                 .map(|it| it.scheduled.as_ref().and_then(Percentiles::highest));
             // A median of only those trials that have a percentile would be biased.
             let percentile = highest.min().flatten();
-            point.rows.iter_mut().for_each(|row| row.percentile = percentile);
+            for row in &mut point.rows {
+                row.percentile = percentile.filter(|_| row.has_shared_clock());
+            }
         }
     }
 }
@@ -234,7 +237,7 @@ impl<'a> Group<'a> {
 
     /// Whether no successful trial of an open loop lacks its latencies. They are missing where the backend says that other machines took
     /// part: if it said so of some trials, the others could be the fast ones.
-    pub(super) fn has_shared_clock(&self) -> bool {
+    fn has_shared_clock(&self) -> bool {
         self.successes().all(|(trial, _)| {
             trial.metadata().open_loop.as_ref().is_none_or(|open_loop| open_loop.shared_clock)
         })

@@ -230,8 +230,9 @@ pub(crate) fn history(
             continue;
         }
         only_old.push(key.name());
-        let had_a_value = old.iter().any(|group| group.compared().next().is_some());
-        if had_a_value && run_again.contains(&key.of_any_backend()) {
+        // In an open loop it may have had no value.
+        let had_succeeded = old.iter().any(|group| group.successes().next().is_some());
+        if had_succeeded && run_again.contains(&key.of_any_backend()) {
             missing.push(change(key, &old, &[], threshold, aa));
         }
     }

@@ -136,7 +136,8 @@ fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &[SystemProfile]) -> B
     }
 }
 
-/// The backend of a row, with what tells it from the rows that have all else in common: `native (plugin ab12cd34)`.
+/// The backend of a row, with what tells it from other rows of as many cores: `native (plugin ab12cd34)`. Rows of other graphs of the
+/// workload count too, as tables have those of one label in one column.
 fn label<'k, 'a: 'k>(
     row: &RowKey<'a>,
     all: impl Iterator<Item = &'k RowKey<'a>>,
@@ -144,7 +145,7 @@ fn label<'k, 'a: 'k>(
 ) -> String {
     let Build { machine, plugin, workload_library, options } = &row.build;
     let is_like =
-        |it: &&RowKey<'_>| (it.backend, it.cores, &it.graph) == (row.backend, row.cores, &row.graph);
+        |it: &&RowKey<'_>| (it.backend, it.cores, workload(it)) == (row.backend, row.cores, workload(row));
     let others: Vec<_> = all.filter(is_like).map(|other| &other.build).collect();
     let hostname = || machines.get((*machine)?)?.hostname.as_deref();
     let options = if options.is_empty() { "no options".to_owned() } else { options.join(", ") };
@@ -166,6 +167,11 @@ fn label<'k, 'a: 'k>(
     } else {
         format!("{} ({})", row.backend, differ.join(", "))
     }
+}
+
+/// The workload of a row's graph; `None` if its tasks are independent.
+fn workload<'k>(row: &'k RowKey<'_>) -> Option<&'k str> {
+    row.graph.as_ref().map(|graph| graph.workload.as_str())
 }
 
 /// What decides the size and the form of a trial's graph.
@@ -190,15 +196,36 @@ fn samples(inputs: &[Input]) -> (Vec<Sample<'_>>, usize) {
     let mut seen = HashSet::new();
     let (mut samples, mut duplicates) = (Vec::new(), 0);
     for sample in inputs.iter().filter_map(sample) {
-        let record = &sample.trial.record;
-        let extra = Json::Object(record.metadata.extra.clone()).to_string();
-        if seen.insert((record.backend.as_str(), record.workload.as_str(), extra, sample.trial.moment())) {
+        if seen.insert(TrialKey::of(sample.trial)) {
             samples.push(sample);
         } else {
             duplicates += 1;
         }
     }
     (samples, duplicates)
+}
+
+/// What tells a trial of a sweep from the others; a copy of its record has the same.
+#[derive(PartialEq, Eq, Hash)]
+struct TrialKey<'a> {
+    backend: &'a str,
+    workload: &'a str,
+    extra: String,
+    moment: (&'a str, Option<u32>, &'a str),
+    is_measured: bool,
+}
+
+impl<'a> TrialKey<'a> {
+    fn of(trial: Trial<'a>) -> Self {
+        let record = &trial.record;
+        Self {
+            backend: &record.backend,
+            workload: &record.workload,
+            extra: Json::Object(record.metadata.extra.clone()).to_string(),
+            moment: trial.moment(),
+            is_measured: trial.kind == Kind::Measured,
+        }
+    }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {
@@ -452,10 +479,10 @@ fn without_value(row: &Row) -> Option<String> {
     ))
 }
 
-/// The warnings of the trials, each once with the number of trials.
+/// The warnings of the trials, each once with the number of trials. A copy of a trial does not count.
 fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
-    let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
-    let of_sweeps = inputs.iter().filter(|input| input.is_sweep());
+    let (mut notes, mut seen) = (BTreeMap::<&str, u64>::new(), HashSet::new());
+    let of_sweeps = inputs.iter().filter(|input| input.is_sweep() && seen.insert(TrialKey::of(input)));
     for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
         *notes.entry(note).or_default() += 1;
     }

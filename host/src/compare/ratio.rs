@@ -15,7 +15,7 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if row.successes().next().is_none() {
         return Err(NoRatio::Failed);
     }
-    let is_compared = |group: &Group<'_>| group.has_shared_clock() && group.compared().next().is_some();
+    let is_compared = |group: &Group<'_>| group.compared().next().is_some();
     if !is_compared(row) || !is_compared(baseline) {
         return Err(NoRatio::NoLatency);
     }

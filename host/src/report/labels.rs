@@ -107,7 +107,7 @@ impl TableRow {
 }
 
 /// The value by which rows are compared.
-fn compared(row: &Row) -> String {
+pub(super) fn compared(row: &Row) -> String {
     let percentile = row.compared_latency.as_ref().map(|latency| format!("{} ", latency.percentile));
     percentile.unwrap_or_default() + &median(compared_spread(row), number::duration)
 }

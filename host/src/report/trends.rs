@@ -130,7 +130,7 @@ pub(super) fn run_cells(run: &RunValue) -> [String; 6] {
         one_line(&run.run, 80),
         or_none(run.median, number::duration),
         run.interval.map_or_else(String::new, interval),
-        format!("{} of {}", run.successes, run.trials),
+        format!("{} of {}", run.verified, run.trials),
         versions.collect::<Vec<_>>().join(", "),
     ]
 }

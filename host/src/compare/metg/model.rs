@@ -42,8 +42,8 @@ pub(crate) struct Sweeps {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub backend: String,
-    /// The backend, with what tells the row from others on as many cores and of the same graph: the machine, the file of the plugin or
-    /// of the workload library, or options.
+    /// The backend, with what tells the row from others on as many cores and of graphs of the same workload: the machine, the file of
+    /// the plugin or of the workload library, or options.
     #[serde(default)]
     pub label: String,
     pub cores: u32,

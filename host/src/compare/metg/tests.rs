@@ -254,6 +254,8 @@ fn warnings_of_trials_are_counted() {
     {
         assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
     }
+    let copied = sweeps(&[inputs.clone(), inputs].concat()).warnings;
+    assert!(copied.iter().any(|warning| warning == "put off (2 trials)"), "{copied:?}");
 }
 
 #[test]
@@ -329,6 +331,29 @@ fn graphs_of_other_workloads_and_with_other_options_are_rows_of_their_own() {
     ];
     assert_eq!(names, expected);
     assert_eq!(sweeps.tables.iter().map(|table| table.by.as_str()).collect::<Vec<_>>(), ["shift"]);
+}
+
+#[test]
+fn graphs_that_two_builds_ran_are_not_in_one_column() {
+    let graph = |pattern: &str, build: &str| {
+        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
+            input.record.workload = "task_graph".into();
+            let metadata = &mut input.record.metadata;
+            metadata.extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
+            metadata.plugin.as_mut().unwrap().sha256 = build.into();
+            input
+        });
+        sweep.collect::<Vec<_>>()
+    };
+    let found = sweeps(&[graph("fft", "ab"), graph("trivial", "cd")].concat());
+    let names: Vec<_> = found.rows.iter().map(Row::name).collect();
+    assert_eq!(names, ["a (plugin ab) fft", "a (plugin cd) trivial"]);
+    let [table] = found.tables.as_slice() else { panic!("{:?}", found.tables) };
+    let columns: Vec<_> = table.columns.iter().map(|column| column.backend.as_str()).collect();
+    assert_eq!((table.by.as_str(), columns), ("pattern", vec!["a (plugin ab)", "a (plugin cd)"]));
+    // Those of one build are.
+    let found = sweeps(&[graph("fft", "ab"), graph("trivial", "ab")].concat());
+    assert_eq!((found.rows[0].name(), found.tables[0].columns.len()), ("a fft".to_owned(), 1));
 }
 
 #[test]

@@ -167,6 +167,11 @@ fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
     let crashed = changed(uneven(9), "b", fail);
     let expected = [(ChangeVerdict::Unchanged, false, 8), (ChangeVerdict::NowFails, true, 8)];
     assert_eq!(calls(uneven(0), crashed), expected);
+    // And what ran before is missing, whatever could be compared of it.
+    let mut without_b = with_few_items(9, true);
+    without_b.retain(|example| example.trial.backend.name == "a");
+    let expected = [(ChangeVerdict::TooFew, false, 8), (ChangeVerdict::Missing, true, 0)];
+    assert_eq!(calls(with_few_items(0, true), without_b), expected);
 }
 
 #[test]
@@ -181,4 +186,35 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
         assert_eq!((change.of.as_str(), change.old.median), ("latency", change.new.median), "{change:?}");
         assert!(change.new.median.is_some_and(|seconds| seconds < 0.005), "{change:?}");
     }
+}
+
+/// Says that another machine took part in a block, of which there is no latency then.
+fn hides_a_latency(example: &mut Example) {
+    if example.trial.block == Some(3) {
+        example.finished().metrics.insert("nodes".into(), 2.into());
+    }
+}
+
+#[test]
+fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run() {
+    use crate::compare::history::{ChangeVerdict, history};
+    let hiding = changed(uneven(9), "b", hides_a_latency);
+    let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| Vec::new()).unwrap();
+    let calls: Vec<_> =
+        found.changes.iter().map(|it| (it.call, it.new.trials, it.new.median.is_some())).collect();
+    assert_eq!(calls, [(ChangeVerdict::Unchanged, 8, true), (ChangeVerdict::TooFew, 8, false)]);
+}
+
+#[test]
+fn a_run_that_hides_a_latency_has_no_value_in_the_history_and_counts_its_verified_trials() {
+    use crate::compare::trends::trends;
+    let run_of_b = |examples: Vec<Example>| {
+        let trends = trends(&mut recorded(examples), None, |_| Vec::new());
+        let cell = trends.cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
+        let [run] = cell.runs.as_slice() else { panic!("{:?}", cell.runs) };
+        (run.trials, run.verified, run.successes, run.median.is_some())
+    };
+    assert_eq!(run_of_b(uneven(0)), (8, 8, 8, true));
+    assert_eq!(run_of_b(changed(uneven(0), "b", hides_a_latency)), (8, 8, 0, false));
+    assert_eq!(run_of_b(with_few_items(0, false)), (8, 8, 0, false));
 }

@@ -44,6 +44,7 @@ fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
         started: run.started.to_owned(),
         file: run.file.to_owned(),
         trials: run.groups.iter().map(|group| group.measured.len()).sum(),
+        verified: trials().count(),
         successes: values.len(),
         median: median(&values),
         interval: median_interval(&values),

@@ -96,6 +96,9 @@ pub(crate) struct RunValue {
     pub file: String,
     pub trials: usize,
     /// How many of them are verified.
+    #[serde(skip)]
+    pub verified: usize,
+    /// How many of those have a value. In an open loop none has one where one of them has too few items for a percentile.
     pub successes: usize,
     /// The median of the values. Null without any.
     pub median: Option<f64>,

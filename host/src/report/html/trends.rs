@@ -179,6 +179,7 @@ mod tests {
             started: format!("2026-03-{day:02}T04:00:00.000000+00:00"),
             file: format!("runs/{day}/trials.jsonl"),
             trials: 6,
+            verified: if median.is_some() { 6 } else { 0 },
             successes: if median.is_some() { 6 } else { 0 },
             median,
             interval,
@@ -265,6 +266,13 @@ mod tests {
         let regression = "other at pipeline/items=1000/parallelism=2/scheduler=default</a>: slower, 1.10× as long, from run commit-9";
         assert!(page.replace("&#x2f;", "/").contains(regression), "{page}");
         insta::assert_binary_snapshot!("trends.html", page.into_bytes());
+    }
+
+    #[test]
+    fn trials_are_verified_also_where_they_have_no_value() {
+        let mut trends = several();
+        trends.cells[2].runs = vec![RunValue { verified: 6, ..run(15, None) }];
+        assert!(page(&trends).contains("<td>–<td><td>6 of 6<td>"), "{}", page(&trends));
     }
 
     #[test]

@@ -72,10 +72,10 @@ fn row_details(row: &Row) -> Value {
             command,
         }
     });
-    let median = labels::median(row.duration, number::duration);
+    let compared = labels::compared(row);
     context! {
         label => name(&row.label),
-        outcome => format!("{median}, {} of {} verified", row.counts.verified, row.counts.trials),
+        outcome => format!("{compared}, {} of {} verified", row.counts.verified, row.counts.trials),
         values => values(row),
         ratio => ratio(row),
         differences => row.incomparable.iter().map(labels::incomparable).collect::<Vec<_>>(),
@@ -290,6 +290,7 @@ fn notes(samples: &[Sample]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::examples;
 
     #[test]
     fn a_similar_command_is_shortened_to_the_option_that_differs() {
@@ -308,6 +309,17 @@ mod tests {
     fn a_small_probability_is_not_rounded_to_nothing() {
         let written = [0.015_625, 0.000_06, 7e-6].map(|p| probability("= ", p));
         assert_eq!(written, ["= 0.0156", "= 0.0001", "< 0.0001"]);
+    }
+
+    #[test]
+    fn the_heading_of_an_open_loop_has_its_latency_and_not_how_long_its_schedule_is() {
+        let comparison = examples::open_loop();
+        let headings = comparison.points[0].rows.iter().map(|row| {
+            let heading = row_details(row).get_attr("outcome").unwrap();
+            heading.to_string()
+        });
+        let expected = ["p99 3.93 ms, 7 of 7", "p99 44.2 ms, 7 of 7", "–, 7 of 7", "–, 0 of 7"];
+        assert_eq!(headings.collect::<Vec<_>>(), expected.map(|heading| format!("{heading} verified")));
     }
 
     #[test]
