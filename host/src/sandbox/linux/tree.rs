@@ -1,7 +1,6 @@
 //! The host's side of a worker's process tree: starts the supervisor, and ends the tree.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -117,8 +116,7 @@ impl Tree {
         command: &Command,
         worker_end: &UnixStream,
     ) -> Result<(Self, Status), Failure> {
-        let log = OpenOptions::new().create(true).append(true).open(&command.log);
-        let log = log.map_err(Failure::cannot("open the log", &command.log))?;
+        let log = command.open_log()?;
         let (control, supervisor_end) = UnixStream::pair()?;
         let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;

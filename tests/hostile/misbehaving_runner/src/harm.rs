@@ -80,6 +80,7 @@ fn harm(behaviour: &str) {
             harm("sleep");
         }
         "trace_supervisor" => trace_supervisor(),
+        "pipe_for_log" => pipe_for_log(),
         "raise_priority" => raise_priority(),
         "leave_shared_memory" => leave_shared_memory(),
         "leave_message_queue" => leave_message_queue(),
@@ -248,6 +249,13 @@ fn trace_supervisor() {
         }
     }
     std::thread::sleep(Duration::from_secs(1));
+}
+
+/// Puts a pipe that nobody reads in the place of the log.
+fn pipe_for_log() {
+    let Ok(log) = fs::read_link("/proc/self/fd/2") else { return };
+    let _ = fs::remove_file(&log);
+    let _ = Command::new("mkfifo").arg(&log).status();
 }
 
 /// Leaves POSIX memory and a POSIX semaphore by the name that `CROSSRUN_TEST_SHARED` gives, and memory, semaphores and a queue of
