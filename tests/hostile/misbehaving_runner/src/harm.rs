@@ -28,6 +28,7 @@ unsafe extern "C" {
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
     fn signal(number: c_int, handler: usize) -> usize;
     fn getppid() -> c_int;
+    fn kill(pid: c_int, signal: c_int) -> c_int;
     fn setsid() -> c_int;
     fn setpriority(which: c_int, who: u32, niceness: c_int) -> c_int;
     fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
@@ -80,6 +81,7 @@ fn harm(behaviour: &str) {
             harm("sleep");
         }
         "trace_supervisor" => trace_supervisor(),
+        "kill_supervisor" => kill_supervisor(),
         "pipe_for_log" => pipe_for_log(),
         "raise_priority" => raise_priority(),
         "leave_shared_memory" => leave_shared_memory(),
@@ -249,6 +251,13 @@ fn trace_supervisor() {
         }
     }
     std::thread::sleep(Duration::from_secs(1));
+}
+
+/// Kills the parent of the worker, which is the supervisor where there is no namespace.
+fn kill_supervisor() {
+    const KILL: c_int = 9;
+    // SAFETY: the calls take numbers only.
+    unsafe { kill(getppid(), KILL) };
 }
 
 /// Puts a pipe that nobody reads in the place of the log.
