@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 44] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -157,6 +157,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 44] = [
         None,
         &[How::Doubted],
         "says in slow trials of an open loop that other machines took part, so that these have no latency",
+    ),
+    (
+        None,
+        &[How::Doubted],
+        "says in some sessions only that it runs tasks by their dependencies, to be compared with backends that do not",
     ),
     (
         None,
