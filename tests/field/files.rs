@@ -12,7 +12,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 
 use super::outputs::can_mount;
 use super::wrappers::{COMPARE, with_environment_of, wrapped};
-use crate::support::{Place, Ran, eventually, not_run, plugin, shell_code};
+use crate::support::{Place, Ran, arguments_in, eventually, not_run, plugin, shell_code};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -147,6 +147,18 @@ fn in_time(command: &Command) -> Ran {
 fn pipe(path: &Path) {
     let _ = fs::remove_file(path);
     mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+#[test]
+fn a_pipe_that_a_backend_puts_in_the_place_of_its_log_is_not_waited_for() {
+    let place = Place::with_misbehaving();
+    // The end of the log is read when the worker is lost.
+    in_time(&place.misbehaving_command("pipe_for_log+exit_1", "run", &["--no-lock"])).code(4);
+    // And the next session of the same run opens it.
+    let compare = "compare --backends misbehaving --workloads null --items 10 --blocks 2 --no-lock";
+    let mut command = place.command(&arguments_in(compare));
+    command.args(["--extra", "behaviour=pipe_for_log+exit_1"]);
+    in_time(&command).code(1).says("cannot open the log");
 }
 
 #[test]

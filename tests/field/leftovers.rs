@@ -143,6 +143,16 @@ fn temporary_folders_of_a_session_that_was_killed_whole_are_removed_by_the_next_
     assert!(!folders.iter().any(|folder| Path::new(folder).exists()), "{folders:?}");
 }
 
+#[test]
+fn a_backend_that_kills_its_supervisor_where_that_alone_finds_its_processes_is_told_of() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("kill_supervisor", "close", &["--no-lock"]);
+    command.env("CROSSRUN_NAMESPACES", "off");
+    let record = Ran::of(command).code(0).json();
+    let told = warnings(&record).join("\n");
+    assert!(told.contains("was killed: some of them may still run"), "{told}");
+}
+
 /// A variable of a running process.
 fn variable(pid: u32, name: &str) -> Option<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;

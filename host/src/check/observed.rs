@@ -12,6 +12,7 @@ use super::data::{DEPTH, HOST_FILES};
 use super::finding::NotPassed;
 use super::trials::{run, trial, verified};
 use crate::plugin::PluginRef;
+use crate::regular_file;
 use crate::run::backend::Backend;
 use crate::run::engine::Engine;
 use crate::run::executor::Executor;
@@ -99,7 +100,7 @@ impl ObservedSession {
 /// The beginning of standard output.
 fn beginning(stdout: &Path) -> String {
     let mut bytes = Vec::new();
-    if let Ok(file) = File::open(stdout) {
+    if let Ok(file) = regular_file::open(stdout, File::options().read(true)) {
         let _ = file.take(BEGINNING).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -72,5 +72,6 @@ fn workload_library(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparabl
 }
 
 fn graph_form(row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
-    (row.form()? != baseline.form()?).then_some(Incomparable::GraphForm)
+    let (form, _) = baseline.form().zip(row.form())?;
+    row.forms().chain(baseline.forms()).any(|other| other != form).then_some(Incomparable::GraphForm)
 }

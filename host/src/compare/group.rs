@@ -222,7 +222,12 @@ impl<'a> Group<'a> {
 
     /// How a graph of tasks was run. A trial that failed early does not say so.
     pub(super) fn form(&self) -> Option<Form> {
-        self.trials().find_map(|trial| Some(trial.metadata().graph?.form))
+        self.forms().next()
+    }
+
+    /// How each trial ran it: a backend may say in some sessions only that it runs tasks by their dependencies.
+    pub(super) fn forms(&self) -> impl Iterator<Item = Form> {
+        self.trials().filter_map(|trial| Some(trial.metadata().graph?.form))
     }
 
     /// Whether it has the trials of an open loop, of which percentiles are compared.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use signal_hook::consts::{SIGKILL, SIGXCPU, SIGXFSZ};
 
 use crate::control_group;
+use crate::regular_file;
 use crate::resource_limit::{self, Resource};
 use crate::sandbox::{
     self, Cores, Deadline, ExitReason, Failure, Interrupt, Limits, Sandbox, Teardown, Usage,
@@ -383,7 +384,7 @@ fn last_lines(log: &Path) -> String {
 
 /// The last lines of a file, in one line without control characters.
 fn tail(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = regular_file::open(path, File::options().read(true))?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
     let mut bytes = Vec::new();

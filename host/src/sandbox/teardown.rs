@@ -12,6 +12,6 @@ pub struct Teardown {
     pub log_cut: bool,
     /// Whether another process than the worker wrote to the worker's channel. What it wrote was ignored.
     pub has_strangers: bool,
-    /// Messages about what could not be removed: the temporary folder, and shared memory.
+    /// Messages about what could not be removed: the temporary folder, shared memory, and processes that may still run.
     pub unremoved: Vec<String>,
 }

@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -139,6 +139,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
     ),
     (None, &[How::Invalid], "uses more cores than `--cores` gave it"),
     (Some(Cheat::RaisePriority), &[How::GainedNothing], "raises its priority over other programs"),
+    (
+        None,
+        &[How::Warning],
+        "kills its supervisor, where it is in no namespace, so that a process of it stays",
+    ),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
     (None, &[How::Doubted], "is faster in the run that is measured, which it knows by counting the warm-ups"),
     (None, &[How::Doubted], "does a little less work than there is, within the tolerance of the bounds"),
@@ -155,6 +160,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
     ),
     (
         None,
+        &[How::Doubted],
+        "says in some sessions only that it runs tasks by their dependencies, to be compared with backends that do not",
+    ),
+    (
+        None,
         &[How::GainedNothing],
         "says in the words of the host that its warm-ups did not settle, so that it may be faster than they are",
     ),
@@ -163,7 +173,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 43] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 25] = [
+const UNDETECTED: [&str; 28] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -173,26 +183,35 @@ const UNDETECTED: [&str; 25] = [
     "gains in a part of the blocks only, by a way that is not caught there",
     "takes a shorter way in a keyed reduction, of which it does a fifth",
     "has the memory of states cheaper than the reference has it, by huge pages or an allocator of its own",
-    "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it",
-    "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing",
-    "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run",
+    "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it; \
+     or in every run by no more than 20 ms and 5 % of it",
+    "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing; or rests then, \
+     so that the processor is cooler",
+    "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run or 0.05 s",
     "has no stable speed in its warm-ups, and another one in the run that is measured",
     "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",
     "is inefficient with the longest kernels in some blocks of a sweep, which then have no value",
     "says that it does not support the points at which it is slow",
+    "is slow, and fails in a block or is unsteady, so that no verdict says so",
+    "makes crossrun stop in a slow run, as by a full disk or another file in the place of its own, so that `--resume` runs it \
+     again",
+    "lets the time of `--time-budget` pass while it starts or stops, where the blocks so far suit it",
     "is favoured by the library of the workload, which can tell in whose process it runs",
     "names a scheduler or a version that it did not use",
     "hides CPU time in processes that exit during a run and that nobody waits for",
     "hides memory: in processes that exit during a run, in files, pipes and devices, or by resetting its own peak or \
      sharing pages at the end",
     "works while `crossrun run` takes the serial reference, so that it takes longer",
-    "slows the backend after it, by pages that are still to be written, by memory in pieces, or by heat",
+    "slows the backend after it, or has it fail, by what is left when its processes are gone: pages that are still to be \
+     written, files in memory, a full disk, a file cache without the files of others, memory in pieces, ports that stay in \
+     use for a while, heat",
     "has a program outside its processes work for it or against others, such as a service manager, moves to another \
-     control group, or changes the machine with the rights of root",
+     control group or changes one, or changes the machine with the rights of root",
     "adds to the history of the machine, or to what another program of the user reads",
     "alters the records of earlier runs, and computes their hashes anew",
     "works on other machines than it says, or takes a shorter way on several machines",
-    "attacks this program, or the memory of the judge's process",
+    "attacks this program, or the memory of the judge's process; or has it stand still in a slow run, by a lack of memory or, \
+     in no namespace, by a signal",
 ];
 
 #[cfg(test)]

@@ -81,6 +81,26 @@ fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_us
 }
 
 #[test]
+fn a_row_that_ran_a_graph_in_both_forms_is_compared_only_if_the_user_insists() {
+    let of = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
+    let both = changed(blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]), "", |it| {
+        it.result.graph = of(Form::Stages);
+    });
+    for other in ["a", "b"] {
+        // The first block has the form of the other row.
+        let inputs = recorded(changed(both.clone(), other, |it| {
+            if it.trial.block != Some(0) {
+                it.result.graph = of(Form::Graph);
+            }
+        }));
+        let [refused, insisted] = insisted(&inputs);
+        assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
+        assert_eq!(refused.incomparable, [Incomparable::GraphForm]);
+        assert!(insisted.ratio.is_some());
+    }
+}
+
+#[test]
 fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
     use crate::compare::history::{ChangeVerdict, history};
     let run = |of_a: Option<Form>, of_b: Option<Form>| {

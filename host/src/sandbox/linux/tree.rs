@@ -1,12 +1,11 @@
 //! The host's side of a worker's process tree: starts the supervisor, and ends the tree.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{self, Child, ExitStatus, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,6 +38,9 @@ const SUPERVISOR_GRACE: Duration = Duration::from_secs(10);
 
 /// A supervisor that has not ended after pauses of this length is held by another process.
 const REAP_QUIETLY: Duration = Duration::from_millis(50);
+
+/// Without a namespace only the supervisor finds all processes of a tree. Whoever kills it could leave one that has no marker.
+const STRAYS: &str = "the supervisor of the backend's processes was killed: some of them may still run";
 
 /// Set once this machine has refused a namespace.
 static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
@@ -117,8 +119,7 @@ impl Tree {
         command: &Command,
         worker_end: &UnixStream,
     ) -> Result<(Self, Status), Failure> {
-        let log = OpenOptions::new().create(true).append(true).open(&command.log);
-        let log = log.map_err(Failure::cannot("open the log", &command.log))?;
+        let log = command.open_log()?;
         let (control, supervisor_end) = UnixStream::pair()?;
         let status = Status::new(control)?;
         let worker_end = worker_end.try_clone()?;
@@ -173,7 +174,7 @@ impl Tree {
         Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
     }
 
-    /// Kills the rest of the tree, and removes its temporary folder. Returns messages about what stays.
+    /// Kills the rest of the tree, and removes its temporary folder. Returns messages about what stays, or may stay.
     pub(in crate::sandbox) fn end(&mut self, status: &mut Status) -> Vec<String> {
         stop::exclude(self.supervisor.id());
         // The supervisor kills the tree when its control socket is closed.
@@ -182,14 +183,17 @@ impl Tree {
         if !orderly {
             let _ = self.supervisor.kill();
         }
-        let orderly = self.reap().is_some_and(|status| status.success()) && orderly;
+        let ended = self.reap();
+        let was_killed = ended.is_some_and(|status| status.signal().is_some());
+        let has_strays = orderly && was_killed && self.containment == Containment::Subreaper;
+        let orderly = ended.is_some_and(|status| status.success()) && orderly;
         if !orderly || self.containment == Containment::Subreaper {
             processes::end_marked(&self.marker);
         }
         // A supervisor that lived to the end has done this already.
         let folder = self.scratch.remove().err().map(|error| unremoved(&self.scratch.path, &error));
         let shared = self.shared_before.take().and_then(|before| Objects::left_since(&before));
-        folder.into_iter().chain(shared).collect()
+        folder.into_iter().chain(shared).chain(has_strays.then(|| STRAYS.to_owned())).collect()
     }
 
     /// Waits for the supervisor, which has ended or was killed. A process that traces it gets its end first, and may keep it: such a

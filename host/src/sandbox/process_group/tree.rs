@@ -1,7 +1,7 @@
 //! A worker in a process group. The group is killed at the end, and processes that left the group are not found. There are no
 //! limits on memory, processes and logs, and no usage. When this process dies, the worker ends its group itself.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -69,8 +69,7 @@ impl Tree {
         let (control, events) = UnixStream::pair()?;
         let place = temporary_folder();
         let temporary = tempfile::tempdir_in(&place).map_err(Failure::cannot(TEMPORARY, &place))?;
-        let log = OpenOptions::new().create(true).append(true).open(&command.log);
-        let log = log.map_err(Failure::cannot("open the log", &command.log))?;
+        let log = command.open_log()?;
         let child = process::Command::new(&command.executable)
             .args(&command.arguments)
             .env("TMPDIR", temporary.path())

@@ -28,6 +28,7 @@ unsafe extern "C" {
     fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
     fn signal(number: c_int, handler: usize) -> usize;
     fn getppid() -> c_int;
+    fn kill(pid: c_int, signal: c_int) -> c_int;
     fn setsid() -> c_int;
     fn setpriority(which: c_int, who: u32, niceness: c_int) -> c_int;
     fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
@@ -80,6 +81,8 @@ fn harm(behaviour: &str) {
             harm("sleep");
         }
         "trace_supervisor" => trace_supervisor(),
+        "kill_supervisor" => kill_supervisor(),
+        "pipe_for_log" => pipe_for_log(),
         "raise_priority" => raise_priority(),
         "leave_shared_memory" => leave_shared_memory(),
         "leave_message_queue" => leave_message_queue(),
@@ -248,6 +251,20 @@ fn trace_supervisor() {
         }
     }
     std::thread::sleep(Duration::from_secs(1));
+}
+
+/// Kills the parent of the worker, which is the supervisor where there is no namespace.
+fn kill_supervisor() {
+    const KILL: c_int = 9;
+    // SAFETY: the calls take numbers only.
+    unsafe { kill(getppid(), KILL) };
+}
+
+/// Puts a pipe that nobody reads in the place of the log.
+fn pipe_for_log() {
+    let Ok(log) = fs::read_link("/proc/self/fd/2") else { return };
+    let _ = fs::remove_file(&log);
+    let _ = Command::new("mkfifo").arg(&log).status();
 }
 
 /// Leaves POSIX memory and a POSIX semaphore by the name that `CROSSRUN_TEST_SHARED` gives, and memory, semaphores and a queue of
