@@ -290,6 +290,17 @@ fn marks_that_editors_add_change_nothing() {
 }
 
 #[test]
+fn a_run_behind_a_link_is_not_left_out_without_a_word() {
+    let place = recorded();
+    let (linked, elsewhere) = (place.path().join("results/c"), place.path().join("elsewhere"));
+    fs::rename(&linked, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &linked).unwrap();
+    let words = "results/c is not searched for records: it is a link to a folder";
+    place.crossrun(&["report", "results"]).code(2).says(words);
+    place.crossrun(&["report", "results/c"]).code(0);
+}
+
+#[test]
 fn a_file_of_a_later_version_is_told_as_such_whatever_else_it_has() {
     let place = Place::new();
     let later = "{\"version\": 2, \"steps\": []}";
