@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use tempfile::PersistError;
+use tempfile::{NamedTempFile, PersistError};
 
 use crate::other_process::{self, REPORTED_AFTER};
 use crate::path_walk::{self, PathWalk, is_descriptor};
@@ -70,7 +70,22 @@ pub(crate) fn create(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Re
     let file = unfinished::file_in(folder_of(path), mode)?;
     write(file.as_file())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map(|file| release(&file)).map_err(|error| error.error)
+    match file.persist_noclobber(path) {
+        Ok(file) => release(&file),
+        Err(PersistError { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        Err(PersistError { file, .. }) => release(&take_name(file, path)?),
+    }
+    Ok(())
+}
+
+/// Gives a file the name `path` where the file system has neither links nor a rename that replaces nothing, as a folder that a virtual
+/// machine or a cloud shares. An empty file takes the name first, which is seen if this process is killed in between.
+fn take_name(file: NamedTempFile, path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)?;
+    file.persist(path).map_err(|error| {
+        let _ = std::fs::remove_file(path);
+        error.error
+    })
 }
 
 /// Unlocks a file that has its name: a process that is just being started has it open too, and would hold the lock.

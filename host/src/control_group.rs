@@ -16,7 +16,9 @@ struct Groups {
 #[cfg_attr(any(crossrun_portable, not(target_os = "linux")), allow(dead_code))]
 pub(crate) fn memory_limit(root: &Path) -> Option<u64> {
     let Groups { unified, legacy } = groups(root, "memory");
-    let unified = unified.iter().map(|folder| folder.join("memory.max"));
+    // Beyond `memory.high` processes are slowed down until they hardly run.
+    let of_group = |folder: &PathBuf| ["memory.max", "memory.high"].map(|file| folder.join(file));
+    let unified = unified.iter().flat_map(of_group);
     let files = unified.chain(legacy.iter().map(|folder| folder.join("memory.limit_in_bytes")));
     // Without a limit, the file has `max`.
     files.filter_map(|file| text(&file)?.parse().ok()).min()
@@ -184,6 +186,8 @@ mod tests {
         ]);
         assert_eq!(memory_limit(unified.path()), Some(1000));
         assert_eq!(cpu_quota(unified.path()), Some(Quota::Cores(1.5)));
+        fs::write(unified.path().join("sys/fs/cgroup/a/b/memory.high"), "900\n").unwrap();
+        assert_eq!(memory_limit(unified.path()), Some(900));
         let legacy = root(&[
             ("proc/self/cgroup", "4:memory:/m\n2:cpu,cpuacct:/c/d\n0::/\n"),
             ("sys/fs/cgroup/memory/m/memory.limit_in_bytes", "2000\n"),

@@ -37,6 +37,26 @@ fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
     Ran::of(command).code(2).says("CROSSRUN_DEADLINES: load is given twice");
 }
 
+#[test]
+fn a_tilde_that_no_shell_has_replaced_makes_no_folder_of_that_name() {
+    let place = Place::new();
+    let run = ["run", "--backend", "native", "--workload", "null", "--items=9", "--no-lock"];
+    for (verb, option) in [
+        (&run[..], "--output-dir=~/results"),
+        (&COMPARE[..], "--output-dir=~"),
+        (&["metg"][..], "--output-dir=~/results"),
+        (&["backends", "new", "mine"][..], "--dir=~/mine"),
+        (&["backends", "lock"][..], "--output=~/locks/plugins.lock"),
+    ] {
+        place.crossrun(&[verb, &[option]].concat()).code(2).says("./~ is a folder of that name");
+    }
+    let mut command = place.command(&run);
+    command.env("CROSSRUN_DATA_DIR", "~/data");
+    Ran::of(command).code(2).says("try: export CROSSRUN_DATA_DIR=\"$HOME\"/data");
+    assert!(!place.path().join("~").exists());
+    place.crossrun(&[&run[..], &["--output-dir=./~/results"]].concat()).code(0);
+}
+
 /// Runs a line in a shell that finds crossrun, and in which no variable of it is set.
 fn pasted(place: &Place, line: &str) -> Ran {
     let folder = executable().parent().unwrap().display();

@@ -302,6 +302,31 @@ fn marks_that_editors_add_change_nothing() {
 }
 
 #[test]
+fn a_run_behind_a_link_is_not_left_out_without_a_word() {
+    let place = recorded();
+    let (linked, elsewhere) = (place.path().join("results/c"), place.path().join("elsewhere"));
+    fs::rename(&linked, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &linked).unwrap();
+    let words = "results/c is not searched for records: it is a link to a folder";
+    place.crossrun(&["report", "results"]).code(2).says(words);
+    place.crossrun(&["report", "results/c"]).code(0);
+}
+
+#[test]
+fn a_file_of_a_later_version_is_told_as_such_whatever_else_it_has() {
+    let place = Place::new();
+    let later = "{\"version\": 2, \"steps\": []}";
+    let words = "it has version 2, this crossrun knows 1";
+    fs::create_dir_all(place.path().join("results/later")).unwrap();
+    fs::write(place.path().join("results/later/plan.json"), later).unwrap();
+    place.crossrun(&["compare", "--no-lock", "--resume", "later"]).code(2).says(words);
+    place.crossrun(&["backends", "lock"]).code(0);
+    fs::write(place.data().join("plugins.lock"), later).unwrap();
+    place.crossrun(&["backends", "lock", "--check"]).code(3).says(words);
+    place.crossrun(&[&RUN[..], &["--locked"]].concat()).code(3).says(words);
+}
+
+#[test]
 fn records_that_cannot_be_read_are_a_usage_error_of_every_verb() {
     let place = Place::empty();
     for (text, name) in [("garbage\n", "trials.jsonl"), ("{\"record\":{}}\n", "trials.jsonl")] {

@@ -88,6 +88,16 @@ fn a_backend_that_the_system_kills_for_lack_of_memory_is_told_from_a_crash() {
 }
 
 #[test]
+fn a_group_that_is_slowed_down_beyond_its_memory_has_that_as_its_limit() {
+    let high = ("memory.high", "300M");
+    let Some(group) = Group::below(Path::new(MOUNTED), high) else { return not_run(NONE) };
+    let place = Place::with_misbehaving();
+    let ran = Ran::of(group.around(&place.misbehaving_command("allocate", "run", &["--no-lock"]))).code(4);
+    assert_eq!(ran.json()["metadata"]["error"]["kind"], "memory_limit", "{}", ran.explain());
+    ran.says("but may have 240 MiB");
+}
+
+#[test]
 fn the_system_ends_a_backend_that_takes_all_memory_before_what_watches_it_and_that_before_the_host() {
     let score = |process: u32| -> Option<i32> {
         fs::read_to_string(format!("/proc/{process}/oom_score_adj")).ok()?.trim().parse().ok()

@@ -114,6 +114,22 @@ fn of_pips_files_only_where_packages_come_from_counts() {
     assert!(!elsewhere.exists());
 }
 
+#[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
+fn settings_that_pip_cannot_read_are_told_and_not_passed_over() {
+    let place = place("provisioned_runner");
+    let folder = place.path().join("home/.config/pip");
+    let mut setup = offline(&place, &SETUP);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("pip.conf"), "index-url = https://index.invalid/simple\n").unwrap();
+    setup.env("PATH", without_uv());
+    let ran = Ran::of(setup).code(8).says("pip cannot read its settings").says("pip.conf");
+    ran.says("; try: PIP_CONFIG_FILE=/dev/null crossrun setup provisioned");
+    let mut remedy = offline(&place, &SETUP);
+    remedy.env("PIP_CONFIG_FILE", "/dev/null").env("PATH", without_uv());
+    is_set_up_and_runs(&place, remedy);
+}
+
 /// The search path without folders in which uv is.
 fn without_uv() -> std::ffi::OsString {
     let path = std::env::var_os("PATH").unwrap();

@@ -77,6 +77,23 @@ fn an_interrupt_ends_crossrun_by_its_signal_so_that_a_loop_of_a_shell_ends() {
 }
 
 #[test]
+fn as_the_first_process_of_a_container_crossrun_ends_with_the_exit_code_of_an_interrupt() {
+    let words = ["--pid", "--fork", "--mount-proc"];
+    let can = Command::new("unshare").args(words).arg("true").output();
+    if !can.is_ok_and(|output| output.status.success())
+        || !std::path::Path::new("/proc/thread-self/children").exists()
+    {
+        return not_run("this user may not have a namespace of processes");
+    }
+    let place = Place::with_misbehaving();
+    let child = started(&place, wrapped("unshare", &words, &waiting(&place, "run")));
+    let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    kill("-INT", first.trim().parse().unwrap());
+    // Of a process that a signal has ended, unshare ends by the same signal.
+    Ran::ended(child).code(130);
+}
+
+#[test]
 fn children_are_seen_although_the_parent_ignores_their_end() {
     let place = Place::with_misbehaving();
     for namespaces in ["on", "off"] {

@@ -1,6 +1,6 @@
 //! Old kernels, strict filters of system calls, and low limits.
 
-use crate::field::wrappers::{nosyscall, wrapped};
+use crate::field::wrappers::{COMPARE, nosyscall, wrapped};
 use crate::support::{Place, Ran, not_run, plugin};
 
 const RUN: [&str; 8] =
@@ -26,6 +26,18 @@ fn missing_system_calls_are_done_without() {
         let ran = Ran::of(wrapped(&nosyscall, &["319", errno], &locked));
         ran.says("for which this system has no memfd_create");
     }
+}
+
+#[test]
+fn a_comparison_is_measured_into_a_file_system_without_links() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    let place = Place::new();
+    // linkat and renameat2, as for a folder that a virtual machine or a cloud shares.
+    let without_rename = wrapped(&nosyscall, &["316", "22"], &place.command(&COMPARE));
+    Ran::of(wrapped(&nosyscall, &["265", "95"], &without_rename)).code(0);
+    assert!(place.path().join("results/c/plan.json").metadata().unwrap().len() > 0);
 }
 
 #[test]

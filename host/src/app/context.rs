@@ -474,6 +474,13 @@ fn searched(looked: &SearchedFolder) -> Option<String> {
 /// The user's data folder. Its path must be UTF-8, because plugins receive it as text.
 pub(crate) fn data_dir() -> Result<PathBuf, Problem> {
     let remedy = "export CROSSRUN_DATA_DIR=DIR";
+    let named = std::env::var_os(plugin_api::data_dir::VARIABLE).map(PathBuf::from);
+    // A container or a service manager has set it, and no shell: it would be a folder of that name in the current one.
+    if let Some(below) = named.as_deref().and_then(|folder| folder.strip_prefix("~").ok()) {
+        let message = "CROSSRUN_DATA_DIR begins with ~, which only a shell replaces by the home folder";
+        let remedy = format!("export CROSSRUN_DATA_DIR=\"$HOME\"/{}", shell::quote(below));
+        return Err(Problem::usage(message).with_remedy(remedy));
+    }
     let folder = plugin_api::data_dir().ok_or_else(|| {
         Problem::usage("there is no home directory for the data folder").with_remedy(remedy)
     })?;

@@ -1,7 +1,9 @@
 //! Parsers for values of options: counts, sizes, durations, `KEY=VALUE`.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use plugin_api::metadata::is_name;
 use serde_json::{Map, Value};
 
@@ -141,6 +143,18 @@ fn whole(value: Value) -> Value {
     number
         .filter(|number| *number < 9_007_199_254_740_992.0)
         .map_or(value, |number| Value::from(number as u64))
+}
+
+const NOT_REPLACED: &str = "~ is the home folder only where a shell replaces it, at the beginning of a word without quotation \
+                            marks; ./~ is a folder of that name";
+
+/// A parser for a path that is made with the folders that lead to it. In `--output-dir=~/results` no shell replaces the `~`, and a
+/// folder of that name in the current one would get the results.
+pub(crate) fn new_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path: PathBuf| match path.starts_with("~") {
+        true => Err(NOT_REPLACED),
+        false => Ok(path),
+    })
 }
 
 /// The id of a run, which also names a folder: letters, digits, `.`, `_` and `-`.

@@ -68,7 +68,7 @@ pub(super) struct ScheduleArguments {
     #[command(flatten)]
     pub(super) trial: TrialArguments,
     /// The folder for records and reports [default: results/<run id>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = options::new_path())]
     pub(super) output_dir: Option<PathBuf>,
     /// Compare debug builds with release builds, and different workload libraries, nevertheless.
     #[arg(long)]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::app::context::Context;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem};
+use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::plan::defaults::DEFAULT_BACKEND;
 use crate::run::session::Isolation;
 use crate::scaffold::{
@@ -24,7 +24,7 @@ pub(super) struct Arguments<L: ValueEnum + Send + Sync + 'static> {
     #[arg(long, value_enum, default_value = "rust")]
     lang: L,
     /// The folder of the project, which must be empty or not exist [default: the crate's name, in the current folder].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = options::new_path())]
     dir: Option<PathBuf>,
     /// A checkout of plugin-api to build with, instead of the sources that crossrun copies into the project.
     #[arg(long, value_name = "DIR")]

@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     trial: TrialArguments,
     /// The folder for records [default: results/<workload>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = options::new_path())]
     output_dir: Option<PathBuf>,
     /// The process that the plugin runs in.
     #[arg(long, value_enum, default_value = "process")]

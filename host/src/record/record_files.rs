@@ -31,8 +31,10 @@ pub(crate) fn find(path: &Path) -> io::Result<RecordFiles> {
         found.files.push(path.to_owned());
         return Ok(found);
     }
+    let top = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    note_links(path, &top, &mut found);
     for folder in folders(path)? {
-        search(&folder, DEPTH, &mut found);
+        search(&folder, &top, DEPTH, &mut found);
     }
     found.files.sort();
     let own = records(path).map_or_else(|| lines_of_json(path), |file| Ok(vec![file]))?;
@@ -58,15 +60,31 @@ fn holds_plan(file: &Path) -> bool {
     plan.is_some_and(|plan| plan.contains_key("plan_hash"))
 }
 
-fn search(folder: &Path, depth: usize, found: &mut RecordFiles) {
+fn search(folder: &Path, top: &Path, depth: usize, found: &mut RecordFiles) {
     if depth == 0 {
         found.unsearched.push((folder.to_owned(), format!("it is more than {DEPTH} folders below")));
         return;
     }
     found.files.extend(records(folder));
+    note_links(folder, top, found);
     match folders(folder) {
-        Ok(folders) => folders.iter().for_each(|folder| search(folder, depth - 1, found)),
+        Ok(folders) => folders.iter().for_each(|folder| search(folder, top, depth - 1, found)),
         Err(error) => found.unsearched.push((folder.to_owned(), error.to_string())),
+    }
+}
+
+/// Notes the links in a folder that lead to runs outside of `top`: a reader would miss them.
+fn note_links(folder: &Path, top: &Path, found: &mut RecordFiles) {
+    let has_runs = |folder: &Path| {
+        let is_run = |folder: &PathBuf| records(folder).is_some();
+        records(folder).is_some() || folders(folder).is_ok_and(|below| below.iter().any(is_run))
+    };
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let leads_out = || path.canonicalize().is_ok_and(|real| !real.starts_with(top));
+        if path.is_symlink() && leads_out() && has_runs(&path) {
+            let why = "it is a link to a folder, which is searched if it is named itself";
+            found.unsearched.push((path, why.to_owned()));
+        }
     }
 }
 
@@ -137,5 +155,15 @@ mod tests {
         make(place.path(), &[&format!("{}trials.jsonl", "d/".repeat(DEPTH + 1))]);
         let found = find(place.path()).unwrap();
         assert_eq!((found.files.len(), found.unsearched.len()), (1, 1));
+        // One that leads to runs elsewhere is told, and one that leads to none is not.
+        let (elsewhere, none) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        make(elsewhere.path(), &["run/trials.jsonl"]);
+        symlink(elsewhere.path(), place.path().join("runs")).unwrap();
+        symlink(elsewhere.path().join("run"), place.path().join("d/run")).unwrap();
+        symlink(none.path(), place.path().join("none")).unwrap();
+        let mut links: Vec<_> = super::find(place.path()).unwrap().unsearched;
+        links.retain(|(_, why)| why.starts_with("it is a link"));
+        let links: Vec<_> = links.into_iter().map(|(link, _)| link).collect();
+        assert_eq!(links, [place.path().join("runs"), place.path().join("d/run")]);
     }
 }

@@ -43,7 +43,7 @@ impl Interrupt {
         for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)) {
             // In this order: the second signal finds the flag that the first one set.
             match signal {
-                SIGINT => flag::register_conditional_default(signal, Arc::clone(&flag))?,
+                SIGINT if !is_first() => flag::register_conditional_default(signal, Arc::clone(&flag))?,
                 _ => flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?,
             };
             flag::register(signal, Arc::clone(&flag))?;
@@ -77,7 +77,7 @@ impl Interrupt {
             .get()
             .and_then(|interrupt| interrupt.0.as_ref())
             .map(|it| it.last.load(Ordering::Relaxed));
-        if last == Some(SIGINT as usize) {
+        if last == Some(SIGINT as usize) && !is_first() {
             // If it fails, the exit code says the same.
             let _ = low_level::emulate_default_handler(SIGINT);
         }
@@ -87,6 +87,12 @@ impl Interrupt {
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(|signalled| signalled.pipe.as_fd())
     }
+}
+
+/// Whether this is the first process of its namespace, as in a container without an init. The system ends such a process by no
+/// signal's default, and the attempt ends in a crash.
+fn is_first() -> bool {
+    std::process::id() == 1
 }
 
 /// Makes the end of children visible again, if whoever started this process ignores it: the system then reaps them by itself.

@@ -61,7 +61,7 @@ impl Installation<'_> {
         let mut settings = Vec::new();
         if uv.is_none() {
             self.execute(pip(folder), 0)?;
-            settings = pip_settings::of_files(folder);
+            settings = pip_settings::of_files(folder).map_err(InstallError::Settings)?;
         }
         let installer = |listed: &Path, sources| {
             let mut command = installer(uv.as_deref(), folder, listed, sources);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::environment;
+use crate::output::{ending, last_lines};
 use crate::surroundings::{Variables, restrict};
 
 /// The variables that pip, uv and a build tool get beside the usual ones.
@@ -60,6 +61,9 @@ const VARIABLES: Variables = &[
 /// The variable that names a file with all of pip's settings.
 const CONFIG_FILE: &str = "PIP_CONFIG_FILE";
 
+/// So many lines pip has for what is wrong with a file: that it is, how, where, and the text there.
+const REASON: usize = 4;
+
 /// Sections of pip's files that count for an installation; a later one takes precedence.
 const SECTIONS: [&str; 2] = ["global", "install"];
 
@@ -72,13 +76,20 @@ pub(crate) fn apply(command: &mut Command) {
 
 /// The same settings from pip's files, as variables. Those of the environment take precedence and are left out. Asks the pip of
 /// the environment in `folder`, which knows its files.
-pub(crate) fn of_files(folder: &Path) -> Vec<(String, String)> {
+///
+/// # Errors
+/// Why pip does not say, such as a file that it cannot parse: without them, packages would come from elsewhere.
+pub(crate) fn of_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
     let mut command = Command::new(environment::python(folder));
     command.args(["-I", "-m", "pip", "config", "list"]).stdin(Stdio::null());
     restrict(&mut command, &[(CONFIG_FILE, "where the settings are"), ("XDG_CONFIG_*", "the same")]);
-    let listed = command.output().map(|output| output.stdout).unwrap_or_default();
-    let found = selected(&String::from_utf8_lossy(&listed));
-    found.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect()
+    let listed = command.output().map_err(|error| error.to_string())?;
+    if !listed.status.success() {
+        let said = last_lines(&String::from_utf8_lossy(&listed.stderr), REASON);
+        return Err(if said.is_empty() { ending(listed.status) } else { said });
+    }
+    let found = selected(&String::from_utf8_lossy(&listed.stdout));
+    Ok(found.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect())
 }
 
 /// The settings that count, of lines such as `global.index-url='https://…'`.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::context::Context;
 use crate::app::resolve::{default_lock_file, rejected, renew_command};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options, reports};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
@@ -18,7 +18,7 @@ use crate::text::{lines, plural, single_line, table, with_remedy, word};
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The lock file, or `-` for standard output [default: plugins.lock in the data folder].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = options::new_path())]
     output: Option<PathBuf>,
     /// Write nothing: report what differs from the lock file, and exit with 7 if anything does.
     #[arg(long)]

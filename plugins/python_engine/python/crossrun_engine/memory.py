@@ -48,11 +48,12 @@ def _limit_files(groups: Path, line: str) -> list[Path]:
     _, _, rest = line.partition(":")
     controllers, _, path = rest.partition(":")
     if not controllers:
-        top, name = groups, "memory.max"
+        # Beyond `memory.high` processes are slowed down until they hardly run.
+        top, names = groups, ["memory.max", "memory.high"]
     elif "memory" in controllers.split(","):
         # In a container the group's own files are at the top, whatever the path says.
-        top, name = groups / "memory", "memory.limit_in_bytes"
+        top, names = groups / "memory", ["memory.limit_in_bytes"]
     else:
         return []
     own = Path(path.lstrip("/"))
-    return [top / folder / name for folder in (own, *own.parents)]
+    return [top / folder / name for folder in (own, *own.parents) for name in names]

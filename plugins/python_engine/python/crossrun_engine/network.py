@@ -1,4 +1,4 @@
-"""Addresses of machines, as `host:port`."""
+"""Addresses of machines, as `host:port`. An IPv6 address may be in brackets: `[::1]:port`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import socket
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """The host and the port. Raises ValueError if either is missing, or the port is not in `1..65536`."""
+    """The host, without brackets, and the port. Raises ValueError if either is missing, or the port is not in `1..65536`."""
     host, _, port = address.strip().rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    # Of a URL, the scheme would be taken for a part of the host.
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{address.strip()!r} is no address: write host:port")
     return host, int(port)
 

@@ -27,7 +27,7 @@ class ObjectStore(unittest.TestCase):
         without = memory.object_store_bytes(self.root)
         self._write("sys/fs/cgroup/outer/memory.max", f"{3 << 30}\n")
         self.assertEqual(memory.object_store_bytes(self.root), min(without, (3 << 30) // 10))
-        self._write("sys/fs/cgroup/outer/inner/memory.max", f"{2 << 30}\n")
+        self._write("sys/fs/cgroup/outer/inner/memory.high", f"{2 << 30}\n")
         self.assertEqual(memory.object_store_bytes(self.root), memory.LEAST)
 
     def test_groups_of_the_first_version_count_too(self) -> None:

@@ -73,6 +73,13 @@ class Addresses(unittest.TestCase):
         self.assertEqual(host, "127.0.0.1")
         socket.create_server((host, port)).close()
 
+    def test_an_address_may_have_brackets_and_is_no_url(self) -> None:
+        for address, host in (("host:80", "host"), (" [::1]:80\n", "::1"), ("::1:80", "::1")):
+            self.assertEqual(split_address(address), (host, 80))
+        for address in ("auto", "host", ":80", "[]:80", "host:0", "host:65536", "host:x", "ray://host:80"):
+            with self.assertRaisesRegex(ValueError, "is no address: write host:port"):
+                split_address(address)
+
 
 if __name__ == "__main__":
     unittest.main()

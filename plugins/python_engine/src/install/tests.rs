@@ -125,12 +125,18 @@ fn what_builds_a_package_is_installed_before_it_and_nothing_is_fetched_for_the_b
 #[test]
 fn every_failure_is_one_line_with_a_remedy() {
     let unreachable = "ERROR: No matching distribution found for one==1 (from versions: none)";
+    let unreadable = "ERROR: Configuration file could not be loaded.";
     let cases = [
         ("echo '/x/python: No module named venv'; exit 1".into(), "has no module venv", "python"),
         (
             "echo 'OSError: [Errno 28] No space left on device'; exit 1".into(),
             "no space is left in",
             "CROSSRUN_DATA_DIR=",
+        ),
+        (
+            python_of(&format!("[ $4 = config ] && {{ echo {unreadable} >&2; exit 1; }}")),
+            "pip cannot read its settings: ERROR: Configuration file could not be loaded.",
+            "PIP_CONFIG_FILE=/dev/null crossrun setup tested",
         ),
         (venv(unreachable, 1), "no package index could be reached", "PIP_INDEX_URL="),
         (
