@@ -8,7 +8,7 @@ use super::Input;
 use super::group::{Conditions, Group, Table};
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
-use crate::record::{SystemProfile, machine_keys};
+use crate::record::{Percentiles, SystemProfile, machine_keys};
 use crate::stats::{Shift, median};
 use crate::text::word;
 
@@ -75,6 +75,9 @@ pub(crate) struct CellChange {
     pub is_single: bool,
     /// The compared value: `time`, or `latency` in an open loop.
     pub of: String,
+    /// In an open loop: the highest percentile that all trials of both have, such as `p99`; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<String>,
     pub old: Runs,
     pub new: Runs,
     /// New over old: above 1 is slower. Null if one of the two has no value.
@@ -343,6 +346,7 @@ fn change(
         cores,
         is_single,
         of: if is_latency { "latency" } else { "time" }.into(),
+        percentile: percentile.and_then(Percentiles::name).map(str::to_owned),
         old: old_runs,
         new: new_runs,
         ratio: shift.map(|shift| shift.estimate.exp()),

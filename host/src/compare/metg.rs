@@ -146,20 +146,24 @@ fn label<'k, 'a: 'k>(
     let Build { machine, plugin, workload_library, options } = &row.build;
     let is_like =
         |it: &&RowKey<'_>| (it.backend, it.cores, workload(it)) == (row.backend, row.cores, workload(row));
-    let others: Vec<_> = all.filter(is_like).map(|other| &other.build).collect();
+    let others: Vec<_> = all.filter(is_like).collect();
+    let differs = |is_other: &dyn Fn(&RowKey<'_>) -> bool| others.iter().any(|other| is_other(other));
     let hostname = || machines.get((*machine)?)?.hostname.as_deref();
     let options = if options.is_empty() { "no options".to_owned() } else { options.join(", ") };
+    let [width, steps] = size(row);
     let parts = [
         (
-            others.iter().any(|it| it.machine != *machine),
+            differs(&|it| it.build.machine != *machine),
             format!("on {}", hostname().unwrap_or("an unknown machine")),
         ),
-        (others.iter().any(|it| it.plugin != *plugin), format!("plugin {}", short(*plugin))),
+        (differs(&|it| it.build.plugin != *plugin), format!("plugin {}", short(*plugin))),
         (
-            others.iter().any(|it| it.workload_library != *workload_library),
+            differs(&|it| it.build.workload_library != *workload_library),
             format!("workloads {}", short(*workload_library)),
         ),
-        (others.iter().any(|it| it.options != row.build.options), options),
+        (differs(&|it| it.build.options != row.build.options), options),
+        (differs(&|it| size(it)[0] != width), format!("{width} wide")),
+        (differs(&|it| size(it)[1] != steps), plural(steps, "step")),
     ];
     let differ: Vec<_> = parts.into_iter().filter_map(|(differs, part)| differs.then_some(part)).collect();
     if differ.is_empty() {
@@ -167,6 +171,11 @@ fn label<'k, 'a: 'k>(
     } else {
         format!("{} ({})", row.backend, differ.join(", "))
     }
+}
+
+/// The width and the steps of a row's graph.
+fn size(row: &RowKey<'_>) -> [u64; 2] {
+    row.graph.as_ref().map_or([0; 2], |graph| [graph.width, graph.steps])
 }
 
 /// The workload of a row's graph; `None` if its tasks are independent.

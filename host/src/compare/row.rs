@@ -116,7 +116,7 @@ fn latency(group: &Group<'_>) -> Option<LatencySpread> {
 }
 
 fn compared_latency(group: &Group<'_>) -> Option<ComparedLatency> {
-    let (percentile, ..) = *Percentiles::default().named().get(group.percentile?)?;
+    let percentile = Percentiles::name(group.percentile?)?;
     let seen =
         group.compared().filter_map(|(trial, seconds)| Some((seconds, trial.metadata().open_loop.as_ref()?)));
     let mut seen: Vec<_> = seen.collect();

@@ -87,6 +87,11 @@ impl Percentiles {
         let [compared @ .., _] = self.named();
         compared.iter().rposition(|(.., value)| value.is_some())
     }
+
+    /// The name of the percentile at a place.
+    pub fn name(place: usize) -> Option<&'static str> {
+        Self::default().named().get(place).map(|(name, ..)| *name)
+    }
 }
 
 fn milliseconds(nanos: u64) -> f64 {

@@ -1,6 +1,6 @@
 //! The changes between two runs, for a terminal.
 
-use super::labels::{one_line, or_none, run_as};
+use super::labels::{latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::history::{CellChange, ChangeVerdict, History, Runs};
 use crate::text::{lines, plural, table};
@@ -37,13 +37,13 @@ pub(crate) fn history(history: &History) -> String {
 }
 
 fn row(change: &CellChange) -> [String; 7] {
-    let latency = if change.of == "latency" { " (latency)" } else { "" };
+    let latency = latency(&change.of, change.percentile.as_deref());
     let run_as = run_as(change.cores, change.is_single);
     let plugin = if change.other_plugin { ", different plugin" } else { "" };
     let library = if change.other_library { ", different workload library" } else { "" };
     [
         one_line(&change.backend, 40),
-        one_line(&change.point, 120) + latency + &run_as,
+        one_line(&change.point, 120) + &latency + &run_as,
         or_none(change.old.median, number::duration),
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),

@@ -421,6 +421,15 @@ pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
     (comparison.points.len() > 1).then(|| over + &without)
 }
 
+/// What is compared of an open loop, after its point: ` (p99 latency)`. Empty for work of which the time is compared.
+pub(super) fn latency(of: &str, percentile: Option<&str>) -> String {
+    match (of, percentile) {
+        ("latency", Some(percentile)) => format!(" ({percentile} latency)"),
+        ("latency", None) => " (latency)".into(),
+        _ => String::new(),
+    }
+}
+
 /// How trials were run, after their point: ` (2 cores)`, ` (single runs)`. Empty for those of a comparison on all cores.
 pub(super) fn run_as(cores: Option<usize>, is_single: bool) -> String {
     let cores = cores.map_or_else(String::new, |cores| format!(" ({})", plural(cores as u64, "core")));

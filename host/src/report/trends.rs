@@ -1,6 +1,6 @@
 //! The trends over many runs, for a terminal, and the texts that the page shares with it.
 
-use super::labels::{one_line, or_none, run_as};
+use super::labels::{latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
@@ -81,7 +81,7 @@ fn interval(interval: RatioInterval) -> String {
 }
 
 fn point(cell: &CellTrend) -> String {
-    let latency = if cell.of == "latency" { " (latency)" } else { "" };
+    let latency = latency(cell.of, cell.percentile);
     let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
     let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
     let run_as = run_as(cell.cell.cores, cell.cell.is_single);

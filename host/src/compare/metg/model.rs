@@ -43,7 +43,7 @@ pub(crate) struct Sweeps {
 pub(crate) struct Row {
     pub backend: String,
     /// The backend, with what tells the row from others on as many cores and of graphs of the same workload: the machine, the file of
-    /// the plugin or of the workload library, or options.
+    /// the plugin or of the workload library, options, or the size of the graph.
     #[serde(default)]
     pub label: String,
     pub cores: u32,

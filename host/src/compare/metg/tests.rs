@@ -357,6 +357,28 @@ fn graphs_that_two_builds_ran_are_not_in_one_column() {
 }
 
 #[test]
+fn graphs_of_two_sizes_are_told_apart_by_their_names() {
+    let graph = |run: &str, width: u64| {
+        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
+            input.record.run_id = format!("{run}/{}", input.record.run_id);
+            input.record.workload = "task_graph".into();
+            let extra = &mut input.record.metadata.extra;
+            extra.extend([("pattern".to_owned(), json!("fft")), ("width".to_owned(), json!(width))]);
+            input
+        });
+        sweep.collect::<Vec<_>>()
+    };
+    let found = sweeps(&[graph("one", 8), graph("other", 4)].concat());
+    let mut names: Vec<_> = found.rows.iter().map(Row::name).collect();
+    let steps = found.rows.iter().map(|row| row.graph.as_ref().unwrap().steps).collect::<Vec<_>>();
+    let of = |width: u64, steps: u64| format!("a ({width} wide, {steps} steps) fft");
+    let mut expected = vec![of(4, steps.iter().copied().max().unwrap()), of(8, steps.iter().copied().min().unwrap())];
+    names.sort();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn sweeps_of_other_builds_machines_and_options_are_rows_of_their_own() {
     let run = |run: &str, overhead: f64, change: fn(&mut Input)| {
         let of_block = |block| sweep("a", block, overhead * (1.0 + 0.01 * f64::from(block * 3 % 7)));

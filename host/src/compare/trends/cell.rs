@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::model::{Cell, CellTrend, Change, ChangeCall, Noise, RunValue};
 use crate::compare::group::Group;
 use crate::compare::model::Status;
+use crate::record::Percentiles;
 use crate::stats::{ChangePoint, change_points, median, median_interval};
 use crate::text::json_text;
 
@@ -25,7 +26,8 @@ pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> C
     let runs: Vec<_> = groups.iter().map(|run| value(run, percentile)).collect();
     let changes = changes(&runs, noise.factor);
     let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
-    CellTrend { cell, of: if is_latency { "latency" } else { "time" }, runs, changes, is_regression }
+    let of = if is_latency { "latency" } else { "time" };
+    CellTrend { cell, of, percentile: percentile.and_then(Percentiles::name), runs, changes, is_regression }
 }
 
 fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {

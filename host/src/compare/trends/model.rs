@@ -79,6 +79,9 @@ pub(crate) struct CellTrend {
     pub cell: Cell,
     /// The value: `time`, or `latency` in an open loop.
     pub of: &'static str,
+    /// In an open loop: the highest percentile that all runs with any have, such as `p99`; absent without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<&'static str>,
     /// In the order of time.
     pub runs: Vec<RunValue>,
     /// In the order of time.

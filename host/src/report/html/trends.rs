@@ -203,7 +203,7 @@ mod tests {
             form: None,
         };
         let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
-        CellTrend { cell: of, of: "time", runs, changes, is_regression }
+        CellTrend { cell: of, of: "time", percentile: None, runs, changes, is_regression }
     }
 
     fn change(index: usize, before: f64, after: f64, call: ChangeCall) -> Change {
