@@ -372,7 +372,8 @@ fn graphs_of_two_sizes_are_told_apart_by_their_names() {
     let mut names: Vec<_> = found.rows.iter().map(Row::name).collect();
     let steps = found.rows.iter().map(|row| row.graph.as_ref().unwrap().steps).collect::<Vec<_>>();
     let of = |width: u64, steps: u64| format!("a ({width} wide, {steps} steps) fft");
-    let mut expected = vec![of(4, steps.iter().copied().max().unwrap()), of(8, steps.iter().copied().min().unwrap())];
+    let mut expected =
+        vec![of(4, steps.iter().copied().max().unwrap()), of(8, steps.iter().copied().min().unwrap())];
     names.sort();
     expected.sort();
     assert_eq!(names, expected);

@@ -184,7 +184,11 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
     let found = history(&recorded(uneven(0)), &recorded(all_have_p99), 0.05, |_| Vec::new()).unwrap();
     for change in found.changes {
         let compared = (change.of.as_str(), change.percentile.as_deref());
-        assert_eq!((compared, change.old.median), (("latency", Some("p95")), change.new.median), "{change:?}");
+        assert_eq!(
+            (compared, change.old.median),
+            (("latency", Some("p95")), change.new.median),
+            "{change:?}"
+        );
         assert!(change.new.median.is_some_and(|seconds| seconds < 0.005), "{change:?}");
     }
 }
