@@ -99,19 +99,11 @@ fn cached() -> Option<&'static HashSet<OsString>> {
     CACHED.get_or_init(|| std::fs::read(CACHE).ok().map(strings)).as_ref()
 }
 
-/// The search paths in the dynamic section, whose entries are pairs of a tag and a value.
+/// The search paths in the dynamic section.
 fn search_paths<'a>(file: &ObjectFile<'a>) -> Vec<&'a [u8]> {
-    let (Some(dynamic), Some(strings)) = (file.section(".dynamic"), file.section(".dynstr")) else {
-        return Vec::new();
-    };
-    let words: Vec<_> = dynamic
-        .as_chunks::<{ size_of::<usize>() }>()
-        .0
-        .iter()
-        .map(|word| usize::from_ne_bytes(*word))
-        .collect();
-    let entries = words.as_chunks::<2>().0.iter().filter(|[tag, _]| SEARCH_PATHS.contains(tag));
-    entries.filter_map(|[_, at]| strings.get(*at..)?.split(|byte| *byte == 0).next()).collect()
+    let Some(strings) = file.section(".dynstr") else { return Vec::new() };
+    let entries = file.dynamic().into_iter().filter(|[tag, _]| SEARCH_PATHS.contains(tag));
+    entries.filter_map(|[_, at]| strings.get(at..)?.split(|byte| *byte == 0).next()).collect()
 }
 
 #[cfg(test)]

@@ -66,6 +66,13 @@ impl<'a> ObjectFile<'a> {
         self.object.section_by_name(name)?.data().ok()
     }
 
+    /// The entries of the dynamic section, each a tag and a value.
+    pub(super) fn dynamic(&self) -> Vec<[usize; 2]> {
+        let (words, _) = self.section(".dynamic").unwrap_or_default().as_chunks::<{ size_of::<usize>() }>();
+        let words: Vec<_> = words.iter().map(|word| usize::from_ne_bytes(*word)).collect();
+        words.as_chunks::<2>().0.to_vec()
+    }
+
     /// The `length` bytes that the file has for an address. Only these bytes are read, not their whole section.
     pub(super) fn bytes_at(&self, address: u64, length: u64) -> Option<&'a [u8]> {
         self.object.sections().find_map(|section| {

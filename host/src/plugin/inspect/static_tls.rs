@@ -17,6 +17,10 @@ const SETTING: &str = "glibc.rtld.optional_static_tls";
 /// Another setting that changes how much there is.
 const NAMESPACES: &str = "glibc.rtld.nns";
 
+/// The entry of the dynamic section that has flags, and the flag for code that needs static TLS.
+const DT_FLAGS: usize = 30;
+const DF_STATIC_TLS: usize = 0x10;
+
 /// What glibc keeps at most, in bytes, and how much of that the setting is where it is not set.
 const KEPT: u64 = 1664;
 const DEFAULT: u64 = 512;
@@ -63,6 +67,11 @@ fn needed(file: &ObjectFile<'_>) -> Option<u64> {
         "aarch64" => elf::R_AARCH64_TLS_TPREL,
         _ => return None,
     };
+    // The linker sets the flag where any code needs it. Without it the relocations, which may be many, are not read.
+    let has_flag = |[tag, value]: [usize; 2]| tag == DT_FLAGS && value & DF_STATIC_TLS != 0;
+    if !file.dynamic().into_iter().any(has_flag) {
+        return None;
+    }
     let object::File::Elf64(header) = &file.object else { return None };
     let headers = header.elf_header().program_headers(Endianness::default(), file.source).ok()?;
     let block = headers.iter().find(|header| header.p_type(Endianness::default()) == elf::PT_TLS)?;
