@@ -130,7 +130,7 @@ impl Generator {
         (number < self.total_events).then(|| self.auction(number))
     }
 
-    // An event of a run goes through one of three functions: the calls took a thirtieth of a stateless query.
+    // An event of a run goes through one of three functions: the calls took a twentieth of q1.
     #[inline(always)]
     fn person(&self, number: u64) -> Person {
         let draws = self.draws(number);

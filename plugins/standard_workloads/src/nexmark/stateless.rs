@@ -1,4 +1,5 @@
-//! The queries without state: q0 passes events on, q1 converts the prices of bids, q2 selects bids by their auction.
+//! The queries without state: q0 passes events on, q1 converts the prices of bids, q2 selects bids by their auction. Each does so little with
+//! an event that the call for it is seen in the time of the query, so it is inlined.
 
 use plugin_api::{BatchBuilder, Parameters, Plan, StageKind, WorkloadError};
 
