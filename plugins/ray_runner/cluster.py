@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,6 @@ class Cluster:
         self._init(address="local", include_dashboard=False, **sizes)
 
     def _init(self, **options: Any) -> None:
-        # Ray sends the current folder to its processes as text, which is UTF-8.
-        try:
-            os.getcwd().encode()
-        except (OSError, UnicodeEncodeError):
-            os.chdir("/")
         # Of several nodes on this machine, the one in that folder is ours.
         ray.init(log_to_driver=False, logging_level=logging.WARNING, _temp_dir=str(self._folder.path), **options)
 

@@ -34,6 +34,14 @@ class SessionFolder:
             time.sleep(0.02)
 
 
+def leave_folder_without_text() -> None:
+    """Goes to `/` if the current folder is gone, or its path is no text: engines send it to their processes, as UTF-8."""
+    try:
+        os.getcwd().encode()
+    except (OSError, UnicodeEncodeError):
+        os.chdir("/")
+
+
 def _short_folder(prefix: str, longest: int) -> Path:
     # The host's temporary folder for a session goes with the session, and leaves room for a letter at least.
     shortest = Path(tempfile.gettempdir(), prefix[0])

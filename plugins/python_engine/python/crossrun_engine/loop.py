@@ -25,6 +25,7 @@ from typing import Any
 
 from .driver import Driver, RunContext
 from .failure import CancelledError, describe
+from .folder import leave_folder_without_text
 from .kernel import Workload, late_opens
 from .output import Printed
 from .spec import Result, Session, Spec
@@ -48,6 +49,7 @@ def serve(driver: Driver) -> None:
     if multiprocessing.parent_process() is not None:
         return
     channel = _Channel(_take_standard_input())
+    leave_folder_without_text()
     channel.send({"type": "hello", "protocol": PROTOCOL, "python": platform.python_version()})
     while True:
         request = channel.next_request()
