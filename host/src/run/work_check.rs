@@ -56,7 +56,7 @@ const PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// A run that a quiet machine would have made invalid.
-const EXCUSED: &str = "the run used less CPU time than its serial reference, of which only half was demanded: other processes used the cores; \
+const EXCUSED: &str = "the run took less time than its serial reference, of which only half was demanded: other processes used the cores; \
                        repeat it on a quiet machine";
 
 impl Executor {
