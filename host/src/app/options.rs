@@ -90,10 +90,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
 }
 
-/// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string.
+/// One `KEY=VALUE` of `--extra`: the value is JSON where it parses as JSON, else a string; a whole number may be written as 1e6.
 pub fn extra(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), option_value::of(key, value)?)),
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), whole(option_value::of(key, value)?))),
         _ => Err(format!("{text:?} is not KEY=VALUE")),
     }
 }
@@ -240,6 +240,8 @@ mod tests {
     #[test]
     fn extras_are_json_where_they_parse() {
         assert_eq!(extra("batch_size=64"), Ok(("batch_size".into(), 64.into())));
+        assert_eq!(extra("batch_size=1e3"), Ok(("batch_size".into(), 1000.into())));
+        assert_eq!(extra("share=0.5"), Ok(("share".into(), 0.5.into())));
         assert_eq!(extra("fusion=off"), Ok(("fusion".into(), "off".into())));
         assert_eq!(extra("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert_eq!(extra("list=[1]"), Ok(("list".into(), serde_json::json!([1]))));

@@ -72,7 +72,8 @@ impl SystemProfile {
             arch: Some(text(name.machine())),
             cpu_model: system.as_ref().and_then(cpu_model),
             cpu_physical_cores: System::physical_core_count().ok().map(|count| count as u64),
-            memory_gb: system.as_ref().map(|system| gibibytes(system.total_memory())),
+            // Without `/proc/meminfo` it is said to be none.
+            memory_gb: system.as_ref().map(System::total_memory).filter(|bytes| *bytes > 0).map(gibibytes),
             cpu_logical_cores: std::thread::available_parallelism().ok().map(|count| count.get() as u64),
             governor: control_group::text(GOVERNOR.as_ref()),
             smt: control_group::text(SMT.as_ref()).map(|active| active == "1"),

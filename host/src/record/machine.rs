@@ -1,5 +1,7 @@
 //! Whether two machines are the same.
 
+use serde_json::Value;
+
 use super::environment::SystemProfile;
 
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
@@ -18,6 +20,19 @@ pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
         ("mitigations", same_if_known(&one.mitigations, &other.mitigations)),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}
+
+/// What tells two descriptions apart, with the values of both, for one line of text. What is a list of its own has its key alone.
+pub(crate) fn machine_differences(then: &SystemProfile, now: &SystemProfile) -> String {
+    let value = |profile: &SystemProfile, key: &str| {
+        let profile = serde_json::to_value(profile).unwrap_or_default();
+        profile.get(key).filter(|value| !value.is_null()).map_or("unknown".to_owned(), Value::to_string)
+    };
+    let of_key = |key| match [then, now].map(|profile| value(profile, key)) {
+        [then, now] if then.starts_with('{') || now.starts_with('{') => key.to_owned(),
+        [then, now] => format!("{key}: {then} then, {now} now"),
+    };
+    machine_keys(then, now).into_iter().map(of_key).collect::<Vec<_>>().join("; ")
 }
 
 /// Records of earlier versions do not have these keys.
@@ -49,5 +64,9 @@ mod tests {
         assert!(machine_keys(&old, &new).is_empty());
         let other = SystemProfile { smt: Some(false), cpu_quota: None, ..new.clone() };
         assert_eq!(machine_keys(&new, &other), ["smt", "cpu_quota"]);
+        let listed = |cpu| Some(BTreeMap::from([(String::from(cpu), String::new())]));
+        let other = SystemProfile { hostname: Some("b".into()), mitigations: listed("x"), ..other };
+        let differences = "hostname: unknown then, \"b\" now; smt: true then, false now; cpu_quota: 1.5 then, unknown now; mitigations";
+        assert_eq!(machine_differences(&new, &other), differences);
     }
 }

@@ -16,7 +16,7 @@ use crate::app::{Exit, Problem, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::writer::{self, PLAN};
-use crate::record::{Library, SystemProfile, machine_keys};
+use crate::record::{Library, SystemProfile, machine_differences};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
@@ -224,11 +224,10 @@ impl PlanFile {
         if plan.hash() != self.plan_hash {
             return Err(self.changed("this version of crossrun would run it in another order"));
         }
-        let differences = machine_keys(&SystemProfile::collect(), &self.machine);
+        let differences = machine_differences(&self.machine, &SystemProfile::collect());
         if !differences.is_empty() {
-            let differ = differences.join(", ");
             return Err(self.changed(&format!(
-                "it was started on another machine, or this machine was changed ({differ})"
+                "it was started on another machine, or this machine was changed ({differences})"
             )));
         }
         let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
