@@ -1,17 +1,26 @@
 //! The labels of rows where a backend has several.
 
 use super::group::{Group, Identity, Table};
-use super::model::Form;
+use super::model::{Form, SystemProfile};
 
 /// A unique label for each row: the name of the backend, and the differences from other rows of that name.
 pub(super) fn labels(table: &Table<'_>, rows: &[Group<'_>]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::with_capacity(rows.len());
     for row in rows {
         let label = label(table, row, rows);
-        let taken = labels.iter().filter(|other| **other == label).count();
-        labels.push(if taken == 0 { label } else { format!("{label} #{}", taken + 1) });
+        labels.push(unique(label, &labels));
     }
     labels
+}
+
+/// The label, with the first number that makes it another one than those that are taken.
+fn unique(label: String, taken: &[String]) -> String {
+    if !taken.contains(&label) {
+        return label;
+    }
+    // There are as many numbers as labels, and the label without a number is one of these.
+    let mut numbered = (2..taken.len() + 2).map(|number| format!("{label} #{number}"));
+    numbered.find(|other| !taken.contains(other)).unwrap_or_default()
 }
 
 fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
@@ -26,8 +35,7 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
         differences.push("stages".to_owned());
     }
     if differs(|one, other| one.machine == other.machine) {
-        let name = this.machine.and_then(|machine| table.machines[machine].hostname.as_deref());
-        differences.push(format!("on {}", name.unwrap_or("an unknown machine")));
+        differences.push(format!("on {}", machine_name(this.machine, table.machines.iter().copied())));
     }
     if differs(|one, other| one.plugin == other.plugin) {
         differences.push(format!("plugin {}", short(this.plugin)));
@@ -53,7 +61,46 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
     }
 }
 
+/// The name of the machine at a place among all. Machines of one name, as one before and after an update of its system, have numbers,
+/// which are the same at every point.
+pub(super) fn machine_name<'m>(
+    place: Option<usize>,
+    machines: impl Iterator<Item = &'m SystemProfile>,
+) -> String {
+    const UNKNOWN: &str = "an unknown machine";
+    let names: Vec<_> = machines.map(|machine| machine.hostname.as_deref().unwrap_or(UNKNOWN)).collect();
+    let Some((place, name)) = place.and_then(|place| Some((place, *names.get(place)?))) else {
+        return UNKNOWN.to_owned();
+    };
+    let before = names[..place].iter().filter(|other| **other == name).count();
+    if before == 0 { name.to_owned() } else { format!("{name} #{}", before + 1) }
+}
+
 /// The first characters of a hash.
 pub(super) fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "unknown".to_owned(), |hash| hash.chars().take(8).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_third_row_of_a_label_has_another_number_than_the_second() {
+        let mut labels: Vec<String> = Vec::new();
+        for _ in 0..3 {
+            labels.push(unique("a".into(), &labels));
+        }
+        assert_eq!(labels, ["a", "a #2", "a #3"]);
+    }
+
+    #[test]
+    fn machines_of_one_name_have_numbers() {
+        let named = |name: &str| SystemProfile { hostname: Some(name.into()), ..SystemProfile::default() };
+        let machines = [named("box"), SystemProfile::default(), named("box"), named("other"), named("box")];
+        let name = |place| machine_name(place, machines.iter());
+        let names = (0..5).map(|place| name(Some(place))).collect::<Vec<_>>();
+        assert_eq!(names, ["box", "an unknown machine", "box #2", "other", "box #3"]);
+        assert_eq!(name(None), "an unknown machine");
+    }
 }

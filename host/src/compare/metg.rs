@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::Input;
 use super::conditions;
 use super::doubt::slow_clock;
-use super::label::short;
+use super::label::{machine_name, short};
 use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::versions::together;
@@ -148,13 +148,12 @@ fn label<'k, 'a: 'k>(
         |it: &&RowKey<'_>| (it.backend, it.cores, workload(it)) == (row.backend, row.cores, workload(row));
     let others: Vec<_> = all.filter(is_like).collect();
     let differs = |is_other: &dyn Fn(&RowKey<'_>) -> bool| others.iter().any(|other| is_other(other));
-    let hostname = || machines.get((*machine)?)?.hostname.as_deref();
     let options = if options.is_empty() { "no options".to_owned() } else { options.join(", ") };
     let [width, steps] = size(row);
     let parts = [
         (
             differs(&|it| it.build.machine != *machine),
-            format!("on {}", hostname().unwrap_or("an unknown machine")),
+            format!("on {}", machine_name(*machine, machines.iter())),
         ),
         (differs(&|it| it.build.plugin != *plugin), format!("plugin {}", short(*plugin))),
         (

@@ -395,7 +395,7 @@ fn sweeps_of_other_builds_machines_and_options_are_rows_of_their_own() {
         sweeps.rows.iter().map(|row| (row.name(), row.metg.unwrap().seconds() / 2e-6)).collect::<Vec<_>>()
     };
     type Change = (fn(&mut Input), [&'static str; 2]);
-    let changes: [Change; 4] = [
+    let changes: [Change; 5] = [
         (
             |input| input.record.metadata.plugin.as_mut().unwrap().sha256 = "cd".into(),
             ["plugin ab", "plugin cd"],
@@ -406,6 +406,11 @@ fn sweeps_of_other_builds_machines_and_options_are_rows_of_their_own() {
                 profile.unwrap().hostname = Some("elsewhere".into());
             },
             ["on an unknown machine", "on elsewhere"],
+        ),
+        // Two machines of one name, as after an update of the system.
+        (
+            |input| input.record.metadata.system_profile.as_mut().unwrap().os = Some("newer".into()),
+            ["on an unknown machine", "on an unknown machine #2"],
         ),
         (
             |input| input.record.metadata.workload_library.as_mut().unwrap().sha256 = "ef".into(),
