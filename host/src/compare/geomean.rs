@@ -1,6 +1,6 @@
 //! The geometric means of ratios over several points.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Geomean, Point, RatioInterval, Rigor, Row};
 use crate::plan::defaults::SLEEPING;
@@ -11,8 +11,8 @@ use crate::stats::{Interval, PairedDifference, common_geometric_means};
 type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
 /// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt; without a ratio for a
-/// backend that failed or is in doubt at any point. Points that only sleep are left out, as all backends sleep equally long. Open loops
-/// are not among the points: their ratios are not about throughput.
+/// backend that failed or is in doubt at any point, or whose ratios are of rows that must not be mixed. Points that only sleep are left
+/// out, as all backends sleep equally long. Open loops are not among the points: their ratios are not about throughput.
 pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
     let (sleeping, working): (Vec<&Point>, Vec<&Point>) =
         points.iter().copied().partition(|point| point.workload == SLEEPING);
@@ -27,7 +27,9 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
         .map(|(point, _)| point)
         .collect();
     let geomean = |(name, mean): (&&str, Option<f64>)| {
-        let ratio = mean.filter(|_| !working.iter().any(|point| is_unsound(point, name)));
+        let unsound = working.iter().any(|point| is_unsound(point, name));
+        let mixed = !unsound && is_mixed(&covered, name);
+        let ratio = mean.filter(|_| !unsound && !mixed);
         Geomean {
             backend: (*name).to_owned(),
             ratio,
@@ -37,6 +39,7 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
             covered: covered.len() as u32,
             points: ratios.len() as u32,
             left_out: sleeping.iter().map(|point| point.id.clone()).collect(),
+            mixed,
         }
     };
     backends.iter().zip(means).map(geomean).collect()
@@ -57,11 +60,31 @@ fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
     (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
 }
 
-/// The row of a backend that has a ratio, and the row that it is compared with. The ratio of blocks counts, and that of single runs
-/// beside it does not.
+/// Whether the ratios of a backend are of several rows at a point, as of two builds of its plugin or on two numbers of cores; or, at
+/// another point, of another machine or another file of its plugin or of the baseline's. A mean of them would be that of none.
+fn is_mixed(points: &[&Point], backend: &str) -> bool {
+    let file = |row: &Row| row.plugin.as_ref().map(|plugin| plugin.sha256.clone());
+    let of_point = |point: &&Point| {
+        let (row, baseline) = with_baseline(point, backend)?;
+        Some((row.machine, file(row), file(baseline)))
+    };
+    let distinct: BTreeSet<_> = points.iter().filter_map(of_point).collect();
+    distinct.len() > 1 || points.iter().any(|point| counted(point, backend).len() > 1)
+}
+
+/// The rows of a backend that have a ratio: those of blocks, or without any the single runs.
+fn counted<'a>(point: &'a Point, backend: &str) -> Vec<&'a Row> {
+    let with_ratio = |paired: bool| {
+        let is_such = |row: &&Row| row.ratio.is_some_and(|ratio| ratio.paired == paired);
+        point.rows.iter().filter(|row| row.backend == backend).filter(is_such).collect::<Vec<_>>()
+    };
+    let of_blocks = with_ratio(true);
+    if of_blocks.is_empty() { with_ratio(false) } else { of_blocks }
+}
+
+/// The first of these rows, and the row that it is compared with.
 fn with_baseline<'a>(point: &'a Point, backend: &str) -> Option<(&'a Row, &'a Row)> {
-    let rows = point.rows.iter().filter(|row| row.backend == backend && row.ratio.is_some());
-    let row = rows.min_by_key(|row| row.ratio.is_none_or(|ratio| !ratio.paired))?;
+    let row = counted(point, backend).into_iter().next()?;
     let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
     Some((row, baseline))
 }
@@ -97,7 +120,7 @@ fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Counts, Doubt, Ratio, Sample, Source, Status};
+    use crate::compare::model::{Counts, Doubt, Library, Ratio, Sample, Source, Status};
 
     /// A row with these seconds, block by block.
     fn row(backend: &str, point: &str, seconds: &[f64], ratio: Option<f64>) -> Row {
@@ -192,5 +215,37 @@ mod tests {
         let quick = [point("pipeline", &NEAR_TWO, 2.0)];
         let [mean] = geomeans(&quick.each_ref(), &["other"], Rigor::Quick).try_into().unwrap();
         assert_eq!((mean.interval, mean.ratio), (None, Some(2.0)));
+    }
+
+    #[test]
+    fn ratios_of_several_builds_machines_or_rows_have_no_mean() {
+        let both = || [point("pipeline", &NEAR_TWO, 2.0), point("word_count", &NEAR_EIGHT, 8.0)];
+        let mean = |points: &[Point; 2]| {
+            let [mean] = geomeans(&points.each_ref(), &["other"], Rigor::Standard).try_into().unwrap();
+            (mean.ratio.is_some(), mean.mixed, mean.covered)
+        };
+        assert_eq!(mean(&both()), (true, false, 2));
+        let newer = || Some(Library { sha256: "newer".into(), ..Library::default() });
+        // The plugin of the row or of its baseline, and the machine, at one point only.
+        let changes: [fn(&mut Row, Option<Library>); 2] =
+            [|row, newer| row.plugin = newer, |row, _| row.machine = Some(1)];
+        for (change, places) in changes.into_iter().zip([&[0, 1][..], &[1]]) {
+            for place in places {
+                let mut points = both();
+                change(&mut points[1].rows[*place], newer());
+                assert_eq!(mean(&points), (false, true, 2));
+            }
+        }
+        // Two builds at each of the points.
+        let mut points = both();
+        for point in &mut points {
+            let mut again = point.rows[1].clone();
+            again.label = "other (plugin newer)".into();
+            point.rows.push(again);
+        }
+        assert_eq!(mean(&points), (false, true, 2));
+        // Single runs beside blocks do not count.
+        points.iter_mut().for_each(|point| point.rows[2].ratio.as_mut().unwrap().paired = false);
+        assert_eq!(mean(&points), (true, false, 2));
     }
 }

@@ -467,7 +467,7 @@ pub struct NoiseFloor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geomean {
     pub backend: String,
-    /// Null if no point counts, and for a backend that failed at a point or is in doubt there.
+    /// Null if no point counts, for a backend that failed at a point or is in doubt there, and with [`Geomean::mixed`].
     pub ratio: Option<f64>,
     /// The interval over the blocks, with at least 95 % confidence. It says nothing of other points. Null without a ratio, in a
     /// quick comparison, and with fewer than 6 blocks that have every point.
@@ -480,6 +480,10 @@ pub struct Geomean {
     /// The ids of the points that were left out because their items only sleep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// Whether the ratios at the points are of rows that must not be mixed: of several machines, files of a plugin, or rows of one
+    /// point. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
 }
 
 /// A measured trial.

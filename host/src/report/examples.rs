@@ -230,6 +230,7 @@ pub(super) fn several_workloads() -> Comparison {
         covered: 2,
         points: 3,
         left_out: vec!["scheduler_comparison/items=100/parallelism=2/scheduler=default".into()],
+        mixed: false,
     };
     Comparison {
         baseline: Some("alpha".into()),

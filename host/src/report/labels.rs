@@ -373,12 +373,15 @@ fn without_mean(comparison: &Comparison) -> Option<String> {
             "there is no geometric mean: at no point has every backend a ratio without a failure or a doubt";
         return Some(why.into());
     }
-    let names: Vec<_> = missing.iter().map(|mean| name(&mean.backend)).collect();
-    let has = if names.len() == 1 { "has" } else { "have" };
-    Some(format!(
-        "{} {has} no geometric mean: at some point a trial failed, was wrong or invalid, or the row is in doubt",
-        names.join(", ")
-    ))
+    let of = |mixed: bool, why: &str| {
+        let names = missing.iter().filter(|mean| mean.mixed == mixed).map(|mean| name(&mean.backend));
+        let names: Vec<_> = names.collect();
+        let has = if names.len() == 1 { "has" } else { "have" };
+        (!names.is_empty()).then(|| format!("{} {has} no geometric mean: {why}", names.join(", ")))
+    };
+    let unsound = of(false, "at some point a trial failed, was wrong or invalid, or the row is in doubt");
+    let mixed = of(true, "the ratios are of several machines, files of plugins, or rows of one point");
+    Some(unsound.into_iter().chain(mixed).collect::<Vec<_>>().join("; "))
 }
 
 /// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.

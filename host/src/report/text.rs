@@ -336,6 +336,9 @@ mod tests {
         let page = text(&comparison, &Palette::plain(), 200);
         assert!(page.contains("only sleeps: beta –, gamma 0.10×"), "{page}");
         assert!(page.contains("! beta has no geometric mean: at some point a trial failed"), "{page}");
+        comparison.geomeans[0].mixed = true;
+        let page = text(&comparison, &Palette::plain(), 200);
+        assert!(page.contains("! beta has no geometric mean: the ratios are of several machines"), "{page}");
         for mean in &mut comparison.geomeans {
             (mean.ratio, mean.interval, mean.covered) = (None, None, 0);
         }
