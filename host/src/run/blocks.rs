@@ -183,9 +183,9 @@ impl Executor {
         engine: &mut Engine,
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
-        let mut durations = Vec::new();
+        let (mut rule, mut durations) = (self.setting.warm_up, Vec::new());
         for number in 0.. {
-            if self.setting.warm_up.is_over(&durations) {
+            if rule.is_over(&durations) {
                 break;
             }
             let purpose = Purpose::WarmUp(number);
@@ -196,11 +196,14 @@ impl Executor {
                 trial.data_seed = data_seed;
                 return Ok(result);
             };
+            if result.actual.as_ref().is_some_and(|answer| answer.latency.is_some()) {
+                rule = self.setting.warm_up.of_open_loop(trial.cell.spec.total_items);
+            }
             durations.push(duration);
             finish(&warm_up, &result, sink)?;
         }
         let mut result = self.run(trial, engine, sink)?;
-        if !durations.is_empty() && !self.setting.warm_up.has_settled(&durations) {
+        if !durations.is_empty() && !rule.has_settled(&durations) {
             result.warnings.push(unsettled(durations.len()));
         }
         Ok(result)

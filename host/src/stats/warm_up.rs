@@ -10,6 +10,10 @@ const CLEAR_TREND: f64 = 1.0 / 3.0;
 /// Fewer runs show no trend, as each of their orders is too probable.
 const FEWEST: u32 = 3;
 
+/// By the schedule alone, runs of an open loop of n items differ by about 1 / √n of their time, if the items come independently of each
+/// other. A trend over that few runs hardly ever is so many times as large by chance.
+const BY_SCHEDULE: f64 = 5.0;
+
 /// The rule by which runs are discarded until they have settled: until the last of them neither fall nor rise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WarmUp {
@@ -39,6 +43,11 @@ impl WarmUp {
     /// The rule of a first look: a trend over fewer runs, of which less can be seen.
     pub(crate) fn quick() -> Self {
         Self { least: FEWEST, most: 10, seconds: 5.0, ..Self::default() }
+    }
+
+    /// The rule for an open loop of so many items, of which the schedule decides how long a run takes.
+    pub(crate) fn of_open_loop(self, items: u64) -> Self {
+        Self { tolerance: self.tolerance.max(BY_SCHEDULE / (items.max(1) as f64).sqrt()), ..self }
     }
 
     /// Whether the runs so far, in seconds and in their order, are enough.
@@ -129,6 +138,27 @@ mod tests {
             runs_in_all += runs.len();
         }
         assert!(runs_in_all <= 200 * 6, "{runs_in_all}");
+    }
+
+    #[test]
+    fn a_random_schedule_is_no_trend_of_the_engine() {
+        let mut random = Random::new(2000);
+        for rule in [WarmUp::default(), WarmUp::quick()] {
+            let of_open_loop = rule.of_open_loop(2000);
+            let (mut without, mut with) = (0, 0);
+            for _ in 0..500 {
+                // 2000 items that come independently of each other, in two seconds in the mean.
+                let runs: Vec<_> =
+                    (0..rule.min_runs()).map(|_| 2.0 * (1.0 + random.normal() / 2000_f64.sqrt())).collect();
+                without += u32::from(!rule.has_settled(&runs));
+                with += u32::from(!of_open_loop.has_settled(&runs));
+            }
+            assert!(without > 50 && with <= 2, "{without} and {with} of 500");
+        }
+        // An engine that does not keep up is late by what it takes to warm up.
+        let rule = WarmUp::default().of_open_loop(2000);
+        assert!(!rule.has_settled(&[4.0, 3.2, 2.8, 2.5, 2.4]) && rule.has_settled(&[2.0; 5]));
+        assert_eq!(WarmUp::default().of_open_loop(u64::MAX), WarmUp::default());
     }
 
     #[test]
