@@ -54,6 +54,7 @@ pub(crate) fn trends(
             }
         }
     }
+    join_unknown_forms(&mut cells);
     if undescribed > 0 {
         warnings
             .push(format!("{undescribed} trials are left out, as their records do not describe the machine"));
@@ -126,6 +127,29 @@ fn add<'t, 'a>(cell: &mut Vec<RunGroups<'t, 'a>>, run: &'t Run<'a>, row: &'t Gro
             let groups = vec![row];
             cell.push(RunGroups { id: run.id, started: run.started, file: run.file, groups });
         }
+    }
+}
+
+/// Runs of which every trial failed before it began are of the cell of those that ran the same graph, in whatever form.
+fn join_unknown_forms(cells: &mut BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>>) {
+    let unknown: Vec<_> = cells.keys().filter(|key| key.7.is_none()).cloned().collect();
+    for key in unknown {
+        let in_form = |form| {
+            let mut known = key.clone();
+            known.7 = Some(form);
+            known
+        };
+        let known = [Form::Graph, Form::Stages].map(in_form).into_iter().find(|it| cells.contains_key(it));
+        let Some(known) = known else { continue };
+        let failed = cells.remove(&key).unwrap_or_default();
+        let runs = cells.entry(known).or_default();
+        for run in failed {
+            match runs.iter_mut().find(|other| (other.id, other.file) == (run.id, run.file)) {
+                Some(other) => other.groups.extend(run.groups),
+                None => runs.push(run),
+            }
+        }
+        runs.sort_by_key(|run| run.started);
     }
 }
 

@@ -109,3 +109,26 @@ fn runs_before_a_date_are_left_out_and_the_order_of_files_does_not_matter() {
     assert_eq!(backwards.cells[0].changes, without_aa(step(1.1)).cells[0].changes);
     assert!(without_aa(Vec::new()).cells.is_empty());
 }
+
+#[test]
+fn a_run_that_failed_before_it_began_is_of_the_cell_of_its_graph() {
+    use crate::run::task_graph::TaskGraph;
+    let of = |day: u32, form: Option<Form>| {
+        run(day, 1.0, |example| match form {
+            Some(form) => {
+                example.result.graph = Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
+            }
+            None => {
+                let failed = TrialResult::failed(error("open", Fault::Crashed, "planted"));
+                example.result = TrialResult { started: example.result.started, ..failed };
+            }
+        })
+    };
+    for form in [Form::Graph, Form::Stages] {
+        let trends = without_aa([of(0, Some(form)), of(1, None), of(2, Some(form))].concat());
+        let [cell] = trends.cells.as_slice() else { panic!("{:?}", trends.cells) };
+        let runs: Vec<_> = cell.runs.iter().map(|run| (run.run.as_str(), run.successes)).collect();
+        assert_eq!(runs, [("night-0", 6), ("night-1", 0), ("night-2", 6)]);
+        assert_eq!(cell.cell.form, Some(form));
+    }
+}
