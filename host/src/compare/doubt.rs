@@ -26,7 +26,10 @@ const CHANCE: f64 = 0.002;
 
 /// The doubts about a row, beside all rows of its point.
 pub(super) fn doubts(row: &Group<'_>, rows: &[Group<'_>]) -> Vec<Doubt> {
-    [by_clock(row, rows), by_cpu(row), by_time(row), by_warm_ups(row)].into_iter().flatten().collect()
+    let work = least_of(row, rows);
+    let by_work = |of: fn(&Group<'_>, f64) -> Option<Doubt>| work.and_then(|seconds| of(row, seconds));
+    let all = [by_clock(row, rows), by_work(by_cpu), by_work(by_time), by_warm_ups(row)];
+    all.into_iter().flatten().collect()
 }
 
 /// The median of at least [`MIN_BLOCKS`] values.
@@ -77,33 +80,49 @@ fn least(trial: &Trial<'_>) -> Option<f64> {
     (reference.bounds == Bounds::Checked).then_some(reference.least_cpu_seconds)
 }
 
-fn by_cpu(row: &Group<'_>) -> Option<Doubt> {
+/// The least CPU seconds of the work of a row, by all references of its point: one that was taken beside other work is too long, and the
+/// records of the first blocks do not have those of later ones.
+fn least_of(row: &Group<'_>, rows: &[Group<'_>]) -> Option<f64> {
+    let is_same_work = |other: &&Group<'_>| {
+        other.identity.machine == row.identity.machine
+            && other.identity.workload_library == row.identity.workload_library
+    };
+    rows.iter().filter(is_same_work).flat_map(Group::trials).filter_map(least).reduce(f64::min)
+}
+
+fn by_cpu(row: &Group<'_>, work: f64) -> Option<Doubt> {
+    if work < CPU_FROM {
+        return None;
+    }
     // Of the median run, with so many seconds that the system does not show.
     let part = |unseen: f64| {
         let parts = row.successes().filter_map(|(trial, _)| {
-            let least = least(trial).filter(|least| *least >= CPU_FROM)?;
-            Some((trial.metadata().resources.cpu_seconds? + unseen) / least)
+            least(trial)?;
+            Some((trial.metadata().resources.cpu_seconds? + unseen) / work)
         });
         middle(&parts.collect::<Vec<_>>())
     };
     (part(CPU_RESOLUTION)? < 1.0 - WORK_TOLERANCE).then_some(Doubt::CpuTime { part: part(0.0)? })
 }
 
-fn by_time(row: &Group<'_>) -> Option<Doubt> {
-    let parts = row.successes().filter_map(|(trial, seconds)| Some(seconds / shortest(trial)?));
+fn by_time(row: &Group<'_>, work: f64) -> Option<Doubt> {
+    if work < WALL_FROM {
+        return None;
+    }
+    let parts = row.successes().filter_map(|(trial, seconds)| Some(seconds / shortest(trial, work)?));
     let part = middle(&parts.collect::<Vec<_>>())?;
     (part < 1.0 - WORK_TOLERANCE).then_some(Doubt::Duration { part })
 }
 
-/// The shortest time in which the work of a trial can be done.
-fn shortest(trial: &Trial<'_>) -> Option<f64> {
+/// The shortest time in which the work of a trial, which takes so many CPU seconds at least, can be done.
+fn shortest(trial: &Trial<'_>, work: f64) -> Option<f64> {
     let metadata = trial.metadata();
-    let least = least(trial).filter(|least| *least >= WALL_FROM)?;
+    least(trial)?;
     let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
     let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
     let width = metadata.graph.as_ref().map(|graph| graph.max_tasks_at_once());
     let operator_share = metadata.reference.as_ref()?.operator_share;
-    Some(bounds::shortest(least, operator_share, cores, trial.record.parallelism, width))
+    Some(bounds::shortest(work, operator_share, cores, trial.record.parallelism, width))
 }
 
 /// The cores that a machine has. The number in its profile leaves out the part of a core that a quota may end with.

@@ -126,6 +126,21 @@ fn an_engine_that_partitions_before_it_reduces_has_no_doubts() {
     assert_eq!(withheld, Some(Withheld::Doubts));
 }
 
+#[test]
+fn references_that_other_work_made_too_long_cast_no_doubt_where_later_ones_are_shorter() {
+    // Other programs took the caches while the references of the first blocks were taken, and not in the runs.
+    let too_long = |example: &mut Example| {
+        if let Some(reference) = &mut example.result.reference {
+            reference.least_cpu_seconds = Some(2.0 * WORK);
+        }
+    };
+    assert_eq!(doubts(honest_but("", ..9, too_long)), ([vec![], vec![]], None));
+    // Those of the other backend are of the same work.
+    assert_eq!(doubts(honest_but("b", .., too_long)), ([vec![], vec![]], None));
+    // With none that is shorter, they count.
+    assert!(!doubts(honest_but("", .., too_long)).0[1].is_empty());
+}
+
 /// The same with five warm-ups before each measured run, which take `factor` times as long.
 fn with_warm_ups(examples: Vec<Example>, factor: f64) -> Vec<Example> {
     let warm_up = |example: &Example, number| {
