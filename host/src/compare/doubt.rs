@@ -17,6 +17,9 @@ const CLOCK: f64 = 0.02;
 /// The median run may take this part less, of CPU time or of time, than the work takes at least. That is less than the serial reference
 /// where the work has a keyed reduction: an engine that partitions before it reduces is honest.
 const WORK_TOLERANCE: f64 = 0.1;
+/// The system gives a quota of processor time anew every 100 ms, and what is left of one may be used on more cores than it is of: at the
+/// beginning and at the end of a run, which is over by so many seconds earlier than at an even rate.
+const QUOTA_BURST: f64 = 0.2;
 /// With so many of its last warm-ups a measured run is compared.
 const WARM_UPS: usize = 3;
 /// By more than this part it must be faster than they are, in the middle of the blocks.
@@ -118,17 +121,23 @@ fn by_time(row: &Group<'_>, work: f64) -> Option<Doubt> {
 fn shortest(trial: &Trial<'_>, work: f64) -> Option<f64> {
     let metadata = trial.metadata();
     least(trial)?;
-    let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
-    let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
     let width = metadata.graph.as_ref().map(|graph| graph.max_tasks_at_once());
     let operator_share = metadata.reference.as_ref()?.operator_share;
-    Some(bounds::shortest(work, operator_share, cores, trial.record.parallelism, width))
+    let on = |cores: f64| bounds::shortest(work, operator_share, cores, trial.record.parallelism, width);
+    if let Some(given) = &metadata.cores {
+        return Some(on(given.len() as f64));
+    }
+    let profile = metadata.system_profile.as_ref()?;
+    // How many cores there are beside the quota is not known.
+    let under = |quota: f64| on(f64::INFINITY).max(work / quota - QUOTA_BURST);
+    Some(quota_of(profile).map_or(on(profile.cpu_logical_cores? as f64), under))
 }
 
-/// The cores that a machine has. The number in its profile leaves out the part of a core that a quota may end with.
-fn cores_of(profile: &SystemProfile) -> Option<f64> {
-    let whole = profile.cpu_logical_cores? as f64;
-    Some(profile.cpu_quota.filter(|quota| quota.floor() == whole).unwrap_or(whole))
+/// The quota of a profile whose number of cores follows from it. That number leaves out the part of a core that a quota may end with,
+/// unless that is all of it.
+fn quota_of(profile: &SystemProfile) -> Option<f64> {
+    let cores = profile.cpu_logical_cores? as f64;
+    profile.cpu_quota.filter(|quota| quota.floor().max(1.0) == cores)
 }
 
 /// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it.

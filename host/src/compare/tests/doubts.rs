@@ -79,6 +79,27 @@ fn an_honest_row_under_a_quota_of_one_and_a_half_cores_has_no_doubts() {
 }
 
 #[test]
+fn an_honest_row_that_uses_up_a_quota_on_more_cores_has_no_doubts() {
+    // Two cores take 0.75 s for the work. On eight of them, a part of it is done before the quota of the first 100 ms is used up, and a
+    // part when there is a new one.
+    let at_once = |cores: u64, quota: f64, factor: f64| {
+        honest_but("", .., |example| {
+            (example.system_profile.cpu_logical_cores, example.system_profile.cpu_quota) =
+                (Some(cores), Some(quota));
+            example.trial.cell.spec.parallelism = 8;
+            let seconds = factor * example.finished().duration_seconds;
+            example.finished().duration_seconds = seconds;
+            example.result.host_elapsed = Some(seconds + 0.03);
+        })
+    };
+    assert_eq!(doubts(at_once(2, 2.0, 0.75)), ([vec![], vec![]], None));
+    assert!(matches!(doubts(at_once(2, 2.0, 0.5)).0[1][..], [Doubt::Duration { .. }]));
+    // A quota of less than a core takes longer than a core does.
+    assert!(matches!(doubts(at_once(1, 0.5, 2.5)).0[1][..], [Doubt::Duration { .. }]));
+    assert_eq!(doubts(at_once(1, 0.5, 3.5)), ([vec![], vec![]], None));
+}
+
+#[test]
 fn a_clock_that_is_a_bit_slow_in_most_blocks_costs_the_verdict() {
     let late = |example: &mut Example| *example.result.host_elapsed.as_mut().unwrap() += 0.2;
     let ([a, b], withheld) = doubts(honest_but("b", 3.., late));
