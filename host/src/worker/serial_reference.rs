@@ -317,11 +317,10 @@ pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample
         cpu_seconds: seconds[seconds.len() / 2],
         least_cpu_seconds: (least - STANDARD_ERRORS * error).max(0.0),
         operator_share: (operators / sampled.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0),
-        path_share: 0.0,
-        shortest_task: 0.0,
         items: slices().map(|slice| slice.items).sum(),
         slices: slices().count() as u64,
         cores: cores as u64,
+        ..SerialSample::default()
     }
 }
 
