@@ -14,7 +14,7 @@ use plugin_api::{Plan, StageKind, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
 use super::serial_path::{SerialPath, cpu_time};
-use crate::sandbox::affinity::cores;
+use crate::sandbox::affinity::{cores, some_of};
 use crate::worker::protocol::SerialSample;
 
 /// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
@@ -83,12 +83,6 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
 /// The cores that have a turn in a sample of so many seconds, spread over those that this process may use.
 pub(super) fn cores_for(seconds: f64) -> Vec<usize> {
     some_of(&cores(), (seconds / TURN) as usize)
-}
-
-/// At most so many of these cores, but one at least.
-fn some_of(cores: &[usize], most: usize) -> Vec<usize> {
-    let number = most.clamp(1, cores.len().max(1));
-    (0..number).filter_map(|place| cores.get(place * cores.len() / number).copied()).collect()
 }
 
 /// Whether a sample takes no longer than the whole input may: `seconds`. It is the whole input where there are several reductions.
@@ -403,12 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn on_many_cores_some_of_all_parts_of_the_machine_have_a_turn() {
-        let cores: Vec<_> = (0..128).collect();
-        assert_eq!(some_of(&cores, 10), [0, 12, 25, 38, 51, 64, 76, 89, 102, 115]);
-        assert_eq!(some_of(&cores, 0), [0]);
-        assert_eq!(some_of(&[3, 5], 10), [3, 5]);
-        // However many there are, none has less than 10 ms.
+    fn however_many_cores_there_are_none_has_a_turn_of_less_than_10_ms() {
         assert!(cores_for(0.1).len() <= 10 && !cores_for(0.0).is_empty());
     }
 
