@@ -33,13 +33,13 @@ pub(crate) fn measure() -> f64 {
     within_bounds(ratios.iter().sum::<f64>() / ratios.len().max(1) as f64)
 }
 
-/// The same without what a process tree of this program uses meanwhile, which must not excuse itself by keeping `cores` busy. `used`
-/// gives the CPU seconds of the tree so far, and when its newest process began. A tree that starts processes meanwhile may have used
-/// all that there was: the system keeps nothing of one that ends while its parent ignores that.
-pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: usize) -> f64 {
+/// The same without what a process tree of this program uses meanwhile, which must not excuse itself by keeping `cores` busy, or by using
+/// up a quota of so many. `used` gives the CPU seconds of the tree so far, and when its newest process began. A tree that starts processes
+/// meanwhile may have used all that there was: the system keeps nothing of one that ends while its parent ignores that.
+pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: f64) -> f64 {
     let (before, started) = (used(), Instant::now());
     let slowdown = measure();
-    let left = started.elapsed().as_secs_f64() * cores as f64 - WORK.as_secs_f64() * THREADS as f64;
+    let left = left_for_others(started.elapsed(), cores);
     match before.zip(used()) {
         Some(((_, newest), (_, newer))) if newer > newest => 1.0,
         Some(((before, _), (after, _))) => by_others(slowdown, after - before, left),
@@ -50,6 +50,11 @@ pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: usize
 /// The slowdown that a quiet machine shows where the measurement has more threads than there are cores.
 pub(crate) fn when_quiet(cores: f64) -> f64 {
     (THREADS as f64 / cores).max(1.0)
+}
+
+/// The CPU seconds that a measurement of this length leaves.
+fn left_for_others(elapsed: Duration, cores: f64) -> f64 {
+    elapsed.as_secs_f64() * cores - WORK.as_secs_f64() * THREADS as f64
 }
 
 /// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`.
@@ -154,6 +159,9 @@ mod tests {
         let others = [(3.0, 0.0, 0.5), (3.0, 0.25, 0.5), (3.0, 0.5, 0.5), (3.0, 0.9, 0.5), (3.0, 0.5, 0.0)];
         let slowdowns = others.map(|(slowdown, own, left)| by_others(slowdown, own, left));
         assert_eq!(slowdowns, [3.0, 2.0, 1.0, 1.0, 3.0]);
+        // It uses up a quota of two of 64 cores, which is most of what that leaves, and nearly nothing of what the machine has.
+        let used_up = |cores| by_others(3.0, 0.4, left_for_others(Duration::from_millis(200), cores));
+        assert!(used_up(2.0) == 1.0 && used_up(64.0) > 2.9);
     }
 
     #[test]
@@ -186,7 +194,7 @@ mod tests {
             }
             let slowdown = measure();
             // A tree that starts a process meanwhile.
-            let beside = measure_beside(|| Some((0.0, newest.replace(newest.get() + 1))), cores);
+            let beside = measure_beside(|| Some((0.0, newest.replace(newest.get() + 1))), cores as f64);
             over.store(true, Ordering::Relaxed);
             (slowdown, beside)
         });

@@ -63,5 +63,5 @@ fn build() -> String {
 
 /// On how many cores a machine check computes.
 fn cores(context: &Context) -> u32 {
-    context.cores().unwrap_or_else(affinity::cores).len() as u32
+    affinity::within_quota(context.cores().unwrap_or_else(affinity::cores)).len() as u32
 }

@@ -17,6 +17,9 @@ const CLOCK: f64 = 0.02;
 /// The median run may take this part less, of CPU time or of time, than the work takes at least. That is less than the serial reference
 /// where the work has a keyed reduction: an engine that partitions before it reduces is honest.
 const WORK_TOLERANCE: f64 = 0.1;
+/// The system gives a quota of processor time anew every 100 ms, and what is left of one may be used on more cores than it is of: at the
+/// beginning and at the end of a run, which is over by so many seconds earlier than at an even rate.
+const QUOTA_BURST: f64 = 0.2;
 /// With so many of its last warm-ups a measured run is compared.
 const WARM_UPS: usize = 3;
 /// By more than this part it must be faster than they are, in the middle of the blocks.
@@ -26,7 +29,10 @@ const CHANCE: f64 = 0.002;
 
 /// The doubts about a row, beside all rows of its point.
 pub(super) fn doubts(row: &Group<'_>, rows: &[Group<'_>]) -> Vec<Doubt> {
-    [by_clock(row, rows), by_cpu(row), by_time(row), by_warm_ups(row)].into_iter().flatten().collect()
+    let work = least_of(row, rows);
+    let by_work = |of: fn(&Group<'_>, f64) -> Option<Doubt>| work.and_then(|seconds| of(row, seconds));
+    let all = [by_clock(row, rows), by_work(by_cpu), by_work(by_time), by_warm_ups(row)];
+    all.into_iter().flatten().collect()
 }
 
 /// The median of at least [`MIN_BLOCKS`] values.
@@ -77,39 +83,61 @@ fn least(trial: &Trial<'_>) -> Option<f64> {
     (reference.bounds == Bounds::Checked).then_some(reference.least_cpu_seconds)
 }
 
-fn by_cpu(row: &Group<'_>) -> Option<Doubt> {
+/// The least CPU seconds of the work of a row, by all references of its point: one that was taken beside other work is too long, and the
+/// records of the first blocks do not have those of later ones.
+fn least_of(row: &Group<'_>, rows: &[Group<'_>]) -> Option<f64> {
+    let is_same_work = |other: &&Group<'_>| {
+        other.identity.machine == row.identity.machine
+            && other.identity.workload_library == row.identity.workload_library
+    };
+    rows.iter().filter(is_same_work).flat_map(Group::trials).filter_map(least).reduce(f64::min)
+}
+
+fn by_cpu(row: &Group<'_>, work: f64) -> Option<Doubt> {
+    if work < CPU_FROM {
+        return None;
+    }
     // Of the median run, with so many seconds that the system does not show.
     let part = |unseen: f64| {
         let parts = row.successes().filter_map(|(trial, _)| {
-            let least = least(trial).filter(|least| *least >= CPU_FROM)?;
-            Some((trial.metadata().resources.cpu_seconds? + unseen) / least)
+            least(trial)?;
+            Some((trial.metadata().resources.cpu_seconds? + unseen) / work)
         });
         middle(&parts.collect::<Vec<_>>())
     };
     (part(CPU_RESOLUTION)? < 1.0 - WORK_TOLERANCE).then_some(Doubt::CpuTime { part: part(0.0)? })
 }
 
-fn by_time(row: &Group<'_>) -> Option<Doubt> {
-    let parts = row.successes().filter_map(|(trial, seconds)| Some(seconds / shortest(trial)?));
+fn by_time(row: &Group<'_>, work: f64) -> Option<Doubt> {
+    if work < WALL_FROM {
+        return None;
+    }
+    let parts = row.successes().filter_map(|(trial, seconds)| Some(seconds / shortest(trial, work)?));
     let part = middle(&parts.collect::<Vec<_>>())?;
     (part < 1.0 - WORK_TOLERANCE).then_some(Doubt::Duration { part })
 }
 
-/// The shortest time in which the work of a trial can be done.
-fn shortest(trial: &Trial<'_>) -> Option<f64> {
+/// The shortest time in which the work of a trial, which takes so many CPU seconds at least, can be done.
+fn shortest(trial: &Trial<'_>, work: f64) -> Option<f64> {
     let metadata = trial.metadata();
-    let least = least(trial).filter(|least| *least >= WALL_FROM)?;
-    let given = metadata.cores.as_ref().map(|cores| cores.len() as f64);
-    let cores = given.or_else(|| cores_of(metadata.system_profile.as_ref()?))?;
+    least(trial)?;
     let width = metadata.graph.as_ref().map(|graph| graph.max_tasks_at_once());
     let operator_share = metadata.reference.as_ref()?.operator_share;
-    Some(bounds::shortest(least, operator_share, cores, trial.record.parallelism, width))
+    let on = |cores: f64| bounds::shortest(work, operator_share, cores, trial.record.parallelism, width);
+    if let Some(given) = &metadata.cores {
+        return Some(on(given.len() as f64));
+    }
+    let profile = metadata.system_profile.as_ref()?;
+    // How many cores there are beside the quota is not known.
+    let under = |quota: f64| on(f64::INFINITY).max(work / quota - QUOTA_BURST);
+    Some(quota_of(profile).map_or(on(profile.cpu_logical_cores? as f64), under))
 }
 
-/// The cores that a machine has. The number in its profile leaves out the part of a core that a quota may end with.
-fn cores_of(profile: &SystemProfile) -> Option<f64> {
-    let whole = profile.cpu_logical_cores? as f64;
-    Some(profile.cpu_quota.filter(|quota| quota.floor() == whole).unwrap_or(whole))
+/// The quota of a profile whose number of cores follows from it. That number leaves out the part of a core that a quota may end with,
+/// unless that is all of it.
+fn quota_of(profile: &SystemProfile) -> Option<f64> {
+    let cores = profile.cpu_logical_cores? as f64;
+    profile.cpu_quota.filter(|quota| quota.floor().max(1.0) == cores)
 }
 
 /// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::reference::TrialReference;
 use crate::run::trial::{Granularity, TrialResult};
+use crate::worker::protocol::SerialSample;
 
 /// The figures of a trial; null where there is no reference, and of a trial that is not verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,7 +20,7 @@ impl Efficiency {
         // A sweep times the kernel once in each block, and all its work is in kernels.
         let kernels = granularity.map(|granularity| granularity.kernel_seconds * items as f64);
         let sample = result.reference.and_then(|reference| reference.sample);
-        let reference = sample.map(|sample| sample.cpu_seconds).or(kernels);
+        let reference = sample.map(|sample| seconds_on(&sample, result.cores)).or(kernels);
         Self::new(reference, result.cores, result.seconds(), items)
     }
 
@@ -36,6 +37,21 @@ impl Efficiency {
             cores: (cores > 0).then_some(cores),
         }
     }
+}
+
+/// The CPU seconds of the work on so many cores, where some are slow: on those that are not, and on as many of the slow ones as the others
+/// are too few for. Cores that work side by side add up their speeds.
+fn seconds_on(sample: &SerialSample, cores: u32) -> f64 {
+    let SerialSample { cpu_seconds, fast_cpu_seconds, .. } = *sample;
+    let (fast, slow, cores) = (sample.fast_cores as f64, sample.slow_cores as f64, f64::from(cores));
+    if slow == 0.0 || cores == 0.0 || fast_cpu_seconds <= 0.0 {
+        return cpu_seconds;
+    }
+    // All had an equal part of the sample.
+    let on_fast = fast_cpu_seconds.min(cpu_seconds);
+    let on_slow = ((fast + slow) * cpu_seconds - fast * on_fast) / slow;
+    let (of_fast, of_slow) = (cores.min(fast), (cores - fast).clamp(0.0, slow));
+    (of_fast + of_slow) / (of_fast / on_fast + of_slow / on_slow)
 }
 
 /// How the serial reference of a trial was sampled, and whether the run was compared with it.
@@ -93,6 +109,26 @@ mod tests {
         let Efficiency { efficiency, overhead_seconds_per_item, .. } =
             Efficiency::new(Some(1.5), 2, Some(1.0), 100);
         assert_eq!((efficiency, overhead_seconds_per_item), (Some(0.75), Some(0.005)));
+    }
+
+    #[test]
+    fn a_run_on_few_cores_is_compared_with_the_fast_ones() {
+        // Of four cores two are half as fast.
+        let mixed = SerialSample {
+            cpu_seconds: 1.5,
+            fast_cpu_seconds: 1.0,
+            fast_cores: 2,
+            slow_cores: 2,
+            ..SerialSample::default()
+        };
+        for (cores, seconds) in [(1, 1.0), (2, 1.0), (3, 3.0 / 2.5), (4, 4.0 / 3.0), (0, 1.5)] {
+            assert!((seconds_on(&mixed, cores) - seconds).abs() < 1e-9, "{cores}");
+        }
+        let alike = SerialSample { cpu_seconds: 1.5, ..SerialSample::default() };
+        assert_eq!(seconds_on(&alike, 4), 1.5);
+        // By chance the fast ones took longer.
+        let by_chance = SerialSample { fast_cpu_seconds: 1.6, ..mixed };
+        assert!((seconds_on(&by_chance, 4) - 1.5).abs() < 1e-9);
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl References {
         })
     }
 
-    /// Adds what the judge's worker measured in `block`. If it failed, what the work takes at least is known from before: or else a
+    /// Adds what the judge's worker measured in `block`, of which the first sample stays: all backends have the same, and a later one is
+    /// taken while an engine is there, for the bounds alone. If it failed, what the work takes at least is known from before: or else a
     /// judge that fails once would leave all later runs without bounds.
     pub(super) fn add(&mut self, spec: &WorkloadSpec, block: Option<u32>, taken: Result<Reference, String>) {
         let before = self.0.remove(&point(spec));
@@ -73,12 +74,14 @@ impl References {
         let due = taken.as_ref().ok().and_then(|taken| taken.last_due_seconds);
         last_due_seconds.extend(due.map(|seconds| (spec.seed, seconds)));
         let before = before.and_then(|state| state.reference.ok());
+        // The efficiency needs a sample of the block.
+        let sample = before.and_then(|known| known.sample).filter(|_| is_same_block);
         let reference = match taken {
-            Ok(taken) => Ok(before.unwrap_or_default().with(taken)),
-            // The efficiency needs a sample of the block.
-            Err(why) => before
-                .map(|known| TrialReference { sample: known.sample.filter(|_| is_same_block), ..known })
-                .ok_or(why),
+            Ok(taken) => {
+                let known = before.unwrap_or_default().with(taken);
+                Ok(TrialReference { sample: sample.or(known.sample), ..known })
+            }
+            Err(why) => before.map(|known| TrialReference { sample, ..known }).ok_or(why),
         };
         self.0.insert(point(spec), State { block, last_due_seconds, reference });
     }
@@ -139,6 +142,18 @@ mod tests {
         assert_eq!(references.of(&spec, Some(9)), None);
         assert_eq!(references.of(&WorkloadSpec { total_items: 7, ..spec.clone() }, Some(2)), None);
         assert!(references.of(&WorkloadSpec { seed: 9, parallelism: 9, ..spec }, Some(2)).is_some());
+    }
+
+    #[test]
+    fn the_sample_of_a_block_is_its_first_and_a_faster_one_counts_for_the_bounds() {
+        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
+        // The second and the third are taken beside an engine, as a run broke a bound by the first.
+        for seconds in [2.0, 1.5, 3.0] {
+            references.add(&spec, Some(0), Ok(taken(seconds)));
+        }
+        let reference = references.of(&spec, Some(0)).unwrap().unwrap();
+        assert_eq!(reference.sample.unwrap().cpu_seconds, 2.0);
+        assert_eq!(reference.least_cpu_seconds, Some(1.5));
     }
 
     #[test]

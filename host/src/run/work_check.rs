@@ -153,8 +153,11 @@ impl Executor {
         engine: &Engine,
     ) -> Option<Violation> {
         let spec = trial.workload_spec();
-        let slowdown =
-            || slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), affinity::cores().len());
+        let slowdown = || {
+            let quota = control_group::cpu_quota(Path::new("/"));
+            let cores = left_by_quota(affinity::cores().len() as u32, quota);
+            slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), cores)
+        };
         lasting_violation(run, reference, slowdown, |pause| {
             std::thread::sleep(pause);
             if trial.granularity.is_some() {

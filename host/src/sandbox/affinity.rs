@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 use super::machine::affinity;
+use crate::control_group::{self, Quota};
 
 /// A set of cores, by the system's numbers; sorted, and not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,24 @@ pub(crate) fn cores() -> Vec<usize> {
     if allowed.is_empty() { vec![0] } else { allowed }
 }
 
+/// As many of these cores as a quota of processor time leaves: more would wait for it in turn.
+pub(crate) fn within_quota(cores: Vec<usize>) -> Vec<usize> {
+    within(cores, control_group::cpu_quota(Path::new("/")))
+}
+
+fn within(cores: Vec<usize>, quota: Option<Quota>) -> Vec<usize> {
+    match quota {
+        Some(Quota::Cores(quota)) => some_of(&cores, quota as usize),
+        Some(Quota::Unlimited) | None => cores,
+    }
+}
+
+/// At most so many of these cores, spread over all of them, but one at least.
+pub(crate) fn some_of(cores: &[usize], most: usize) -> Vec<usize> {
+    let number = most.clamp(1, cores.len().max(1));
+    (0..number).filter_map(|place| cores.get(place * cores.len() / number).copied()).collect()
+}
+
 /// A core that is at most this part as fast as the fastest is slow. Cores of one kind, some of which a processor may prefer, differ
 /// by less.
 const SLOW: f64 = 0.9;
@@ -98,6 +118,23 @@ mod tests {
         for bad in ["", "a", "0,", "-1"] {
             assert!(bad.parse::<Cores>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn some_cores_are_of_all_parts_of_the_machine() {
+        let all: Vec<_> = (0..128).collect();
+        assert_eq!(some_of(&all, 10), [0, 12, 25, 38, 51, 64, 76, 89, 102, 115]);
+        assert_eq!(some_of(&all, 0), [0]);
+        assert_eq!(some_of(&[3, 5], 10), [3, 5]);
+    }
+
+    #[test]
+    fn no_more_cores_compute_at_once_than_a_quota_leaves() {
+        let of = |quota| within((0..64).collect(), quota);
+        assert_eq!(of(Some(Quota::Cores(2.5))), [0, 32]);
+        assert_eq!(of(Some(Quota::Cores(0.5))), [0]);
+        let all = [Some(Quota::Cores(99.0)), Some(Quota::Unlimited), None].map(|quota| of(quota).len());
+        assert_eq!(all, [64; 3]);
     }
 
     #[test]

@@ -9,8 +9,7 @@ use std::time::Duration;
 use plugin_api::workload::WATERMARKS;
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use super::serial_reference::{FEWEST_SLICES, Pass, Slice, Turn, passes, slice_size, summary};
-use crate::sandbox::affinity::cores;
+use super::serial_reference::{FEWEST_SLICES, Pass, Slice, Turn, cores_for, passes, slice_size, summary};
 use crate::worker::protocol::SerialSample;
 
 /// The reference of a workload that closes.
@@ -26,12 +25,12 @@ pub(super) fn closes(workload: &WorkloadHandle) -> bool {
     workload.spec().is_granted(WATERMARKS) && workload.plan().has_reduction()
 }
 
-/// Runs about `duration` of the workload, on each core that this process may use, one core after the other.
+/// Runs about `duration` of the workload, on one core after the other.
 pub(super) fn sample(
     workload: &WorkloadHandle,
     duration: Duration,
 ) -> Result<ClosingReference, WorkloadError> {
-    let (items, cores) = (workload.spec().total_items, cores());
+    let items = workload.spec().total_items;
     if items == 0 {
         return Ok(ClosingReference { sample: SerialSample::default(), unreduced_share: 1.0 });
     }
@@ -43,6 +42,7 @@ pub(super) fn sample(
     let slices: Vec<_> =
         (first..first + number).map(|slice| (slice * size, size.min(items - slice * size))).collect();
     // They follow each other: each core has a part of them.
+    let cores = cores_for(number as f64 * seconds);
     let each = slices.len().div_ceil(cores.len()).max(1);
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
     let passes = passes(workload, true, duration.as_secs_f64(), |_| turns.clone())?;

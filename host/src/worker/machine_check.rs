@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::affinity::{cores, pin_to};
+use crate::sandbox::affinity::{cores, pin_to, within_quota};
 use crate::slowdown::CpuTicks;
 use crate::text::number_of;
 use crate::worker::protocol::MachineCheck;
@@ -13,10 +13,11 @@ use crate::worker::protocol::MachineCheck;
 /// Iterations between two reads of the clock: about 10 µs of work.
 const ITERATIONS_PER_READ: u64 = 4096;
 
-/// Computes on every core that this process may use for `duration`; on one core where no thread can be started for the others.
+/// Computes on every core that this process may use for `duration`, or on as many as a quota leaves; on one core where no thread can be
+/// started for the others.
 pub(super) fn check(duration: Duration) -> MachineCheck {
     let before = CpuTicks::now();
-    let cores = cores();
+    let cores = within_quota(cores());
     let measured = std::thread::scope(|scope| {
         let pinned = |core: &usize| {
             let core = *core;

@@ -401,6 +401,15 @@ pub struct SerialSample {
     /// How long the shortest tasks of a graph are, in relation to all: those on its longest path may be as short. 0 for other work.
     #[serde(default)]
     pub shortest_task: f64,
+    /// The CPU seconds of the whole input on the cores that are not slow; 0 where all are alike.
+    #[serde(default)]
+    pub fast_cpu_seconds: f64,
+    /// How many cores these are, where others are slow.
+    #[serde(default)]
+    pub fast_cores: u64,
+    /// How many cores are slow.
+    #[serde(default)]
+    pub slow_cores: u64,
     /// The number of items that were run; more than the input has if that was run several times.
     pub items: u64,
     /// The number of slices that they were run in.

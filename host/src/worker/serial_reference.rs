@@ -14,7 +14,7 @@ use plugin_api::{Plan, StageKind, WorkloadError, WorkloadHandle};
 
 use super::reference::on_core;
 use super::serial_path::{SerialPath, cpu_time};
-use crate::sandbox::affinity::cores;
+use crate::sandbox::affinity::{cores, some_of};
 use crate::worker::protocol::SerialSample;
 
 /// A slice should take at least this long, so that reading the clock, which takes half a microsecond, is a thousandth of it.
@@ -29,6 +29,9 @@ const MIN_SLICES: u64 = 16;
 pub(super) const FEWEST_SLICES: u64 = 3;
 /// The sample may take this factor longer than asked for.
 pub(super) const LONGER: f64 = 2.0;
+/// A core has a turn of at least so many seconds, so that on a machine with many cores not all have one: one that was idle needs some
+/// milliseconds to reach its full speed, and its caches are empty.
+const TURN: f64 = 0.01;
 /// If the standard errors are more than this part of the work, as items of very different length make them, a sample bounds little,
 /// and another one is taken that is longer by the next factor.
 const LARGE_ERROR: f64 = 0.1;
@@ -49,7 +52,7 @@ const IN_CACHE: f64 = 0.2;
 /// What a core runs of a sample: the first item and the number of items of each slice.
 pub(super) type Turn<'s> = (usize, &'s [(u64, u64)]);
 
-/// Runs about `duration` of the workload in all, on each core that this process may use, one core after the other.
+/// Runs about `duration` of the workload in all, on one core after the other.
 pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
     let items = workload.spec().total_items;
     if items == 0 {
@@ -58,21 +61,28 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     let (size, seconds) = slice_size(workload, items)?;
     let (all, cores, duration) = (items.div_ceil(size), cores(), duration.as_secs_f64());
     let affordable = |duration: f64| (duration / seconds.max(1e-9)) as u64;
-    let passes = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
+    let (passes, cores) = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
         // One core after the other runs all of them.
-        passes(workload, false, duration, |number| vec![(cores[number % cores.len()], slices.as_slice())])?
+        let turns = |number: usize| vec![(cores[number % cores.len()], slices.as_slice())];
+        (passes(workload, false, duration, turns)?, cores)
     } else {
         let part = |duration: f64| {
             let slices = spread(items, size, affordable(duration).max(FEWEST_SLICES).min(all));
-            part_of_input(workload, &slices, &cores, duration)
+            part_of_input(workload, &slices, &cores_for(duration), duration)
         };
         let short = part(duration)?;
         let differ = STANDARD_ERRORS * short.standard_error(items) > LARGE_ERROR * short.seconds(items);
-        vec![if differ { part(MUCH_LONGER * duration)? } else { short }]
+        let duration = if differ { MUCH_LONGER * duration } else { duration };
+        (vec![if differ { part(duration)? } else { short }], cores_for(duration))
     };
     Ok(summary(&passes, items, cores.len().min(passes.len().max(passes[0].slices.len()))))
+}
+
+/// The cores that have a turn in a sample of so many seconds, spread over those that this process may use.
+pub(super) fn cores_for(seconds: f64) -> Vec<usize> {
+    some_of(&cores(), (seconds / TURN) as usize)
 }
 
 /// Whether a sample takes no longer than the whole input may: `seconds`. It is the whole input where there are several reductions.
@@ -301,11 +311,10 @@ pub(super) fn summary(passes: &[Pass], items: u64, cores: usize) -> SerialSample
         cpu_seconds: seconds[seconds.len() / 2],
         least_cpu_seconds: (least - STANDARD_ERRORS * error).max(0.0),
         operator_share: (operators / sampled.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0),
-        path_share: 0.0,
-        shortest_task: 0.0,
         items: slices().map(|slice| slice.items).sum(),
         slices: slices().count() as u64,
         cores: cores as u64,
+        ..SerialSample::default()
     }
 }
 
@@ -385,6 +394,11 @@ mod tests {
             firsts.dedup();
             assert_eq!((firsts.len() as u64, firsts[0], *firsts.last().unwrap()), (number, 0, 99_990));
         }
+    }
+
+    #[test]
+    fn however_many_cores_there_are_none_has_a_turn_of_less_than_10_ms() {
+        assert!(cores_for(0.1).len() <= 10 && !cores_for(0.0).is_empty());
     }
 
     fn pass(slices: &[(f64, u64)], rest: f64, keyed: bool) -> Pass {

@@ -29,8 +29,8 @@ pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Resu
     Ok(Reference { sample, opening_seconds, last_due_seconds: None })
 }
 
-/// A sample of all cores, and where some are slow, one of the others too: an engine may use those alone, and the work takes at least
-/// what it takes there.
+/// A sample of all cores, and where some are slow, one of the others too: an engine may use those alone. The work takes at least what it
+/// takes there, and the efficiency of a run on few cores refers to them.
 fn of_all_cores(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {
     let all = sample(workload, duration)?;
     let fast = fast_cores();
@@ -38,11 +38,17 @@ fn of_all_cores(workload: &WorkloadHandle, duration: Duration) -> Result<SerialS
         return Ok(all);
     }
     let least = on_cores(&fast, || sample(workload, duration))?;
+    let all = SerialSample {
+        fast_cpu_seconds: least.cpu_seconds,
+        fast_cores: fast.len() as u64,
+        slow_cores: cores().len().saturating_sub(fast.len()) as u64,
+        ..all
+    };
     if least.least_cpu_seconds >= all.least_cpu_seconds {
         return Ok(all);
     }
-    let SerialSample { cpu_seconds, items, slices, cores, .. } = all;
-    Ok(SerialSample { cpu_seconds, items, slices, cores, ..least })
+    let SerialSample { least_cpu_seconds, operator_share, path_share, shortest_task, .. } = least;
+    Ok(SerialSample { least_cpu_seconds, operator_share, path_share, shortest_task, ..all })
 }
 
 fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<SerialSample, WorkloadError> {

@@ -79,6 +79,27 @@ fn an_honest_row_under_a_quota_of_one_and_a_half_cores_has_no_doubts() {
 }
 
 #[test]
+fn an_honest_row_that_uses_up_a_quota_on_more_cores_has_no_doubts() {
+    // Two cores take 0.75 s for the work. On eight of them, a part of it is done before the quota of the first 100 ms is used up, and a
+    // part when there is a new one.
+    let at_once = |cores: u64, quota: f64, factor: f64| {
+        honest_but("", .., |example| {
+            (example.system_profile.cpu_logical_cores, example.system_profile.cpu_quota) =
+                (Some(cores), Some(quota));
+            example.trial.cell.spec.parallelism = 8;
+            let seconds = factor * example.finished().duration_seconds;
+            example.finished().duration_seconds = seconds;
+            example.result.host_elapsed = Some(seconds + 0.03);
+        })
+    };
+    assert_eq!(doubts(at_once(2, 2.0, 0.75)), ([vec![], vec![]], None));
+    assert!(matches!(doubts(at_once(2, 2.0, 0.5)).0[1][..], [Doubt::Duration { .. }]));
+    // A quota of less than a core takes longer than a core does.
+    assert!(matches!(doubts(at_once(1, 0.5, 2.5)).0[1][..], [Doubt::Duration { .. }]));
+    assert_eq!(doubts(at_once(1, 0.5, 3.5)), ([vec![], vec![]], None));
+}
+
+#[test]
 fn a_clock_that_is_a_bit_slow_in_most_blocks_costs_the_verdict() {
     let late = |example: &mut Example| *example.result.host_elapsed.as_mut().unwrap() += 0.2;
     let ([a, b], withheld) = doubts(honest_but("b", 3.., late));
@@ -124,6 +145,21 @@ fn an_engine_that_partitions_before_it_reduces_has_no_doubts() {
     let ([_, b], withheld) = doubts(with_least(WORK));
     assert!(matches!(b[..], [Doubt::CpuTime { part }] if (part - 0.53).abs() < 1e-9), "{b:?}");
     assert_eq!(withheld, Some(Withheld::Doubts));
+}
+
+#[test]
+fn references_that_other_work_made_too_long_cast_no_doubt_where_later_ones_are_shorter() {
+    // Other programs took the caches while the references of the first blocks were taken, and not in the runs.
+    let too_long = |example: &mut Example| {
+        if let Some(reference) = &mut example.result.reference {
+            reference.least_cpu_seconds = Some(2.0 * WORK);
+        }
+    };
+    assert_eq!(doubts(honest_but("", ..9, too_long)), ([vec![], vec![]], None));
+    // Those of the other backend are of the same work.
+    assert_eq!(doubts(honest_but("b", .., too_long)), ([vec![], vec![]], None));
+    // With none that is shorter, they count.
+    assert!(!doubts(honest_but("", .., too_long)).0[1].is_empty());
 }
 
 /// The same with five warm-ups before each measured run, which take `factor` times as long.
