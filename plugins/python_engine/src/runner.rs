@@ -187,7 +187,7 @@ impl WorkloadRunner for PythonRunner {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be {what}: {error}"))
         };
         let sources = Sources::of(self.engine).map_err(|error| unavailable("read", error))?;
-        let folder = package::write(&sources, &session.data_dir);
+        let folder = package::write_in_either(&sources, &session.data_dir, &session.log_dir);
         let folder = folder.map_err(|error| unavailable("written to disk", error))?;
         self.warning = sources.warning();
         let Engine { name, variables, .. } = *self.engine;
