@@ -55,8 +55,12 @@ impl PythonRunner {
 
     fn interpreter(&self, chosen: Option<&Path>, kind: ErrorKind) -> Result<Interpreter, RunnerError> {
         let search = std::env::var_os("PATH");
-        Interpreter::find(chosen, self.engine.python, search.as_deref())
-            .map_err(|error| self.no_interpreter(&error, kind))
+        let (range, search) = (self.engine.python, search.as_deref());
+        let found = match self.engine.needs_environment() {
+            true => Interpreter::find_for_packages(chosen, range, search),
+            false => Interpreter::find(chosen, range, search),
+        };
+        found.map_err(|error| self.no_interpreter(&error, kind))
     }
 
     fn unready(&self, unready: &Unready) -> RunnerError {

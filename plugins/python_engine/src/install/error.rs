@@ -21,6 +21,8 @@ pub(crate) enum InstallError {
     NoModule { python: PathBuf, version: String, module: String },
     #[error("pip cannot read its settings: {0}")]
     Settings(String),
+    #[error("{} is {build}, for which there is no package that is needed: {last}", python.display())]
+    NoBuild { python: PathBuf, build: &'static str, last: String },
     #[error("no package index could be reached, or it does not have what is needed: {0}")]
     NoNetwork(String),
     #[error("the certificate of a package index is not trusted: {0}")]
@@ -57,7 +59,9 @@ impl InstallError {
             {
                 format!("{}apt install python{version}-venv", sudo())
             }
-            Self::NoModule { .. } | Self::Import { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
+            Self::NoModule { .. } | Self::NoBuild { .. } | Self::Import { .. } => {
+                format!("{setup} --python PATH_OF_ANOTHER_PYTHON")
+            }
             Self::Settings(_) => format!("PIP_CONFIG_FILE=/dev/null {setup}"),
             Self::NoNetwork(_) => elsewhere("AN_INDEX_THAT_CAN_BE_REACHED", &setup),
             // uv does not read what is meant for pip.

@@ -15,7 +15,7 @@ impl Installation<'_> {
         let text = output.text.as_str();
         let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let (last, data_dir) = (output.last_error(), self.context.data_dir().to_owned());
-        let Interpreter { executable: python, version } = self.interpreter.clone();
+        let Interpreter { executable: python, version, unusual } = self.interpreter.clone();
         let no_module = |module: &str| InstallError::NoModule {
             python: python.clone(),
             version: version.minor(),
@@ -49,7 +49,9 @@ impl Installation<'_> {
             InstallError::Proxy { variables: pip_settings::proxies(), last }
         } else if mentions(&["DO NOT MATCH THE HASHES", "Hash mismatch"]) {
             InstallError::OtherFiles(last)
-        } else if mentions(UNREACHABLE) {
+        } else if let Some(build) = unusual.filter(|_| mentions(NOTHING_FITS) && !mentions(UNREACHABLE)) {
+            InstallError::NoBuild { python, build, last }
+        } else if mentions(UNREACHABLE) || mentions(NOT_THERE) {
             InstallError::NoNetwork(last)
         } else {
             InstallError::Installer { ending: ending(status), last, log: output.log.clone() }
@@ -91,7 +93,7 @@ const PROXY: &[&str] = &[
     "SOCKSHTTP",
 ];
 
-/// How pip and uv say that they did not get to a package.
+/// How pip and uv say that they did not get to an index.
 const UNREACHABLE: &[&str] = &[
     "Failed to establish a new connection",
     "name resolution",
@@ -99,10 +101,14 @@ const UNREACHABLE: &[&str] = &[
     "ConnectTimeout",
     "Read timed out",
     "Max retries exceeded",
-    "(from versions: none)",
     "Failed to fetch",
     "error sending request",
     "dns error",
-    "not found in the package registry",
-    "No solution found",
 ];
+
+/// How they say that a package is not there, which they also say of an index that they did not get to.
+const NOT_THERE: &[&str] =
+    &["(from versions: none)", "not found in the package registry", "No solution found"];
+
+/// How they say that no file of a package is for this Python.
+const NOTHING_FITS: &[&str] = &["No matching distribution found", "No solution found"];
