@@ -35,6 +35,8 @@ pub(crate) enum InstallError {
     Cache(String),
     #[error("no space is left in {}", .0.display())]
     NoSpace(PathBuf),
+    #[error("no space is left in {}, the folder for temporary files", .0.display())]
+    NoTemporarySpace(PathBuf),
     #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
     NoExec(PathBuf),
     #[error("what was installed cannot be imported by {}: {last}", python.display())]
@@ -79,6 +81,8 @@ impl InstallError {
             Self::OtherFiles(_) => elsewhere("ANOTHER_INDEX", &setup),
             Self::Cache(_) => format!("UV_NO_CACHE=1 {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            // In the place of a long path, workers have a folder in /tmp.
+            Self::NoTemporarySpace(_) => format!("TMPDIR=A_SHORT_PATH_WITH_MORE_SPACE {setup}"),
             Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
                 "end other processes, or a shell in which `ulimit -u` is more".to_owned()
             }
