@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
-use crate::install::{InstallError, Installation};
+use crate::install::{InstallError, Installation, sudo};
 use crate::interpreter::{Interpreter, InterpreterError};
 use crate::message::{Message, Request, RunOrder};
 use crate::package;
@@ -64,7 +64,11 @@ impl PythonRunner {
     }
 
     fn unready(&self, unready: &Unready) -> RunnerError {
-        RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(self.engine.setup_command())
+        let remedy = match unready {
+            Unready::Unreadable { data_dir, .. } => format!("{}chmod -R a+rX {}", sudo(), quoted(data_dir)),
+            _ => self.engine.setup_command(),
+        };
+        RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(remedy)
     }
 
     fn no_interpreter(&self, error: &InterpreterError, kind: ErrorKind) -> RunnerError {
