@@ -34,6 +34,21 @@ fn every_finding_has_its_effect_and_every_backend_is_probed() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn where_no_backend_can_be_probed_the_machine_is_examined_all_the_same() {
+    let place = Place::new();
+    let mut command = place.command(&["doctor", "--json"]);
+    // Nobody makes folders there, root included.
+    command.env("CROSSRUN_DATA_DIR", "/sys/crossrun");
+    let report = Ran::of(command).code(0).says("export CROSSRUN_DATA_DIR=DIR").json();
+    assert!(report["machine"].as_array().unwrap().len() > 10, "{report}");
+    let backends = report["backends"].as_array().unwrap();
+    let native = backends.iter().find(|row| row["name"] == "native").unwrap();
+    assert_eq!(native["status"], "found");
+    assert_eq!(native["reason"], "it was not probed");
+}
+
+#[test]
 fn a_loopback_interface_that_is_down_is_found_although_the_files_are_those_of_another_namespace() {
     let place = Place::empty();
     let loopback = |command| {

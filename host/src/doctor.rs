@@ -14,11 +14,11 @@ use finding::State;
 pub(crate) use finding::{Finding, Level};
 pub(crate) use system::System;
 
-/// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go, and
-/// `executed` those from which programs and libraries are loaded.
+/// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go, each with what
+/// leads elsewhere, and `executed` those from which programs and libraries are loaded.
 pub(crate) fn examine(
     system: &System,
-    folders: &[&Path],
+    folders: &[(&Path, &str)],
     executed: &[&Path],
     watch: Duration,
 ) -> Vec<Finding> {
@@ -36,7 +36,7 @@ pub(crate) fn examine(
         ("loopback", network::loopback()),
         ("noexec", Some(memory::execution(executed))),
     ];
-    let disks = folders.iter().map(|folder| ("disk", memory::disk(folder)));
+    let disks = folders.iter().map(|(folder, elsewhere)| ("disk", memory::disk(folder, elsewhere)));
     let limits = [("open_files", Some(limits::open_files())), ("processes", Some(limits::processes()))];
     machine.into_iter().chain(disks).chain(limits).map(|(id, state)| Finding::new(id, state)).collect()
 }

@@ -53,7 +53,10 @@ class Engine:
         # Workers of a cluster run the Python of their own machines, as the user says there or here.
         python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON", "python3")
         folder = str(self._folder.path)
-        Path(folder, "log4j2.properties").write_text(java.logging_properties(log_dir / "spark.log"))
+        # In a locale without UTF-8, Java finds no file by a path with letters beyond ASCII, as that of a home folder.
+        logs = self._folder.path / "logs"
+        logs.symlink_to(log_dir)
+        Path(folder, "log4j2.properties").write_text(java.logging_properties(logs / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=folder, TMPDIR=folder, SPARK_LOCAL_IP=address)
         os.environ.update(PYSPARK_PYTHON=python, PYSPARK_DRIVER_PYTHON=sys.executable)
         # Java would leave a folder of its own for each user.

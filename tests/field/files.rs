@@ -411,6 +411,26 @@ fn a_mount_without_execution_is_named() {
     ran.says("mounted noexec");
 }
 
+/// As that of an image into which engines were installed, if its container is read-only.
+#[test]
+fn a_data_folder_that_takes_no_files_needs_none() {
+    if !can_mount() {
+        return not_run("this user may not mount");
+    }
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    fs::create_dir_all(place.data()).unwrap();
+    fs::create_dir(place.path().join("t")).unwrap();
+    let script = "mount -t tmpfs -o ro,mode=755 tmpfs data && export TMPDIR=$PWD/t && \
+                  crossrun run --backend python --no-lock --plugin-dir plugins --allow-untrusted";
+    let ran = bash(&place, &format!("unshare --mount --map-root-user sh -c '{script}'")).code(0);
+    let ran = ran.says("takes no files");
+    assert!(ran.stdout().contains("verified"), "{}", ran.explain());
+    let script = script.replace("run --backend python --no-lock", "setup python");
+    let ran = bash(&place, &format!("unshare --mount --map-root-user sh -c '{script}'")).code(8);
+    ran.says("cannot lock").says("export CROSSRUN_DATA_DIR=DIR");
+}
+
 #[test]
 fn a_plugin_with_another_file_name_has_a_row_that_says_what_it_must_be_called() {
     let place = Place::empty();

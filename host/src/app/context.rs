@@ -40,6 +40,8 @@ use crate::worker::protocol::{Folders, LibraryFile};
 /// Without `/proc`, this program does not find itself.
 const MOUNT_PROC: &str = "sudo mount -t proc proc /proc";
 
+const WRITABLE: &str = "export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to";
+
 pub(crate) struct Context {
     pub(crate) data_dir: PathBuf,
     /// The plugin folders that the command line names, as absolute paths.
@@ -303,19 +305,32 @@ impl Context {
             );
             log::warn!("{}", with_remedy(&why, Some(&shell::as_root("sudo date --set TIME"))));
         }
-        let all = self.data_dir.join("logs");
-        let (log_dir, in_use) = logs::enter(&all, run_id).map_err(|error| {
-            let message = format!("cannot create the folder {}: {error}", all.join(run_id).display());
-            Problem::of_file(
-                &error,
-                message,
-                "export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to",
-            )
-        })?;
+        let (log_dir, in_use) = self.enter_logs(run_id)?;
         // It may have been made by somebody else since the start, who could put other engines and other logs into it.
         check_own_folder(&log_dir, &self.trust)?;
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner).insert(log_dir.clone(), in_use);
         Ok(Folders { data_dir: self.data_dir.clone(), log_dir })
+    }
+
+    /// Creates the log folder of a run. A data folder that is there and takes no files is that of an image into which engines were
+    /// installed, or one that root made for all users: then the logs are elsewhere.
+    fn enter_logs(&self, run_id: &str) -> Result<(PathBuf, File), Problem> {
+        let all = self.data_dir.join("logs");
+        let error = match logs::enter(&all, run_id) {
+            Ok(entered) => return Ok(entered),
+            Err(error) => error,
+        };
+        if logs::is_refused(&error) && self.data_dir.is_dir() {
+            let elsewhere = logs::elsewhere();
+            check_own_folder(&elsewhere, &self.trust)?;
+            if let Ok(entered) = logs::enter(&elsewhere, run_id) {
+                let (data, place) = (self.data_dir.display(), elsewhere.display());
+                log::warn!("the data folder {data} takes no files ({error}): the logs are in {place}");
+                return Ok(entered);
+            }
+        }
+        let message = format!("cannot create the folder {}: {error}", all.join(run_id).display());
+        Err(Problem::of_file(&error, message, WRITABLE))
     }
 
     /// Ends the use of a log folder, and removes empty logs.
@@ -396,7 +411,8 @@ impl Context {
     pub(crate) fn setup_lock(&self, name: &str) -> Result<File, Problem> {
         let path = self.data_dir.join(format!("setup-{name}.lock"));
         let cannot = |error: std::io::Error| {
-            Problem::new(Exit::SetupFailed, format!("cannot lock {}: {error}", path.display()))
+            let message = format!("cannot lock {}: {error}", path.display());
+            Problem { exit: Exit::SetupFailed, ..Problem::of_file(&error, message, WRITABLE) }
         };
         let file = regular_file::open(&path, File::options().append(true).create(true)).map_err(cannot)?;
         let (since, mut said) = (Instant::now(), false);

@@ -26,6 +26,18 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 const NEWEST: usize = 200;
 const KEPT_OTHERS: Duration = Duration::from_hours(24);
 
+/// The folder of all logs where the data folder takes none: one of this user's among the temporary files. Plugins get it as text.
+pub(super) fn elsewhere() -> PathBuf {
+    let temporary = Some(std::env::temp_dir()).filter(|path| path.is_absolute() && path.to_str().is_some());
+    let user = rustix::process::geteuid().as_raw();
+    temporary.unwrap_or_else(|| "/tmp".into()).join(format!("crossrun-logs-{user}"))
+}
+
+/// Whether the system does not let this user write there.
+pub(super) fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 /// Creates the folder `logs/name` and removes old folders beside it. The folder is in use until the file is dropped.
 pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     let folder = logs.join(name);
@@ -176,6 +188,17 @@ mod tests {
         let (new, _mark) = enter(place.path(), "new").unwrap();
         assert!(!old.exists());
         assert!(recent.exists() && written.exists() && new.exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn where_nobody_may_write_logs_are_elsewhere() {
+        // Nobody makes folders there, root included.
+        assert!(is_refused(&enter(Path::new("/sys/logs"), "run").unwrap_err()));
+        assert!(elsewhere().is_absolute() && elsewhere().to_str().is_some());
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("logs"), "").unwrap();
+        assert!(!is_refused(&enter(&place.path().join("logs"), "run").unwrap_err()));
     }
 
     #[test]

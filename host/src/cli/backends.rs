@@ -98,6 +98,13 @@ pub(super) fn probed(context: &Context) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
+/// The rows of all backends where none can be probed.
+pub(super) fn not_probed(context: &Context) -> Vec<Row> {
+    let why = || Some("it was not probed".to_owned());
+    let runners = context.inventory.runners.items();
+    runners.map(|runner| Row::of(runner, Status::Found, why(), None)).collect()
+}
+
 /// Probes all backends at once, each in a worker of its own.
 fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
     std::thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::backends::probed;
+use super::backends::{not_probed, probed};
 use crate::app::context::{Context, data_dir};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
@@ -35,11 +35,21 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let temporary = std::env::temp_dir();
     let plugins = context.inventory.trace.iter().map(|looked| looked.folder.as_path());
     let executed: Vec<_> = [context.data_dir.as_path(), &temporary].into_iter().chain(plugins).collect();
-    let written: Vec<_> = [context.data_dir.as_path()].into_iter().chain(here.as_deref()).collect();
+    let data = (context.data_dir.as_path(), "export CROSSRUN_DATA_DIR=DIR, on a disk with room");
+    let here = here.as_deref().map(|here| (here, "cd DIR, or --output-dir DIR, on a disk with room"));
+    let written: Vec<_> = [data].into_iter().chain(here).collect();
     let findings = examine(&System::here(), &written, &executed, WATCH);
     ui.status("probing the backends");
     let mut rows = context.inventory.rows.clone();
-    rows.extend(probed(&context)?);
+    match probed(&context) {
+        Ok(probed) => rows.extend(probed),
+        Err(problem) if problem.exit == Exit::Interrupted => return Err(problem),
+        // What is wrong with the machine, such as a full disk, is what this command is for.
+        Err(problem) => {
+            ui.warning(&problem.line());
+            rows.extend(not_probed(&context));
+        }
+    }
     ui.clear_status();
     let text = if ui.json() {
         let backends = serde_json::to_value(&rows).map_err(|error| Problem::unexpected(&error))?;

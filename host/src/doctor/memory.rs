@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{Access, StatVfsMountFlags};
 
 use super::{State, System};
 use crate::text::number_of;
@@ -99,17 +99,27 @@ pub(super) fn huge_pages(system: &System) -> Option<State> {
     Some(State::doubtful(found, effect, format!("echo madvise | sudo tee /{path}")))
 }
 
-pub(super) fn disk(folder: &Path) -> Option<State> {
+/// Whether a folder takes what is written, and how much of it. `elsewhere` is what to do if not.
+pub(super) fn disk(folder: &Path, elsewhere: &str) -> Option<State> {
     // A folder that is yet to be made stands where its parent is.
-    let status = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+    let (place, status) =
+        folder.ancestors().find_map(|folder| Some((folder, rustix::fs::statvfs(folder).ok()?)))?;
     let free = status.f_bavail.saturating_mul(status.f_frsize);
+    let free = rustix::fs::access(place, Access::WRITE_OK).map_or(0, |()| free);
+    Some(disk_of(folder, free, elsewhere))
+}
+
+fn disk_of(folder: &Path, free: u64, elsewhere: &str) -> State {
     let gibibytes = free as f64 / f64::from(1 << 30);
-    let found = format!("{gibibytes:.1} GiB are free for {}", folder.display());
+    let found = match free {
+        0 => format!("nothing can be written in {}", folder.display()),
+        _ => format!("{gibibytes:.1} GiB are free for {}", folder.display()),
+    };
     if free >= DISK {
-        return Some(State::good(found));
+        return State::good(found);
     }
     let effect = "engines, logs and what engines spill need room; without it runs and set-ups fail";
-    Some(State::bad(found, effect, "export CROSSRUN_DATA_DIR=DIR, on a disk with room"))
+    State::bad(found, effect, elsewhere)
 }
 
 #[cfg(test)]
@@ -122,5 +132,17 @@ mod tests {
         let small = shared_of(64 << 20);
         assert!(small.level == Level::Bad && small.found.contains("64 MiB"), "{small:?}");
         assert_eq!(shared_of(8 << 30).level, Level::Good);
+    }
+
+    #[test]
+    fn a_folder_without_room_is_told_with_what_leads_elsewhere() {
+        for (free, words) in [(0, "nothing can be written in /d"), (1 << 30, "1.0 GiB are free for /d")] {
+            let told = disk_of(Path::new("/d"), free, "cd DIR");
+            assert!(told.level == Level::Bad && told.found == words, "{told:?}");
+            assert_eq!(told.remedy.as_deref(), Some("cd DIR"));
+        }
+        assert_eq!(disk_of(Path::new("/d"), DISK, "").level, Level::Good);
+        let place = tempfile::tempdir().unwrap();
+        assert!(disk(&place.path().join("a/b"), "cd DIR").is_some());
     }
 }

@@ -52,6 +52,8 @@ impl Environment {
 pub(crate) enum Unready {
     #[error("{0} is not set up")]
     Missing(&'static str),
+    #[error("whether {name} is set up is not known: this user may not read {}", data_dir.display())]
+    Unreadable { name: &'static str, data_dir: PathBuf },
     #[error("the environment of {name} is damaged: {} is gone", path.display())]
     Damaged { name: &'static str, path: PathBuf },
     #[error("the environment of {name} was made with Python {made}, but its Python is {now} now")]
@@ -86,8 +88,17 @@ impl<'a> Environments<'a> {
 
     /// The environment with what this engine requires. Reads a few files, and asks its Python for the version.
     pub(crate) fn find(&self) -> Result<Environment, Unready> {
-        let mut found = Err(Unready::Missing(self.engine.name));
-        for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
+        let name = self.engine.name;
+        let entries = match fs::read_dir(self.folder()) {
+            // As after a set-up by root, in an image whose containers run as another user.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let data_dir = self.root.parent().unwrap_or(&self.root).to_owned();
+                return Err(Unready::Unreadable { name, data_dir });
+            }
+            entries => entries.into_iter().flatten(),
+        };
+        let mut found = Err(Unready::Missing(name));
+        for entry in entries.flatten() {
             match self.check(&entry.path()) {
                 Err(Unready::Missing(_)) => {}
                 Ok(environment) => return Ok(environment),
@@ -319,6 +330,20 @@ mod tests {
     fn a_whole_environment_is_found() {
         let (data, folder) = installed();
         assert_eq!(Environments::new(&ENGINE, data.path()).find(), Ok(Environment { folder }));
+    }
+
+    #[test]
+    fn environments_that_this_user_may_not_read_are_not_missing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (data, _) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        let allow = |mode| fs::set_permissions(&environments.root, fs::Permissions::from_mode(mode)).unwrap();
+        allow(0);
+        let found = environments.find();
+        allow(0o700);
+        // Root may read everything.
+        let expected = Unready::Unreadable { name: "tested", data_dir: data.path().into() };
+        assert!(found == Err(expected) || rustix::process::geteuid().is_root() && found.is_ok());
     }
 
     #[test]

@@ -9,8 +9,15 @@ use std::process::Command;
 use crate::answer::answer;
 use crate::output::{ending, last_lines};
 
-/// What is asked of an interpreter: its version and where it really is, as a launcher may stand before it.
-const QUESTION: &str = "import json, sys; print(json.dumps([list(sys.version_info[:3]), sys.executable]))";
+/// What is asked of an interpreter: its version, where it really is, as a launcher may stand before it, and what it is. The path is in
+/// UTF-8, whatever the locale.
+const QUESTION: &str = "import json, os, sys; print(json.dumps([list(sys.version_info[:3]), \
+                        os.fsencode(sys.executable).decode(errors='replace'), \
+                        sys.implementation.name, getattr(sys, 'abiflags', '')]))";
+
+/// The answer.
+#[derive(serde::Deserialize)]
+struct Answer(Version, PathBuf, #[serde(default)] String, #[serde(default)] String);
 
 /// Versions of Python, by major and minor number, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +80,18 @@ impl fmt::Display for Version {
 pub(crate) struct Interpreter {
     pub(crate) executable: PathBuf,
     pub(crate) version: Version,
+    /// What it is, if many packages are not published for it.
+    pub(crate) unusual: Option<&'static str>,
+}
+
+/// What an implementation of Python with these flags of its binary interface is, if it is not the one that all packages are for.
+fn unusual(implementation: &str, flags: &str) -> Option<&'static str> {
+    match implementation {
+        "" | "cpython" => flags.contains('t').then_some("a free-threaded Python"),
+        "pypy" => Some("PyPy"),
+        "graalpy" => Some("GraalPy"),
+        _ => Some("another Python than CPython"),
+    }
 }
 
 /// Why there is no interpreter.
@@ -93,13 +112,35 @@ impl Interpreter {
         range: PythonRange,
         search: Option<&OsStr>,
     ) -> Result<Self, InterpreterError> {
-        if let Some(path) = chosen {
-            return Self::ask(path)?.within(range);
+        match chosen {
+            Some(path) => Self::ask(path)?.within(range),
+            None => Self::first(range, search, |_| true),
         }
+    }
+
+    /// The same for an engine with packages: of those on `search`, one that is unusual is taken only if there is no other.
+    pub(crate) fn find_for_packages(
+        chosen: Option<&Path>,
+        range: PythonRange,
+        search: Option<&OsStr>,
+    ) -> Result<Self, InterpreterError> {
+        let found = Self::find(chosen, range, search)?;
+        if chosen.is_some() || found.unusual.is_none() {
+            return Ok(found);
+        }
+        Ok(Self::first(range, search, |other| other.unusual.is_none()).unwrap_or(found))
+    }
+
+    fn first(
+        range: PythonRange,
+        search: Option<&OsStr>,
+        is_wanted: impl Fn(&Self) -> bool,
+    ) -> Result<Self, InterpreterError> {
         let mut refused = None;
         for path in candidates(range, search) {
             match Self::ask(&path).and_then(|found| found.within(range)) {
-                Ok(found) => return Ok(found),
+                Ok(found) if is_wanted(&found) => return Ok(found),
+                Ok(_) => {}
                 // A version that does not fit says more than that a launcher of a version manager led nowhere.
                 Err(error @ InterpreterError::OutOfRange { .. }) if !is_out_of_range(refused.as_ref()) => {
                     refused = Some(error);
@@ -120,9 +161,9 @@ impl Interpreter {
             let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
             return Err(broken(if said.is_empty() { ending(output.status) } else { said }));
         }
-        let (version, executable) = serde_json::from_slice(&output.stdout)
+        let Answer(version, executable, implementation, flags) = serde_json::from_slice(&output.stdout)
             .map_err(|_| broken("it does not answer as Python does".into()))?;
-        Ok(Self { executable, version })
+        Ok(Self { executable, version, unusual: unusual(&implementation, &flags) })
     }
 
     fn within(self, range: PythonRange) -> Result<Self, InterpreterError> {
@@ -175,13 +216,48 @@ mod tests {
     #[test]
     fn the_users_own_python_is_taken_or_else_the_newest_in_range() {
         let folder = tempfile::tempdir().unwrap();
-        let found = |executable, version| Interpreter { executable, version };
+        let found = |executable, version| Interpreter { executable, version, unusual: None };
         python(folder.path(), "python3.9", 9);
         let newer = python(folder.path(), "python3.11", 11);
         python(folder.path(), "python3", 12);
         assert_eq!(find(folder.path()).unwrap(), found(newer, Version(3, 11, 1)));
         let own = python(folder.path(), "python3", 10);
         assert_eq!(find(folder.path()).unwrap(), found(own, Version(3, 10, 1)));
+    }
+
+    #[test]
+    fn for_packages_the_usual_python_is_taken_if_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("python3");
+        let answer = format!("echo '[[3, 11, 1], \"{}\", \"pypy\", \"\"]'", path.display());
+        program(folder.path(), "python3", &answer);
+        let search = Some(folder.path().as_os_str());
+        let found = || Interpreter::find_for_packages(None, RANGE, search).unwrap();
+        assert_eq!((found().executable, found().unusual), (path.clone(), Some("PyPy")));
+        let usual = python(folder.path(), "python3.10", 10);
+        assert_eq!((found().executable, found().unusual), (usual, None));
+        // Without packages, or if the user has chosen it, it is as good as any.
+        assert_eq!(find(folder.path()).unwrap().executable, path);
+        let chosen = Interpreter::find_for_packages(Some(&path), RANGE, search).unwrap();
+        assert_eq!(chosen.executable, path);
+        assert_eq!(unusual("cpython", "d"), None);
+        assert_eq!(unusual("cpython", "t"), Some("a free-threaded Python"));
+    }
+
+    #[test]
+    fn a_path_is_told_as_it_is_whatever_the_locale() {
+        let search = std::env::var_os("PATH");
+        let Ok(real) = Interpreter::find(None, PythonRange::new((3, 9), (3, 14)), search.as_deref()) else {
+            return;
+        };
+        let folder = tempfile::Builder::new().prefix("é").tempdir().unwrap();
+        let link = folder.path().join("python3");
+        std::os::unix::fs::symlink(&real.executable, &link).unwrap();
+        let mut command = Command::new(&link);
+        command.env("LC_ALL", "C").env("PYTHONCOERCECLOCALE", "0");
+        let told = command.args(["-X", "utf8=0", "-S", "-c", QUESTION]).output().unwrap();
+        let told: Answer = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(told.1, link);
     }
 
     #[test]

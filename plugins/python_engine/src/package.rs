@@ -84,6 +84,15 @@ pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
+/// As [`write`], or below `log_dir` where the data folder takes no files, as in the image of a container into which an engine was
+/// installed.
+pub(crate) fn write_in_either(sources: &Sources, data_dir: &Path, log_dir: &Path) -> io::Result<PathBuf> {
+    write(sources, data_dir).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => write(sources, log_dir),
+        _ => Err(error),
+    })
+}
+
 /// Removes what killed processes have left in `parent`, which nobody else can write to.
 fn remove_left(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -170,6 +179,19 @@ mod tests {
         fs::File::open(&old).unwrap().set_modified(then).unwrap();
         write(&sources, data.path()).unwrap();
         assert!(!old.exists() && young.exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_data_folder_that_takes_no_files_needs_none() {
+        let (logs, sources) = (tempfile::tempdir().unwrap(), Sources::in_folder(&ENGINE, None).unwrap());
+        // Nobody makes folders there, root included.
+        let folder = write_in_either(&sources, Path::new("/sys"), logs.path()).unwrap();
+        assert!(folder.starts_with(logs.path()) && folder.join("driver.py").is_file());
+        // What is there already is not written again.
+        let data = logs;
+        let whole = write_in_either(&sources, data.path(), Path::new("/sys")).unwrap();
+        assert_eq!(whole, folder);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
-use crate::install::{InstallError, Installation};
+use crate::install::{InstallError, Installation, sudo};
 use crate::interpreter::{Interpreter, InterpreterError};
 use crate::message::{Message, Request, RunOrder};
 use crate::package;
@@ -55,12 +55,20 @@ impl PythonRunner {
 
     fn interpreter(&self, chosen: Option<&Path>, kind: ErrorKind) -> Result<Interpreter, RunnerError> {
         let search = std::env::var_os("PATH");
-        Interpreter::find(chosen, self.engine.python, search.as_deref())
-            .map_err(|error| self.no_interpreter(&error, kind))
+        let (range, search) = (self.engine.python, search.as_deref());
+        let found = match self.engine.needs_environment() {
+            true => Interpreter::find_for_packages(chosen, range, search),
+            false => Interpreter::find(chosen, range, search),
+        };
+        found.map_err(|error| self.no_interpreter(&error, kind))
     }
 
     fn unready(&self, unready: &Unready) -> RunnerError {
-        RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(self.engine.setup_command())
+        let remedy = match unready {
+            Unready::Unreadable { data_dir, .. } => format!("{}chmod -R a+rX {}", sudo(), quoted(data_dir)),
+            _ => self.engine.setup_command(),
+        };
+        RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(remedy)
     }
 
     fn no_interpreter(&self, error: &InterpreterError, kind: ErrorKind) -> RunnerError {
@@ -187,7 +195,7 @@ impl WorkloadRunner for PythonRunner {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be {what}: {error}"))
         };
         let sources = Sources::of(self.engine).map_err(|error| unavailable("read", error))?;
-        let folder = package::write(&sources, &session.data_dir);
+        let folder = package::write_in_either(&sources, &session.data_dir, &session.log_dir);
         let folder = folder.map_err(|error| unavailable("written to disk", error))?;
         self.warning = sources.warning();
         let Engine { name, variables, .. } = *self.engine;

@@ -18,6 +18,7 @@ const EVERYWHERE: Variables = &[
     ("TZ", "the time in logs"),
     ("LD_LIBRARY_PATH", "where shared libraries are: Python's own, and those of a workload"),
     ("LD_PRELOAD", "a library that this process has too, as one of a sanitizer must be in every process"),
+    ("NIX_LD*", "the same on NixOS, for programs that were built for other systems, as most packages are"),
     ("DYLD_*", "the same on macOS"),
     ("GLIBC_TUNABLES", "limits of the dynamic linker, which a library may need"),
     ("CROSSRUN_*", "the marker by which processes of a session are found when it ends"),
@@ -52,6 +53,13 @@ mod tests {
         assert!(names.contains(&"PATH") && names.contains(&"CARGO_PKG_NAME"), "{printed}");
         for absent in ["SET_BEFORE", "CARGO_MANIFEST_DIR", "CARGO"] {
             assert!(!names.contains(&absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn what_the_dynamic_linker_reads_is_passed_on() {
+        for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "NIX_LD", "NIX_LD_LIBRARY_PATH_x86_64_linux"] {
+            assert!(EVERYWHERE.iter().any(|(pattern, _)| matches(pattern, name)), "{name}");
         }
     }
 

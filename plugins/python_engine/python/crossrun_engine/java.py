@@ -19,7 +19,14 @@ appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c: %m%n%ex
 
 def logging_properties(log: Path) -> str:
     """The content of a file `log4j2.properties`: errors go to the file `log`, and nothing else does."""
-    return _LOGGING.format(path=log)
+    return _LOGGING.format(path=_escaped(str(log)))
+
+
+def _escaped(value: str) -> str:
+    """A value of a file of properties, which Java reads as Latin-1, and in which a backslash has a meaning."""
+    encoded = value.encode("utf-16-be")
+    units = (int.from_bytes(encoded[at : at + 2], "big") for at in range(0, len(encoded), 2))
+    return "".join(chr(unit) if 32 <= unit < 127 and unit != ord("\\") else f"\\u{unit:04x}" for unit in units)
 
 
 def user_name() -> str | None:

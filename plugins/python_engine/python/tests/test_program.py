@@ -47,6 +47,11 @@ class Java(unittest.TestCase):
         told = java.options({"a.b": "of words", "c": 'a "quoted" \\'})
         self.assertEqual(told, '-XX:-UsePerfData -Da.b="of words" -Dc="a \\"quoted\\" \\\\"')
 
+    def test_the_path_of_a_log_is_one_that_java_reads(self) -> None:
+        told = java.logging_properties(Path("/h/é \\😀/spark.log"))
+        # Java reads such a file as Latin-1, with two units of UTF-16 for a letter beyond them.
+        self.assertIn("\nappender.file.fileName = /h/\\u00e9 \\u005c\\ud83d\\ude00/spark.log\n", told)
+
     def test_a_user_without_a_name_gets_one(self) -> None:
         folder = Path("/tmp/here")
         with mock.patch("pwd.getpwuid"):

@@ -1,5 +1,6 @@
 //! The commands that install packages.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,7 +64,7 @@ pub(super) fn installer(uv: Option<&Path>, folder: &Path, requirements: &Path, s
 /// uv, which is faster, where it knows where packages come from. It reads none of pip's settings: a user who has some,
 /// and none for uv, means pip.
 pub(super) fn usable_uv() -> Option<PathBuf> {
-    let for_pip = !set(PIP_SOURCES).is_empty() || pip_settings().any(|path| path.exists());
+    let for_pip = !set(PIP_SOURCES).is_empty() || pip_settings().iter().any(|path| path.exists());
     let wanted = uv().filter(|_| !for_pip || !for_uv().is_empty());
     wanted.filter(|uv| works(uv))
 }
@@ -106,15 +107,20 @@ const PIP_SOURCES: &[&str] = &[
 ];
 
 /// Where pip looks for settings of the machine and the user.
-fn pip_settings() -> impl Iterator<Item = PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let home = variable("HOME");
-    let config = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-    let of_user = config.map(|folder| folder.join("pip/pip.conf"));
-    let legacy = home.map(|folder| folder.join(".pip/pip.conf"));
-    [of_user, legacy, Some("/etc/pip.conf".into()), Some("/etc/xdg/pip/pip.conf".into())]
-        .into_iter()
-        .flatten()
+fn pip_settings() -> Vec<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    settings_by(variable("XDG_CONFIG_HOME"), variable("XDG_CONFIG_DIRS"), std::env::home_dir())
+}
+
+/// The same, by the user's folder of settings, those of the machine, separated by `:`, and the home folder. Desktops and sites name
+/// folders of the machine of their own.
+fn settings_by(own: Option<OsString>, machine: Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
+    let own = own.map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".config")));
+    let machine = machine.unwrap_or_else(|| "/etc/xdg".into());
+    let machine = std::env::split_paths(&machine).filter(|folder| folder.is_absolute());
+    let files = own.into_iter().chain(machine).map(|folder| folder.join("pip/pip.conf"));
+    let legacy = home.map(|home| home.join(".pip/pip.conf"));
+    files.chain(legacy).chain([PathBuf::from("/etc/pip.conf")]).collect()
 }
 
 #[cfg(test)]
@@ -132,6 +138,19 @@ mod tests {
         ] {
             assert_eq!(works(&program(folder.path(), "uv", script)), is_used, "{script}");
         }
+    }
+
+    #[test]
+    fn the_settings_of_pip_are_looked_for_where_pip_does() {
+        let found = |own: Option<&str>, machine: Option<&str>, home: Option<&str>| {
+            let files = settings_by(own.map(Into::into), machine.map(Into::into), home.map(Into::into));
+            files.iter().map(|file| file.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let usual = ["/h/.config/pip/pip.conf", "/etc/xdg/pip/pip.conf", "/h/.pip/pip.conf", "/etc/pip.conf"];
+        assert_eq!(found(None, None, Some("/h")), usual);
+        let named = found(Some("/c"), Some("/site:/etc/xdg:"), None);
+        let expected = ["/c/pip/pip.conf", "/site/pip/pip.conf", "/etc/xdg/pip/pip.conf", "/etc/pip.conf"];
+        assert_eq!(named, expected);
     }
 
     #[test]

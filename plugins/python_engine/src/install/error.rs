@@ -21,6 +21,8 @@ pub(crate) enum InstallError {
     NoModule { python: PathBuf, version: String, module: String },
     #[error("pip cannot read its settings: {0}")]
     Settings(String),
+    #[error("{} is {build}, for which there is no package that is needed: {last}", python.display())]
+    NoBuild { python: PathBuf, build: &'static str, last: String },
     #[error("no package index could be reached, or it does not have what is needed: {0}")]
     NoNetwork(String),
     #[error("the certificate of a package index is not trusted: {0}")]
@@ -33,6 +35,8 @@ pub(crate) enum InstallError {
     Cache(String),
     #[error("no space is left in {}", .0.display())]
     NoSpace(PathBuf),
+    #[error("no space is left in {}, the folder for temporary files", .0.display())]
+    NoTemporarySpace(PathBuf),
     #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
     NoExec(PathBuf),
     #[error("what was installed cannot be imported by {}: {last}", python.display())]
@@ -57,7 +61,9 @@ impl InstallError {
             {
                 format!("{}apt install python{version}-venv", sudo())
             }
-            Self::NoModule { .. } | Self::Import { .. } => format!("{setup} --python PATH_OF_ANOTHER_PYTHON"),
+            Self::NoModule { .. } | Self::NoBuild { .. } | Self::Import { .. } => {
+                format!("{setup} --python PATH_OF_ANOTHER_PYTHON")
+            }
             Self::Settings(_) => format!("PIP_CONFIG_FILE=/dev/null {setup}"),
             Self::NoNetwork(_) => elsewhere("AN_INDEX_THAT_CAN_BE_REACHED", &setup),
             // uv does not read what is meant for pip.
@@ -75,6 +81,8 @@ impl InstallError {
             Self::OtherFiles(_) => elsewhere("ANOTHER_INDEX", &setup),
             Self::Cache(_) => format!("UV_NO_CACHE=1 {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            // In the place of a long path, workers have a folder in /tmp.
+            Self::NoTemporarySpace(_) => format!("TMPDIR=A_SHORT_PATH_WITH_MORE_SPACE {setup}"),
             Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
                 "end other processes, or a shell in which `ulimit -u` is more".to_owned()
             }

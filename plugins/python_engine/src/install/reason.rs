@@ -1,5 +1,7 @@
 //! What the output of an installer says of why it failed.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use super::error::{InstallError, VENV};
@@ -15,14 +17,16 @@ impl Installation<'_> {
         let text = output.text.as_str();
         let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let (last, data_dir) = (output.last_error(), self.context.data_dir().to_owned());
-        let Interpreter { executable: python, version } = self.interpreter.clone();
+        let Interpreter { executable: python, version, unusual } = self.interpreter.clone();
         let no_module = |module: &str| InstallError::NoModule {
             python: python.clone(),
             version: version.minor(),
             module: module.to_owned(),
         };
         if mentions(NO_SPACE) {
-            InstallError::NoSpace(data_dir)
+            // Packages are unpacked among the temporary files, or are fetched there, which may be on another disk.
+            let unpacks = command.get_args().any(|word| word == "install");
+            no_space(data_dir, Some(std::env::temp_dir()).filter(|_| unpacks), room)
         } else if mentions(CACHE) {
             InstallError::Cache(last)
         } else if mentions(&["failed to map segment from shared object"]) {
@@ -49,12 +53,35 @@ impl Installation<'_> {
             InstallError::Proxy { variables: pip_settings::proxies(), last }
         } else if mentions(&["DO NOT MATCH THE HASHES", "Hash mismatch"]) {
             InstallError::OtherFiles(last)
-        } else if mentions(UNREACHABLE) {
+        } else if let Some(build) = unusual.filter(|_| mentions(NOTHING_FITS) && !mentions(UNREACHABLE)) {
+            InstallError::NoBuild { python, build, last }
+        } else if mentions(UNREACHABLE) || mentions(NOT_THERE) {
             InstallError::NoNetwork(last)
         } else {
             InstallError::Installer { ending: ending(status), last, log: output.log.clone() }
         }
     }
+}
+
+/// The device of a folder, and how many bytes are free there.
+type Room = (u64, u64);
+
+fn room(folder: &Path) -> Option<Room> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    Some((folder.metadata().ok()?.dev(), status.f_bavail.saturating_mul(status.f_frsize)))
+}
+
+/// Which of two folders has no space, where an installer does not say: of two disks, the one with less.
+fn no_space(
+    data_dir: PathBuf,
+    temporary: Option<PathBuf>,
+    room: impl Fn(&Path) -> Option<Room>,
+) -> InstallError {
+    let data = room(&data_dir);
+    let has_less = |folder: &PathBuf| {
+        room(folder).zip(data).is_some_and(|(here, there)| here.0 != there.0 && here.1 < there.1)
+    };
+    temporary.filter(has_less).map_or(InstallError::NoSpace(data_dir), InstallError::NoTemporarySpace)
 }
 
 /// Modules that a Python lacks if it was built on a machine without the libraries for them.
@@ -63,7 +90,15 @@ const BUILT_IN: &[&str] = &[
     "_hashlib",
 ];
 
-const NO_SPACE: &[&str] = &["No space left on device", "[Errno 28]", "os error 28", "Disk quota exceeded"];
+/// The numbers are there in any language: pip speaks that of the user.
+const NO_SPACE: &[&str] = &[
+    "No space left on device",
+    "[Errno 28]",
+    "os error 28",
+    "Disk quota exceeded",
+    "[Errno 122]",
+    "os error 122",
+];
 
 /// How uv says that it cannot write to its cache, which is in the home folder: a container need not have one. Earlier versions name the
 /// file alone. pip does without its cache.
@@ -91,7 +126,7 @@ const PROXY: &[&str] = &[
     "SOCKSHTTP",
 ];
 
-/// How pip and uv say that they did not get to a package.
+/// How pip and uv say that they did not get to an index.
 const UNREACHABLE: &[&str] = &[
     "Failed to establish a new connection",
     "name resolution",
@@ -99,10 +134,36 @@ const UNREACHABLE: &[&str] = &[
     "ConnectTimeout",
     "Read timed out",
     "Max retries exceeded",
-    "(from versions: none)",
     "Failed to fetch",
     "error sending request",
     "dns error",
-    "not found in the package registry",
-    "No solution found",
 ];
+
+/// How they say that a package is not there, which they also say of an index that they did not get to.
+const NOT_THERE: &[&str] =
+    &["(from versions: none)", "not found in the package registry", "No solution found"];
+
+/// How they say that no file of a package is for this Python.
+const NOTHING_FITS: &[&str] = &["No matching distribution found", "No solution found"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_disks_the_one_with_less_space_is_full() {
+        let full = |temporary: Option<&str>, room_of_temporary: Option<Room>| {
+            let room =
+                |folder: &Path| if folder == Path::new("/d") { Some((1, 500)) } else { room_of_temporary };
+            no_space("/d".into(), temporary.map(PathBuf::from), room).to_string()
+        };
+        let (of_data, of_temporary) =
+            ("no space is left in /d", "no space is left in /t, the folder for temporary files");
+        assert_eq!(full(Some("/t"), Some((2, 400))), of_temporary);
+        for room in [Some((2, 600)), Some((1, 400)), None] {
+            assert_eq!(full(Some("/t"), room), of_data);
+        }
+        assert_eq!(full(None, Some((2, 400))), of_data);
+        assert!(room(&std::env::temp_dir()).is_some());
+    }
+}

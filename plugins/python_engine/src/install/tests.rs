@@ -193,6 +193,34 @@ fn every_failure_is_one_line_with_a_remedy() {
 }
 
 #[test]
+fn a_python_for_which_there_are_no_packages_is_named_and_no_index() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("base");
+    let answer = format!("[[3, 11, 1], \"{}\", \"pypy\", \"\"]", path.display());
+    let answer = format!("[ \"$3\" = -c ] && echo '{answer}' && exit");
+    let nothing = "ERROR: No matching distribution found for one==1";
+    for (said, message) in [
+        (nothing.to_owned(), "base is PyPy, for which there is no package that is needed: ERROR: No"),
+        (format!("Failed to establish a new connection\\n{nothing}"), "no package index could be reached"),
+    ] {
+        program(data.path(), "base", &format!("{answer}\nfolder=\"$5\"\n{}", venv(&said, 1)));
+        let interpreter = Interpreter::find(Some(&path), ENGINE.python, None).unwrap();
+        let environments = Environments::new(&ENGINE, data.path());
+        let host = Arc::new(Host::default());
+        let context = SetupContext::new(host, data.path().into(), data.path().into());
+        let folder = environments.place(&interpreter);
+        let installation = Installation {
+            engine: &ENGINE,
+            environments: &environments,
+            interpreter: &interpreter,
+            context: &context,
+        };
+        let error = installation.make(&folder).unwrap_err().into_runner_error(&ENGINE);
+        assert!(error.message.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn without_processes_left_another_folder_is_no_remedy() {
     let error = InstallError::File { step: "start the installer", error: io::ErrorKind::WouldBlock.into() };
     let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
