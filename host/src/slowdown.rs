@@ -42,7 +42,7 @@ pub(crate) fn measure_beside(used: impl Fn() -> Option<(f64, u64)>, cores: f64) 
     let left = left_for_others(started.elapsed(), cores);
     match before.zip(used()) {
         Some(((_, newest), (_, newer))) if newer > newest => 1.0,
-        Some(((before, _), (after, _))) => by_others(slowdown, after - before, left),
+        Some(((before, _), (after, _))) => by_others(slowdown, after - before, left, when_quiet(cores)),
         None => slowdown,
     }
 }
@@ -57,10 +57,12 @@ fn left_for_others(elapsed: Duration, cores: f64) -> f64 {
     elapsed.as_secs_f64() * cores - WORK.as_secs_f64() * THREADS as f64
 }
 
-/// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`.
-fn by_others(slowdown: f64, own: f64, left: f64) -> f64 {
+/// A slowdown without the part of a tree that used `own` of the CPU seconds that the measurement `left`. What there is of it on a `quiet`
+/// machine stays: on few cores, or under a small quota, the measurement leaves hardly more than what an idle engine uses.
+fn by_others(slowdown: f64, own: f64, left: f64, quiet: f64) -> f64 {
     let others = if left > 0.0 { (1.0 - own / left).clamp(0.0, 1.0) } else { 1.0 };
-    1.0 + (slowdown - 1.0) * others
+    let quiet = quiet.min(slowdown);
+    quiet + (slowdown - quiet) * others
 }
 
 /// A time limit for a quiet machine. When the limit is reached, the slowdown is measured once and extends it.
@@ -157,11 +159,20 @@ mod tests {
     #[test]
     fn a_tree_that_keeps_the_cores_busy_has_itself_to_blame() {
         let others = [(3.0, 0.0, 0.5), (3.0, 0.25, 0.5), (3.0, 0.5, 0.5), (3.0, 0.9, 0.5), (3.0, 0.5, 0.0)];
-        let slowdowns = others.map(|(slowdown, own, left)| by_others(slowdown, own, left));
+        let slowdowns = others.map(|(slowdown, own, left)| by_others(slowdown, own, left, 1.0));
         assert_eq!(slowdowns, [3.0, 2.0, 1.0, 1.0, 3.0]);
         // It uses up a quota of two of 64 cores, which is most of what that leaves, and nearly nothing of what the machine has.
-        let used_up = |cores| by_others(3.0, 0.4, left_for_others(Duration::from_millis(200), cores));
+        let used_up = |cores| {
+            by_others(3.0, 0.4, left_for_others(Duration::from_millis(200), cores), when_quiet(cores))
+        };
         assert!(used_up(2.0) == 1.0 && used_up(64.0) > 2.9);
+    }
+
+    #[test]
+    fn an_idle_engine_under_a_small_quota_is_as_slow_as_that_makes_it() {
+        // Both threads share one core, and the engine uses the 5 ms that they leave.
+        let left = left_for_others(Duration::from_millis(85), 1.0);
+        assert_eq!([2.1, 1.2].map(|slowdown| by_others(slowdown, 0.006, left, when_quiet(1.0))), [2.0, 1.2]);
     }
 
     #[test]
