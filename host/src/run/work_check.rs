@@ -56,8 +56,8 @@ const PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// A run that a quiet machine would have made invalid.
-const EXCUSED: &str = "the run took less time than its serial reference, of which only half was demanded: other processes used the cores; \
-                       repeat it on a quiet machine";
+const EXCUSED: &str = "the run used less CPU time or time than its work takes by the serial reference, of which only half was demanded: \
+                       other processes used the cores; repeat it on a quiet machine";
 
 impl Executor {
     /// Takes the reference of the point of `spec`, unless `block` has it already. A failure costs a warning in the trial.
