@@ -26,7 +26,7 @@ pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
 pub(crate) fn machine_differences(then: &SystemProfile, now: &SystemProfile) -> String {
     let value = |profile: &SystemProfile, key: &str| {
         let profile = serde_json::to_value(profile).unwrap_or_default();
-        profile.get(key).filter(|value| !value.is_null()).map_or("unknown".to_owned(), Value::to_string)
+        profile.get(key).filter(|value| !value.is_null()).map_or("none".to_owned(), Value::to_string)
     };
     let of_key = |key| match [then, now].map(|profile| value(profile, key)) {
         [then, now] if then.starts_with('{') || now.starts_with('{') => key.to_owned(),
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(machine_keys(&new, &other), ["smt", "cpu_quota"]);
         let listed = |cpu| Some(BTreeMap::from([(String::from(cpu), String::new())]));
         let other = SystemProfile { hostname: Some("b".into()), mitigations: listed("x"), ..other };
-        let differences = "hostname: unknown then, \"b\" now; smt: true then, false now; cpu_quota: 1.5 then, unknown now; mitigations";
+        let differences = "hostname: none then, \"b\" now; smt: true then, false now; cpu_quota: 1.5 then, none now; mitigations";
         assert_eq!(machine_differences(&new, &other), differences);
     }
 }
