@@ -35,7 +35,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let temporary = std::env::temp_dir();
     let plugins = context.inventory.trace.iter().map(|looked| looked.folder.as_path());
     let executed: Vec<_> = [context.data_dir.as_path(), &temporary].into_iter().chain(plugins).collect();
-    let data = (context.data_dir.as_path(), "export CROSSRUN_DATA_DIR=DIR, on a disk with room");
+    // The engines in a data folder that is only read, as that of an image, are not in another one.
+    let elsewhere = "export CROSSRUN_DATA_DIR=DIR, on a disk with room, and set engines up there";
+    let data = (context.data_dir.as_path(), elsewhere);
     let here = here.as_deref().map(|here| (here, "cd DIR, or --output-dir DIR, on a disk with room"));
     let written: Vec<_> = [data].into_iter().chain(here).collect();
     let findings = examine(&System::here(), &written, &executed, WATCH);

@@ -118,7 +118,7 @@ fn disk_of(folder: &Path, free: u64, elsewhere: &str) -> State {
     if free >= DISK {
         return State::good(found);
     }
-    let effect = "engines, logs and what engines spill need room; without it runs and set-ups fail";
+    let effect = "engines, logs and what engines spill need room; set-ups fail without it, and some runs";
     State::bad(found, effect, elsewhere)
 }
 
