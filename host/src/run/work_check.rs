@@ -42,6 +42,11 @@ fn left_by_quota(cores: u32, quota: Option<Quota>) -> f64 {
     }
 }
 
+/// The cores that this process may use, or the part of them that a quota leaves.
+fn cores_left() -> f64 {
+    left_by_quota(affinity::cores().len() as u32, control_group::cpu_quota(Path::new("/")))
+}
+
 /// The longest latency of an open loop; `None` if nothing was measured.
 fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
     let latest = actual?.latency.as_ref()?.scheduled.at(1.0)?;
@@ -120,7 +125,7 @@ impl Executor {
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
             slowdown: 1.0,
-            quiet_slowdown: slowdown::when_quiet(left_by_quota(machine, quota)),
+            quiet_slowdown: slowdown::when_quiet(cores_left()),
             is_swept: trial.granularity.is_some(),
         };
         if result.outcome.is_verified() {
@@ -153,11 +158,7 @@ impl Executor {
         engine: &Engine,
     ) -> Option<Violation> {
         let spec = trial.workload_spec();
-        let slowdown = || {
-            let quota = control_group::cpu_quota(Path::new("/"));
-            let cores = left_by_quota(affinity::cores().len() as u32, quota);
-            slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), cores)
-        };
+        let slowdown = || slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), cores_left());
         lasting_violation(run, reference, slowdown, |pause| {
             std::thread::sleep(pause);
             if trial.granularity.is_some() {

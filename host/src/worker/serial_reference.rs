@@ -64,7 +64,8 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     let (passes, cores) = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
-        // One core after the other runs all of them.
+        // One core after the other runs all of them. There may be more cores than passes.
+        let cores = some_of(&cores, MAX_PASSES);
         let turns = |number: usize| vec![(cores[number % cores.len()], slices.as_slice())];
         (passes(workload, false, duration, turns)?, cores)
     } else {

@@ -85,10 +85,12 @@ pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
 }
 
 /// As [`write`], or below `log_dir` where the data folder takes no files, as in the image of a container into which an engine was
-/// installed.
+/// installed. There each session has a folder of its own: nobody looks whether another backend has put a module into it.
 pub(crate) fn write_in_either(sources: &Sources, data_dir: &Path, log_dir: &Path) -> io::Result<PathBuf> {
     write(sources, data_dir).or_else(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => write(sources, log_dir),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            write(sources, &tempfile::Builder::new().prefix("driver-").tempdir_in(log_dir)?.keep())
+        }
         _ => Err(error),
     })
 }
@@ -188,10 +190,8 @@ mod tests {
         // Nobody makes folders there, root included.
         let folder = write_in_either(&sources, Path::new("/sys"), logs.path()).unwrap();
         assert!(folder.starts_with(logs.path()) && folder.join("driver.py").is_file());
-        // What is there already is not written again.
-        let data = logs;
-        let whole = write_in_either(&sources, data.path(), Path::new("/sys")).unwrap();
-        assert_eq!(whole, folder);
+        let another = write_in_either(&sources, Path::new("/sys"), logs.path()).unwrap();
+        assert_ne!(another, folder);
     }
 
     #[test]
