@@ -125,7 +125,7 @@ impl Executor {
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
             slowdown: 1.0,
-            quiet_slowdown: slowdown::when_quiet(cores_left()),
+            quiet_slowdown: slowdown::when_quiet(left_by_quota(machine, quota)),
             is_swept: trial.granularity.is_some(),
         };
         if result.outcome.is_verified() {
