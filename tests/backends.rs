@@ -147,6 +147,14 @@ fn setup_of_several_says_once_why_one_of_them_failed() {
 }
 
 #[test]
+fn setup_takes_several_names_with_commas_or_spaces() {
+    let place = Place::with_misbehaving();
+    let rows = place.crossrun(&["setup", "misbehaving,native", "python", "--json"]).code(0).json();
+    let names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["backend"].as_str().unwrap()).collect();
+    assert_eq!(names, ["misbehaving", "native", "python"]);
+}
+
+#[test]
 fn the_catalogue_has_parameters_defaults_and_plans() {
     let place = Place::new();
     let all = place.crossrun(&["workloads", "--json"]).code(0).json();

@@ -15,7 +15,8 @@ use crate::run::session::Isolation;
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
     /// The backends.
-    #[arg(required = true, value_name = "NAME")]
+    // Commas too, as in `--backends` of other commands. No name has one.
+    #[arg(required = true, value_name = "NAME", value_delimiter = ',')]
     names: Vec<String>,
     /// Remove what was installed.
     #[arg(long)]
