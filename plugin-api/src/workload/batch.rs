@@ -96,12 +96,12 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
 /// A batch to which items are added. It lies in memory as it is encoded, so that its encoding needs no copy.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
-    /// The header, offsets for `room` items, and the items.
+    /// The header, offsets with room for more, and the items.
     bytes: Vec<u8>,
-    /// How many items it has.
-    count: usize,
-    /// For how many items there is room among the offsets.
-    room: usize,
+    /// Where the next offset is written. These are places in `bytes` and not counts, as every item needs them.
+    next_offset: usize,
+    /// Where the items begin, after all that is kept for offsets.
+    items: usize,
     /// How many bytes the batch would have had with the last item that did not fit, if there was one.
     outgrown: Option<usize>,
 }
@@ -127,8 +127,9 @@ impl BatchBuilder {
     /// An empty batch in the memory of `bytes`.
     pub(super) fn within(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
-        bytes.resize(start_of_items(0), 0);
-        Self { bytes, count: 0, room: 0, outgrown: None }
+        let items = start_of_items(0);
+        bytes.resize(items, 0);
+        Self { bytes, next_offset: items, items, outgrown: None }
     }
 
     /// The memory of a batch that is not needed any more.
@@ -153,38 +154,38 @@ impl BatchBuilder {
 
     #[inline]
     fn end_item(&mut self) {
-        if self.count == self.room {
-            self.make_room((2 * self.room).max(4));
+        if self.next_offset == self.items {
+            self.make_room((2 * self.len()).max(4));
         }
         let end = self.byte_count();
         if end > LIMIT {
             return self.leave_out_last();
         }
-        self.count += 1;
-        let at = HEADER + self.count * OFFSET;
+        let offset = self.next_offset..self.next_offset + OFFSET;
+        self.next_offset = offset.end;
         // It fits, as the limit does.
-        self.bytes[at..at + OFFSET].copy_from_slice(&(end as u32).to_le_bytes());
+        self.bytes[offset].copy_from_slice(&(end as u32).to_le_bytes());
     }
 
     /// How many bytes the items have, with the one that is being added.
     fn byte_count(&self) -> usize {
-        self.bytes.len().saturating_sub(start_of_items(self.room))
+        self.bytes.len().saturating_sub(self.items)
     }
 
     /// Moves the items so that there is room for the offsets of `room` items, which are no fewer than now.
     #[cold]
     fn make_room(&mut self, room: usize) {
-        let (from, to, end) = (start_of_items(self.room), start_of_items(room), self.bytes.len());
+        let (from, to, end) = (self.items, start_of_items(room), self.bytes.len());
         self.bytes.resize(end + (to - from), 0);
         self.bytes.copy_within(from..end, to);
-        self.room = room;
+        self.items = to;
     }
 
     #[cold]
     fn leave_out_last(&mut self) {
         self.outgrown = Some(self.byte_count());
-        let end = read_u32(&self.bytes, HEADER + self.count * OFFSET) as usize;
-        self.bytes.truncate(start_of_items(self.room) + end);
+        let end = read_u32(&self.bytes, self.next_offset - OFFSET) as usize;
+        self.bytes.truncate(self.items + end);
     }
 
     /// Checks that the batch has every item that was pushed.
@@ -202,22 +203,21 @@ impl BatchBuilder {
 
     /// How many items it has.
     pub fn len(&self) -> usize {
-        self.count
+        (self.next_offset - HEADER) / OFFSET - 1
     }
 
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// Reserves memory for `items` more items of `bytes` bytes together.
     pub fn reserve(&mut self, items: usize, bytes: usize) {
-        let room = self.count + items;
-        if room > self.room {
-            self.bytes.reserve((room - self.room) * OFFSET + bytes);
+        let room = self.len() + items;
+        let more = start_of_items(room).saturating_sub(self.items);
+        self.bytes.reserve(more + bytes);
+        if more > 0 {
             self.make_room(room);
-        } else {
-            self.bytes.reserve(bytes);
         }
     }
 
@@ -228,8 +228,8 @@ impl BatchBuilder {
 
     /// A view of the items, without those that did not fit.
     pub fn as_batch(&self) -> Batch<'_> {
-        let (before, items) = self.bytes.split_at(start_of_items(self.room));
-        let (offsets, _) = before[HEADER..start_of_items(self.count)].as_chunks();
+        let (before, items) = self.bytes.split_at(self.items);
+        let (offsets, _) = before[HEADER..self.next_offset].as_chunks();
         Batch { offsets, items }
     }
 
@@ -241,7 +241,7 @@ impl BatchBuilder {
         let count = self.checked_count()?;
         let Batch { offsets, items } = self.as_batch();
         out.clear();
-        out.reserve(start_of_items(self.count) + items.len());
+        out.reserve(self.next_offset + items.len());
         out.extend_from_slice(&count.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(offsets.as_flattened());
@@ -256,10 +256,9 @@ impl BatchBuilder {
     /// As [`encode`](Self::encode).
     pub(super) fn into_encoded(mut self) -> Result<(Vec<u8>, usize), WorkloadError> {
         let count = self.checked_count()?;
-        let offsets = start_of_items(self.count);
-        let start = start_of_items(self.room) - offsets;
+        let start = self.items - self.next_offset;
         if start > 0 {
-            self.bytes.copy_within(HEADER..offsets, start + HEADER);
+            self.bytes.copy_within(HEADER..self.next_offset, start + HEADER);
         }
         let (count, flags) = (count.to_le_bytes(), [0; 4]);
         self.bytes[start..start + HEADER].copy_from_slice([count, flags].as_flattened());
@@ -268,7 +267,7 @@ impl BatchBuilder {
 
     fn checked_count(&self) -> Result<u32, WorkloadError> {
         self.check_fits()?;
-        u32::try_from(self.count).map_err(|_| WorkloadError::TooLarge { bytes: self.byte_count() })
+        u32::try_from(self.len()).map_err(|_| WorkloadError::TooLarge { bytes: self.byte_count() })
     }
 }
 

@@ -213,16 +213,26 @@ impl<W: Workload> Opened<W> {
         out.check_fits()
     }
 
-    /// Makes item number `index`. In an open loop it waits until the item is due, and stamps it.
-    fn make(&self, index: u64, items: &mut BatchBuilder) -> Done {
-        let due = self.clock().and_then(|clock| Some((clock, self.workload.due(index)?)));
-        let Some((clock, due)) = due else {
-            self.workload.source(index, items)?;
+    /// Makes the items with these numbers.
+    fn make(&self, mut numbers: Range<u64>, items: &mut BatchBuilder) -> Done {
+        if let Some(clock) = self.clock() {
+            return numbers.try_for_each(|number| self.make_due(number, clock, items));
+        }
+        numbers.try_for_each(|number| {
+            self.workload.source(number, items)?;
+            items.check_fits()
+        })
+    }
+
+    /// Makes an item of an open loop: waits until it is due, and stamps it.
+    fn make_due(&self, number: u64, clock: RunClock, items: &mut BatchBuilder) -> Done {
+        let Some(due) = self.workload.due(number) else {
+            self.workload.source(number, items)?;
             return items.check_fits();
         };
         let stamp = clock.await_due(due);
         let mut made = BatchBuilder::new();
-        self.workload.source(index, &mut made)?;
+        self.workload.source(number, &mut made)?;
         stamp.push_all(&made, items)
     }
 
@@ -333,7 +343,7 @@ impl<W: Workload> Instance for Opened<W> {
             // No more memory is reserved than for the largest batch, whatever the caller's count is.
             let expected = count.min(MAX_BATCH_SIZE) as usize;
             items.reserve(expected, expected * size_of::<u64>());
-            (first..end).try_for_each(|index| self.make(index, items))?;
+            self.make(first..end, items)?;
             let made = items.len();
             if made as u64 == count { Ok(()) } else { Err(changed_count("source", 0, count as usize, made)) }
         })
