@@ -101,6 +101,29 @@ fn the_text_has_a_line_for_each_fact() {
 }
 
 #[test]
+fn the_name_of_a_plugin_that_is_found_stands_for_its_file() {
+    let place = Place::new();
+    let inspected = |name: &str| place.crossrun(&["backends", "inspect", "--json", name]);
+    for (name, file) in
+        [("native", "libnative_runner.so"), ("Standard_Workloads", "libstandard_workloads.so")]
+    {
+        let described = inspected(name).code(0).json();
+        assert!(described["path"].as_str().unwrap().ends_with(&format!("plugins/{file}")), "{described}");
+        let check = ["backends", "check", name, "--include", "file.metadata", "--json"];
+        assert_eq!(place.crossrun(&check).json()["file"], described["path"]);
+    }
+    // Also where there is a file of that name: that is a path, which is no name.
+    std::fs::write(place.path().join("native"), "I am not a library\n").unwrap();
+    assert_eq!(inspected("native").code(0).json()["name"], "native");
+    assert_eq!(inspected("./native").code(3).json()["reason"], "not a shared library");
+    inspected("plugins/native").code(3).says("cannot be read");
+    inspected("natvie").code(3).says("there is native").says("try: crossrun backends");
+    // A backend that is rejected can be looked at.
+    std::fs::write(place.plugins().join("libbroken_runner.so"), "I am not a library\n").unwrap();
+    assert_eq!(inspected("broken").code(3).json()["reason"], "not a shared library");
+}
+
+#[test]
 fn a_large_file_is_hashed_only_on_demand() {
     let place = Place::new();
     let file = place.plugins().join("libnative_runner.so");

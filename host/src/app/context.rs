@@ -177,6 +177,28 @@ impl Context {
         Ok(identified)
     }
 
+    /// The file that `argument` means: that of the plugin with this name, also of a rejected backend, if there is one, and else the one at
+    /// this path.
+    pub(crate) fn file_of(&self, argument: &Path) -> Result<PathBuf, Problem> {
+        let Some(name) = may_be_name(argument) else { return Ok(argument.to_owned()) };
+        let error = match self.inventory.runners.get(name) {
+            Ok(plugin) => return Ok(plugin.path.clone()),
+            Err(error) => error,
+        };
+        if let GetError::Unknown { .. } = &error {
+            let library = self.inventory.libraries.get(name).ok().map(|plugin| &plugin.path);
+            if let Some(path) = library.or_else(|| self.rejected(name).map(|row| &row.path)) {
+                return Ok(path.clone());
+            }
+            if argument.symlink_metadata().is_ok() {
+                return Ok(argument.to_owned());
+            }
+        }
+        let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
+        let unknown = || Problem::new(Exit::Unavailable, error.to_string()).with_remedy("crossrun backends");
+        Err(missing.unwrap_or_else(unknown))
+    }
+
     /// The backend in `file`, which need not be in a plugin folder.
     pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
         if file.is_dir() {
@@ -436,6 +458,11 @@ impl Context {
             }
         }
     }
+}
+
+/// An argument that may be the name of a plugin: a word without a slash or a point.
+pub(crate) fn may_be_name(argument: &Path) -> Option<&str> {
+    argument.to_str().filter(|word| !word.contains(['/', '.']))
 }
 
 fn rejected_backend(name: &str, row: &Row) -> Problem {

@@ -18,7 +18,7 @@ use crate::worker::protocol::LibraryFile;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The plugin's file.
+    /// The plugin's file, or its name if it is found.
     #[arg(required_unless_present = "list")]
     file: Option<PathBuf>,
     /// Run only these checks: an id, the part of an id before the dot, or a pattern with *. Repeatable.
@@ -100,7 +100,8 @@ fn list(checks: &[&Check], ui: &mut Ui) {
 /// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
 /// can write to, is not checked.
 fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
-    let path = trusted(file, &context.trust).map_err(|rejection| rejected(file.display(), rejection))?;
+    let file = context.file_of(file)?;
+    let path = trusted(&file, &context.trust).map_err(|rejection| rejected(file.display(), rejection))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::app::context::{Context, may_be_name};
 use crate::app::resolve::rejected;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
 use crate::plugin::trust::{Refusal, Trust};
+use crate::run::session::Isolation;
 use crate::text::{single_line, with_remedy};
 
 /// How many symbols of the C library are named.
@@ -16,7 +18,7 @@ const SYMBOLS: usize = 3;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The file.
+    /// The file, or the name of a plugin that is found.
     file: PathBuf,
     /// Compute the hash of a file over 64 MiB too, which reads the whole file.
     #[arg(long)]
@@ -25,11 +27,15 @@ pub(super) struct Arguments {
 
 /// Describes any file. The exit code is that of a rejected file if it is not a plugin for this host.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let description = Description::of(&arguments.file, arguments.hash)
-        .map_err(|rejection| rejected(arguments.file.display(), rejection))?;
-    let trust = match Trust::of_this_process(global.allow_untrusted).file(&arguments.file) {
+    let file = match may_be_name(&arguments.file) {
+        Some(_) => Context::new(global, Isolation::Process, ui)?.file_of(&arguments.file)?,
+        None => arguments.file.clone(),
+    };
+    let description =
+        Description::of(&file, arguments.hash).map_err(|rejection| rejected(file.display(), rejection))?;
+    let trust = match Trust::of_this_process(global.allow_untrusted).file(&file) {
         Err(Refusal::Distrust(distrust)) => Err(distrust),
-        Err(Refusal::Unreadable(error)) => return Err(rejected(arguments.file.display(), error.into())),
+        Err(Refusal::Unreadable(error)) => return Err(rejected(file.display(), error.into())),
         Ok(_) => Ok(()),
     };
     if ui.json() {
