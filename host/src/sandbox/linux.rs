@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub(super) mod affinity;
 mod arguments;
 mod cpu_clock;
+mod descendants;
+mod ending;
 mod exited;
 mod init;
 mod logs;

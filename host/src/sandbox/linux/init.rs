@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::arguments::{Arguments, NAME};
-use super::{namespace, out_of_memory, processes};
+use super::{descendants, namespace, out_of_memory, processes};
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 use crate::slowdown::ScaledLimit;
@@ -105,7 +105,7 @@ pub(super) fn count_leftovers() -> u32 {
     let (since, mut limit) = (Instant::now(), ScaledLimit::new(LEFTOVER_GRACE));
     loop {
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        let left = processes::descendants().len();
+        let left = descendants::living().len();
         if left == 0 || limit.is_exceeded_by(since.elapsed()) {
             return left as u32;
         }

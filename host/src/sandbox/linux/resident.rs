@@ -1,7 +1,6 @@
 //! The resident memory of a process, with and without the part of others in shared pages.
 
-use std::fs;
-
+use super::processes;
 use crate::text::number_of;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub(super) struct Resident {
 
 /// `None` for a process that is gone, and where the system does not say. Takes milliseconds for a process of many gigabytes.
 pub(super) fn of(pid: i32) -> Option<Resident> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let rollup = String::from_utf8(processes::read(pid, "smaps_rollup")?).ok()?;
     let bytes = |name| number_of::<u64>(name, &rollup).map(|kib| kib * 1024);
     let shared_memory_bytes = bytes("Pss_Shmem:").unwrap_or_default();
     Some(Resident { bytes: bytes("Rss:")?, proportional_bytes: bytes("Pss:")?, shared_memory_bytes })

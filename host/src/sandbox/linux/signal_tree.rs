@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::processes;
+use super::descendants;
 
 /// Stops `root` and all processes below it. Repeated until there is no new one: a process may start others until it is stopped.
 pub(in crate::sandbox) fn stop(root: u32) {
@@ -23,7 +23,7 @@ const LOOKED_AT: usize = 8;
 
 /// Which of the first processes of a tree a signal has stopped: its `root`, and one below it.
 pub(in crate::sandbox) fn stopped(root: u32) -> (bool, bool) {
-    let nearest = processes::nearest(root as i32, LOOKED_AT);
+    let nearest = descendants::nearest(root as i32, LOOKED_AT);
     let (roots, below): (Vec<_>, Vec<_>) =
         nearest.into_iter().partition(|process| process.pid == root as i32);
     (roots.iter().any(|process| process.stopped), below.iter().any(|process| process.stopped))
@@ -32,7 +32,7 @@ pub(in crate::sandbox) fn stopped(root: u32) -> (bool, bool) {
 /// Sends a signal to those processes of the tree that `wanted` names, and returns how many there were.
 fn signal(root: u32, signal: Signal, mut wanted: impl FnMut(i32) -> bool) -> usize {
     let root = root as i32;
-    let all = std::iter::once(root).chain(processes::below(root).into_iter().map(|process| process.pid));
+    let all = std::iter::once(root).chain(descendants::below(root).into_iter().map(|process| process.pid));
     let pids: Vec<_> = all.filter(|pid| wanted(*pid)).filter_map(Pid::from_raw).collect();
     for pid in &pids {
         let _ = kill_process(*pid, signal);

@@ -17,7 +17,7 @@ use super::logs::Logs;
 use super::processes::{self, MARKER};
 use super::shared_memory::SegmentsBefore;
 use super::watch::{self, Watch};
-use super::{affinity, init, namespace, out_of_memory, scratch};
+use super::{affinity, descendants, ending, init, namespace, out_of_memory, scratch};
 use crate::sandbox::affinity::Cores;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
@@ -104,7 +104,7 @@ fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Resul
     Event::Started { has_shared_memory: false }.send(&supervisor.control);
     let ended = supervisor.watch_until_end(worker)?;
     let mut tree = std::mem::take(&mut supervisor.watch.seen);
-    tree.extend(processes::own_tree().iter().map(|process| process.pid));
+    tree.extend(descendants::glance().iter().map(|process| process.pid));
     tree.insert(worker.as_raw_nonzero().get());
     if ended == Ended::Child {
         let reason = supervisor.reaped.or_else(|| reap(worker)).unwrap_or(ExitReason::Lost);
@@ -115,10 +115,10 @@ fn as_subreaper(arguments: &Arguments, supervisor: &mut Supervisor) -> io::Resul
         // At least those of the worker's group are found.
         let _ = kill_process_group(worker, Signal::KILL);
     }
-    processes::end_descendants();
+    ending::end_descendants();
     let marker = std::env::var(MARKER).unwrap_or_default();
     if !marker.is_empty() {
-        processes::end_marked(&marker);
+        ending::end_marked(&marker);
     }
     segments.remove_made_by(&tree);
     supervisor.cut_logs();

@@ -16,7 +16,7 @@ use super::exited::Exited;
 use super::processes::{self, MARKER};
 use super::scratch::Scratch;
 use super::shared_memory::Objects;
-use super::usage;
+use super::{ending, usage};
 use crate::sandbox::command::Command;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
@@ -170,8 +170,7 @@ impl Tree {
             usage::reset_peaks(supervisor);
             return Some(usage::of(supervisor, exited));
         }
-        let used = usage::of(supervisor, exited);
-        Some(Usage { memory: Some(usage::memory(supervisor)), ..used })
+        Some(usage::with_memory(supervisor, exited))
     }
 
     /// Kills the rest of the tree, and removes its temporary folder. Returns messages about what stays, or may stay.
@@ -188,7 +187,7 @@ impl Tree {
         let has_strays = orderly && was_killed && self.containment == Containment::Subreaper;
         let orderly = ended.is_some_and(|status| status.success()) && orderly;
         if !orderly || self.containment == Containment::Subreaper {
-            processes::end_marked(&self.marker);
+            ending::end_marked(&self.marker);
         }
         // A supervisor that lived to the end has done this already.
         let folder = self.scratch.remove().err().map(|error| unremoved(&self.scratch.path, &error));
@@ -208,7 +207,7 @@ impl Tree {
                 _ => break,
             }
             if pause > REAP_QUIETLY {
-                processes::end_marked(&self.marker);
+                ending::end_marked(&self.marker);
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(200));

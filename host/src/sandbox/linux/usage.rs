@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 
 use super::exited::{Exited, Used};
-use super::{cpu_clock, processes, resident};
+use super::processes::{self, Process};
+use super::{cpu_clock, descendants, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
 
 /// How often the processes are read at most.
@@ -14,8 +15,19 @@ const READINGS: usize = 5;
 /// reaped, and those that `exited` has seen before. One that is reaped after its own clock was read and before that of its parent would
 /// count twice.
 pub(super) fn of(root: i32, exited: &mut Exited) -> Usage {
-    let (usage, used) = steady(|| {
-        let tree = processes::below(root);
+    read(root, exited).0
+}
+
+/// The same with the memory, see [`memory`].
+pub(super) fn with_memory(root: i32, exited: &mut Exited) -> Usage {
+    let (usage, tree) = read(root, exited);
+    Usage { memory: Some(memory(&tree)), ..usage }
+}
+
+/// The same, and the processes that were read.
+fn read(root: i32, exited: &mut Exited) -> (Usage, Vec<Process>) {
+    let (usage, used, tree) = steady(|| {
+        let tree = descendants::below(root);
         // Without a namespace `root` reaps the orphans.
         let reaped = || {
             let parents = tree.iter().map(|process| process.pid).chain([root]);
@@ -27,7 +39,7 @@ pub(super) fn of(root: i32, exited: &mut Exited) -> Usage {
         let after = reaped();
         // Once more, and last: a backend with many processes could work while the others are read. One that was reaped meanwhile counts
         // as it was.
-        let last = |(process, known): (&processes::Process, &Option<_>)| own_time(process.pid).or(*known);
+        let last = |(process, known): (&Process, &Option<_>)| own_time(process.pid).or(*known);
         let clocks: Vec<_> = tree.iter().zip(&known).map(last).collect();
         let cpu_source = match clocks.iter().flatten().all(|(_, source)| *source == CpuSource::ProcessClocks)
         {
@@ -43,9 +55,9 @@ pub(super) fn of(root: i32, exited: &mut Exited) -> Usage {
         let cpu_seconds = used.values().map(|used| used.own + used.reaped).sum();
         let newest = tree.iter().map(|process| process.started).max().unwrap_or_default();
         let usage = Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None, newest };
-        ([before, after], (usage, used))
+        ([before, after], (usage, used, tree))
     });
-    Usage { cpu_seconds: usage.cpu_seconds + exited.seconds(used), ..usage }
+    (Usage { cpu_seconds: usage.cpu_seconds + exited.seconds(used), ..usage }, tree)
 }
 
 /// Reads until what was reaped before and after is the same, or for the last of [`READINGS`] times.
@@ -59,10 +71,9 @@ fn steady<R: PartialEq, T>(mut read: impl FnMut() -> ([R; 2], T)) -> T {
     read().1
 }
 
-/// The peaks of the processes below `root`, with what they share now counted once. Reads the page tables of all of them, which
-/// takes milliseconds, so this is for the time between runs.
-pub(super) fn memory(root: i32) -> Memory {
-    let tree = processes::below(root);
+/// The peaks of these processes, with what they share now counted once. Reads the page tables of all of them, which takes
+/// milliseconds, so this is for the time between runs.
+fn memory(tree: &[Process]) -> Memory {
     // A process that exits in between has no peak.
     let of_process = |pid| Some((resident::of(pid), peak_kib(pid)? * 1024));
     let processes: Vec<_> = tree.iter().filter_map(|process| of_process(process.pid)).collect();
@@ -91,7 +102,7 @@ fn in_seconds(ticks: u64) -> f64 {
 
 /// Resets the peaks of resident memory of the processes below `root`.
 pub(super) fn reset_peaks(root: i32) {
-    for process in processes::below(root) {
+    for process in descendants::below(root) {
         // A process that does not allow it keeps its old peak, which is not less.
         let _ = fs::write(format!("/proc/{}/clear_refs", process.pid), "5");
     }
@@ -146,13 +157,14 @@ mod tests {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
             stat.is_ok_and(|stat| stat.contains("(sleep) S"))
         };
-        let tree = || processes::below(root).into_iter().map(|process| process.pid).collect::<Vec<_>>();
+        let tree = || descendants::below(root).into_iter().map(|process| process.pid).collect::<Vec<_>>();
         // Before they run the other program, they are copies of the shell.
         while tree().len() != 2 || !tree().into_iter().all(sleeps) {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let shares: u64 = tree().into_iter().map(|pid| resident::of(pid).unwrap().proportional_bytes).sum();
-        let (memory, peaks) = (memory(root), of(root, &mut Exited::default()).peak_memory_bytes);
+        let usage = with_memory(root, &mut Exited::default());
+        let (memory, peaks) = (usage.memory.unwrap(), usage.peak_memory_bytes);
         let signal = rustix::process::Signal::TERM;
         rustix::process::kill_process(rustix::process::Pid::from_child(&shell), signal).unwrap();
         shell.wait().unwrap();
@@ -192,7 +204,7 @@ mod tests {
         let before = of(root, &mut exited).cpu_seconds;
         drop(writer);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while !processes::below(root).is_empty() {
+        while !descendants::below(root).is_empty() {
             assert!(std::time::Instant::now() < deadline, "it waits to be reaped");
             std::thread::sleep(std::time::Duration::from_millis(10));
         }

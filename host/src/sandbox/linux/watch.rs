@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::logs::Logs;
 use super::resident::Resident;
-use super::{processes, resident, shared_memory};
+use super::{descendants, processes, resident, shared_memory};
 use crate::control_group;
 use crate::sandbox::limits::{Excess, Limits};
 
@@ -93,7 +93,7 @@ impl Watch {
             return self.excess_of(memory_of_group()?.saturating_sub(before));
         }
         self.tasks = tasks();
-        let tree = processes::own_tree();
+        let tree = descendants::glance();
         self.known = tree.iter().map(|process| process.pid).collect();
         if self.init.is_none() {
             self.seen.extend(&self.known);
