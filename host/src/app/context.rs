@@ -193,10 +193,11 @@ impl Context {
             if argument.symlink_metadata().is_ok() {
                 return Ok(argument.to_owned());
             }
+            if let Some(missing) = self.lock.as_ref().and_then(|lock| lock.missing("runner", name)) {
+                return Err(missing);
+            }
         }
-        let missing = self.lock.as_ref().and_then(|lock| lock.missing("runner", name));
-        let unknown = || Problem::new(Exit::Unavailable, error.to_string()).with_remedy("crossrun backends");
-        Err(missing.unwrap_or_else(unknown))
+        Err(Problem::new(Exit::Unavailable, error.to_string()).with_remedy("crossrun backends"))
     }
 
     /// The backend in `file`, which need not be in a plugin folder.

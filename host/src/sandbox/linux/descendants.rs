@@ -43,7 +43,7 @@ fn identities(tree: &[Process]) -> Vec<(i32, u64, bool)> {
 }
 
 /// Reads until two readings in a row are the same. A process that moves from one list to another, as its parent or a thread has ended, may
-/// be in none that is read: but not twice, and in the same place. `None` if they do not settle, or cannot be read.
+/// be in none that is read, and then is in one of the next reading. `None` if they do not settle, or cannot be read.
 fn settled<K: PartialEq, T>(mut read: impl FnMut() -> Option<(K, T)>) -> Option<T> {
     let (mut before, _) = read()?;
     for _ in 1..WALKS {
