@@ -61,12 +61,13 @@ fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
 }
 
 /// Whether the ratios of a backend are of several rows at a point, as of two builds of its plugin or on two numbers of cores; or, at
-/// another point, of another machine or another file of its plugin or of the baseline's. A mean of them would be that of none.
+/// another point, of another machine, another number of cores, or another file of its plugin or of the baseline's. A mean of them would
+/// be that of none.
 fn is_mixed(points: &[&Point], backend: &str) -> bool {
     let file = |row: &Row| row.plugin.as_ref().map(|plugin| plugin.sha256.clone());
     let of_point = |point: &&Point| {
         let (row, baseline) = with_baseline(point, backend)?;
-        Some((row.machine, file(row), file(baseline)))
+        Some((row.machine, row.cores, file(row), file(baseline)))
     };
     let distinct: BTreeSet<_> = points.iter().filter_map(of_point).collect();
     distinct.len() > 1 || points.iter().any(|point| counted(point, backend).len() > 1)
@@ -226,10 +227,10 @@ mod tests {
         };
         assert_eq!(mean(&both()), (true, false, 2));
         let newer = || Some(Library { sha256: "newer".into(), ..Library::default() });
-        // The plugin of the row or of its baseline, and the machine, at one point only.
-        let changes: [fn(&mut Row, Option<Library>); 2] =
-            [|row, newer| row.plugin = newer, |row, _| row.machine = Some(1)];
-        for (change, places) in changes.into_iter().zip([&[0, 1][..], &[1]]) {
+        // The plugin of the row or of its baseline, the machine, and the number of cores, at one point only.
+        let changes: [fn(&mut Row, Option<Library>); 3] =
+            [|row, newer| row.plugin = newer, |row, _| row.machine = Some(1), |row, _| row.cores = Some(1)];
+        for (change, places) in changes.into_iter().zip([&[0, 1][..], &[1], &[1]]) {
             for place in places {
                 let mut points = both();
                 change(&mut points[1].rows[*place], newer());

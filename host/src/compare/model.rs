@@ -113,6 +113,9 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
     pub config_hash: Option<String>,
+    /// The number of cores to which the backend was kept; absent if it could use all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<usize>,
     pub counts: Counts,
     /// Input items per second. Null without a successful trial, or if the number of items is not recorded.
     pub input_rate: Option<Spread>,
@@ -480,8 +483,8 @@ pub struct Geomean {
     /// The ids of the points that were left out because their items only sleep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// Whether the ratios at the points are of rows that must not be mixed: of several machines, files of a plugin, or rows of one
-    /// point. Absent if not.
+    /// Whether the ratios at the points are of rows that must not be mixed: of several machines, numbers of cores, files of a plugin,
+    /// or rows of one point. Absent if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixed: bool,
 }

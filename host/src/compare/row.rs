@@ -27,6 +27,7 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         versions: versions(group),
         form: group.form(),
         config_hash: group.identity.config_hash.map(str::to_owned),
+        cores: group.identity.conditions.cores,
         counts: counts(&group.measured),
         input_rate: over(group, input_rate),
         output_rate: over(group, |trial, _| figure(trial.record.throughput)),

@@ -380,7 +380,8 @@ fn without_mean(comparison: &Comparison) -> Option<String> {
         (!names.is_empty()).then(|| format!("{} {has} no geometric mean: {why}", names.join(", ")))
     };
     let unsound = of(false, "at some point a trial failed, was wrong or invalid, or the row is in doubt");
-    let mixed = of(true, "the ratios are of several machines, files of plugins, or rows of one point");
+    let why = "the ratios are of several machines, numbers of cores, files of plugins, or rows of one point";
+    let mixed = of(true, why);
     Some(unsound.into_iter().chain(mixed).collect::<Vec<_>>().join("; "))
 }
 
