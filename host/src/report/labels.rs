@@ -509,9 +509,9 @@ fn most_blocks(comparison: &Comparison) -> Option<String> {
     Some(format!("about {blocks} would resolve the inconclusive verdicts"))
 }
 
-/// A name from a plugin or a record, as [`one_line`].
+/// A name from a plugin or a record, as [`short_name`].
 pub(super) fn name(name: &str) -> String {
-    one_line(name, 60)
+    short_name(name, 60)
 }
 
 /// Text from a plugin or a record as one line of at most `limit` characters, without characters that control a terminal
@@ -531,6 +531,18 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
         });
     }
     line
+}
+
+/// A name in one line of at most `limit` characters. It is cut in its middle: what tells two rows of a backend apart is at the end.
+pub(super) fn short_name(name: &str, limit: usize) -> String {
+    let line = one_line(name, usize::MAX);
+    let length = line.chars().count();
+    if length <= limit {
+        return line;
+    }
+    let end = limit * 2 / 3;
+    let start = limit.saturating_sub(end + 1);
+    line.chars().take(start).chain(['…']).chain(line.chars().skip(length - end)).collect()
 }
 
 #[cfg(test)]

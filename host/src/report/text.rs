@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line};
+use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line, short_name};
 use super::{latency, number, ranking};
 use crate::compare::model::{
     Comparison, Geomean, MachineReading, Point, Row, SystemProfile, Warning, WarningKind,
@@ -140,7 +140,7 @@ fn numbers(comparison: &Comparison, rows: &[Vec<TableRow>], width: usize) -> (Ve
     let legend = legend.map(|(heading, _, meaning)| format!("{heading}: {meaning}")).collect();
     let rows = rows.iter().map(|row| {
         let cells = columns.iter().map(|(_, cell, _)| cell(row).clone());
-        [format!(" {}", one_line(&row.label, label))].into_iter().chain(cells)
+        [format!(" {}", short_name(&row.label, label))].into_iter().chain(cells)
     });
     (aligned([""].into_iter().chain(columns.iter().map(|(heading, ..)| *heading)), rows, 1), legend)
 }
@@ -192,7 +192,7 @@ fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<St
     let names = latency::names(&points);
     let header = ["latency", ""].into_iter().chain(names.iter().map(String::as_str));
     let cells = rows.iter().flatten().map(|(label, kind, cells)| {
-        let label = format!(" {}", one_line(label, MAX_NAME));
+        let label = format!(" {}", short_name(label, MAX_NAME));
         [label, (*kind).to_owned()].into_iter().chain(cells.iter().cloned())
     });
     let mut aligned = aligned(header, cells, 2).into_iter().map(|line| one_line(&line, width));
@@ -214,7 +214,7 @@ fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
         // A backend without one is named, too: it failed at a point, or is in doubt there.
         let ratio = labels::or_none(mean.ratio, number::ratio);
         let interval = mean.interval.map(|it| format!(" ({})", number::interval(it.low, it.high)));
-        format!("{} {ratio}{}", one_line(&mean.backend, MAX_NAME), interval.unwrap_or_default())
+        format!("{} {ratio}{}", short_name(&mean.backend, MAX_NAME), interval.unwrap_or_default())
     };
     let means: Vec<_> = comparison.geomeans.iter().map(mean).collect();
     let text = format!("geometric mean of {over}: {}", means.join(", "));
@@ -232,7 +232,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
 
 fn failures(comparison: &Comparison) -> Vec<String> {
     let of_row = |(point, row): (&Point, &Row)| {
-        let place = format!("{}, {}", one_line(&row.label, MAX_NAME), one_line(&point.workload, 30));
+        let place = format!("{}, {}", short_name(&row.label, MAX_NAME), one_line(&point.workload, 30));
         labels::failures(row, &place)
     };
     comparison.rows().flat_map(of_row).collect()
@@ -438,6 +438,26 @@ mod tests {
     #[test]
     fn without_records_the_text_says_so() {
         assert_eq!(plain(&examples::empty()), "there are no records to compare\n");
+    }
+
+    #[test]
+    fn rows_of_two_builds_are_told_apart_where_their_names_are_cut() {
+        let builds = |mut comparison: Comparison| {
+            let mut second = comparison.points[0].rows[0].clone();
+            second.is_baseline = false;
+            for (row, build) in [(&mut comparison.points[0].rows[0], "old"), (&mut second, "new")] {
+                row.label = format!("a_backend_with_a_long_name (plugin {build})");
+                row.counts.failed = 1;
+            }
+            comparison.points[0].rows.push(second);
+            comparison
+        };
+        for comparison in [builds(examples::several_workloads()), builds(examples::open_loop())] {
+            let page = plain(&comparison);
+            let lines = |end: &str| page.lines().filter(|line| line.contains(end)).count();
+            assert!(lines("old)") > 0 && lines("old)") == lines("new)"), "{page}");
+            assert!(page.lines().all(|line| !line.contains("a_backend_with_a_long")), "{page}");
+        }
     }
 
     #[test]

@@ -118,8 +118,9 @@ fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
 proptest! {
     #[test]
     fn no_text_is_longer_than_its_limit_or_has_a_control_character(text in any::<String>(), limit in 1..50usize) {
-        let line = one_line(&text, limit);
-        prop_assert!(line.chars().count() <= limit);
-        prop_assert!(!line.contains(|c: char| c.is_control() || is_invisible(c)));
+        for line in [one_line(&text, limit), short_name(&text, limit)] {
+            prop_assert!(line.chars().count() <= limit);
+            prop_assert!(!line.contains(|c: char| c.is_control() || is_invisible(c)));
+        }
     }
 }

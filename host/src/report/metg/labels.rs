@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::compare::metg::model::{Column, Group, Row, SweepOutcome, Sweeps, Table};
 use crate::compare::model::{Form, Status};
 use crate::metg::Value;
-use crate::report::labels::{Tone, by_block, name, one_line, or_none, reason};
+use crate::report::labels::{Tone, by_block, name, one_line, or_none, reason, short_name};
 use crate::report::number;
 use crate::text::{json_text, plural};
 
@@ -124,7 +124,7 @@ pub(in crate::report) fn setting(table: &Table) -> String {
 
 /// A backend, and that its figures are those of stages. The name has at most `limit` characters.
 pub(in crate::report) fn column(backend: &str, form: Option<Form>, limit: usize) -> String {
-    one_line(backend, limit) + if form == Some(Form::Stages) { " (stages)" } else { "" }
+    short_name(backend, limit) + if form == Some(Form::Stages) { " (stages)" } else { "" }
 }
 
 pub(in crate::report) fn columns(table: &Table, limit: usize) -> Vec<String> {

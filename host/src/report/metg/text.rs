@@ -5,7 +5,7 @@ use clap::builder::styling::Style;
 use super::chart;
 use super::labels::{self, TableLine, TableRow};
 use crate::compare::metg::model::{Row, Sweeps, Table};
-use crate::report::labels::one_line;
+use crate::report::labels::{one_line, short_name};
 use crate::report::text::{Palette, again, aligned, list, painted};
 
 /// How many failures and notes are shown. The other formats have all of them.
@@ -57,7 +57,7 @@ fn table(sweeps: &Sweeps, palette: &Palette, width: usize) -> Vec<String> {
     let room = width.saturating_sub(taken(columns)).max(MAX_NAME);
     let cells = names.iter().zip(&figures).map(|(name, figures)| {
         let figures = columns.iter().map(|it| figures[*it].clone());
-        [format!(" {}", cut(name, room))].into_iter().chain(figures)
+        [format!(" {}", short_name(name, room))].into_iter().chain(figures)
     });
     let headings = [heading.as_str()].into_iter().chain(columns.iter().map(|it| COLUMNS[*it]));
     let mut aligned = aligned(headings, cells, 1).into_iter();
@@ -72,21 +72,10 @@ fn table(sweeps: &Sweeps, palette: &Palette, width: usize) -> Vec<String> {
 
 /// The backend, the graph if there is one, and the cores if they differ.
 fn name(row: &Row, with_cores: bool) -> String {
-    let graph = row.graph.as_ref().map(|graph| format!(" {}", cut(&graph.to_string(), MAX_GRAPH)));
+    let graph = row.graph.as_ref().map(|graph| format!(" {}", short_name(&graph.to_string(), MAX_GRAPH)));
     let cores = if with_cores { format!(" ({})", row.cores) } else { String::new() };
     let limit = if row.label == row.backend { MAX_NAME } else { MAX_GRAPH };
-    format!("{}{}{cores}", one_line(&row.label, limit), graph.unwrap_or_default())
-}
-
-/// A name of at most `room` characters, which still says that it is of stages.
-fn cut(name: &str, room: usize) -> String {
-    const STAGES: &str = ", stages";
-    match name.strip_suffix(STAGES) {
-        Some(rest) if name.chars().count() > room => {
-            one_line(rest, room.saturating_sub(STAGES.len())) + STAGES
-        }
-        _ => one_line(name, room),
-    }
+    format!("{}{}{cores}", short_name(&row.label, limit), graph.unwrap_or_default())
 }
 
 /// The number of characters of the longest text of a column.
