@@ -121,6 +121,32 @@ fn the_name_of_a_plugin_that_is_found_stands_for_its_file() {
     // A backend that is rejected can be looked at.
     std::fs::write(place.plugins().join("libbroken_runner.so"), "I am not a library\n").unwrap();
     assert_eq!(inspected("broken").code(3).json()["reason"], "not a shared library");
+    // A check takes a library of workloads by its name too, and a backend is none.
+    let check = |workloads| {
+        let arguments =
+            ["backends", "check", "native", "--include", "file.metadata", "--workloads", workloads];
+        place.crossrun(&arguments)
+    };
+    check("standard_workloads").code(0);
+    check("native").code(3).says("is a backend, not a library of workloads");
+}
+
+#[test]
+fn a_name_that_two_files_claim_is_said_to_be_that_also_with_a_lock() {
+    let place = Place::new();
+    place.crossrun(&["backends", "lock"]).code(0);
+    let mut other = std::fs::read(place.plugins().join("libnative_runner.so")).unwrap();
+    other.push(0);
+    std::fs::write(place.plugins().join("libother_runner.so"), other).unwrap();
+    let verbs = [
+        &["run", "--backend", "native", "--workload", "null"][..],
+        &["backends", "inspect", "native"],
+        &["backends", "check", "native"],
+    ];
+    for verb in verbs {
+        let ran = place.crossrun(&[verb, &["--locked"]].concat()).code(3);
+        ran.says("two files claim the backend \"native\"");
+    }
 }
 
 #[test]

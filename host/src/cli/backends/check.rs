@@ -11,7 +11,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
 use crate::plugin::PluginRef;
-use crate::plugin::inspect::inspect;
+use crate::plugin::inspect::{Kind, inspect};
 use crate::run::session::Isolation;
 use crate::text::{lines, printable, table, with_remedy};
 use crate::worker::protocol::LibraryFile;
@@ -113,7 +113,7 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
 fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
-        libraries.push(context.identify(&inspected(file, &context.trust)?)?);
+        libraries.push(library(context, &context.file_of(file)?)?);
     }
     for library in context.inventory.libraries.items() {
         let found = context.identify(library)?;
@@ -122,6 +122,18 @@ fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Pro
         }
     }
     Ok(libraries)
+}
+
+/// The library of workloads in this file.
+fn library(context: &Context, file: &Path) -> Result<PluginRef, Problem> {
+    let plugin = inspected(file, &context.trust)?;
+    match plugin.metadata.kind {
+        Kind::Workloads(_) => context.identify(&plugin),
+        Kind::Runner => {
+            let message = format!("{}: is a backend, not a library of workloads", file.display());
+            Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends --no-probe"))
+        }
+    }
 }
 
 /// The backends that were found. The listing reports those that are rejected.
