@@ -286,13 +286,14 @@ pub(crate) fn timestamp(at: SystemTime) -> String {
 }
 
 fn tolerant_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
-    let Value::Object(object) = Value::deserialize(deserializer)? else { return Ok(Metadata::default()) };
-    let metadata = Metadata::deserialize(&Value::Object(object.clone()));
-    Ok(metadata.or_else(|_| Metadata::deserialize(fitting(object))).unwrap_or_default())
+    let value = Value::deserialize(deserializer)?;
+    let metadata = Metadata::deserialize(&value);
+    Ok(metadata.or_else(|_| Metadata::deserialize(fitting(value))).unwrap_or_default())
 }
 
 /// The members of an object whose type is the one in [`Metadata`].
-fn fitting(object: Map<String, Value>) -> Value {
+fn fitting(value: Value) -> Value {
+    let Value::Object(object) = value else { return Value::Null };
     let fits = |(key, value): &(String, Value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
         Metadata::deserialize(Value::Object(alone)).is_ok()
