@@ -40,6 +40,8 @@ impl Chromium {
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
             .arg("--disable-quic")
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            // A browser that is killed leaves the folder of its socket.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -135,8 +135,12 @@ fn gate(backends: &[&'static str], load: Beside, blocks: u32, runs: u32) {
             100.0 * upper_bound(invalid.len(), records.len()),
             smallest("reference_cpu_seconds"),
         );
-        // By the capture of the test harness, so that it is visible where nothing fails.
-        writeln!(std::io::stderr().lock(), "{said}").unwrap();
+        // Past the capture of the test harness, so that it is visible where nothing fails, and what is wrong before the last backend ends.
+        let mut stderr = std::io::stderr().lock();
+        for line in [said].iter().chain(&invalid) {
+            writeln!(stderr, "{line}").unwrap();
+        }
+        drop(stderr);
         all_faults.extend(invalid);
         let expected = blocks as usize * runs as usize * WORK.len() * PARALLELISM.len();
         all_faults.extend(missing(backend, records.len(), expected));
