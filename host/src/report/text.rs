@@ -447,6 +447,7 @@ mod tests {
             second.is_baseline = false;
             for (row, build) in [(&mut comparison.points[0].rows[0], "old"), (&mut second, "new")] {
                 row.label = format!("a_backend_with_a_long_name (plugin {build})");
+                // So that neither is named once more, as the fastest.
                 row.counts.failed = 1;
             }
             comparison.points[0].rows.push(second);
