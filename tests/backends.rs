@@ -77,6 +77,21 @@ fn two_different_files_of_one_name_in_one_folder_are_an_error_that_names_both() 
 }
 
 #[test]
+fn two_libraries_of_one_name_run_none_of_their_workloads() {
+    let place = Place::new();
+    let first = place.plugins().join("libstandard_workloads.so");
+    let bytes = [std::fs::read(&first).unwrap(), vec![0]].concat();
+    // By its name it comes first.
+    let older = place.plugins().join("libstandard_workloads-old.so");
+    std::fs::write(&older, bytes).unwrap();
+    assert_eq!(row(&rows(&place), &first)["status"], "rejected");
+    let run = ["run", "--backend", "native", "--workload", "null"];
+    let ran = place.crossrun(&run).code(3).says(first.to_str().unwrap()).says(older.to_str().unwrap());
+    assert!(ran.stderr().contains("two files claim"), "{}", ran.explain());
+    assert!(!place.path().join("results").exists());
+}
+
+#[test]
 fn an_earlier_folder_shadows_a_later_one() {
     let place = Place::with_misbehaving();
     let later = place.path().join("later");

@@ -220,6 +220,62 @@ fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
 }
 
 #[test]
+fn a_wrong_answer_counts_for_more_than_a_report_that_cannot_be_written_and_only_in_its_own_run() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let wrong = "--workloads null --items 20 --blocks 1 --run-id r --extra behaviour=drop";
+    place.run(&format!("compare --backends misbehaving {wrong}")).code(5);
+    let page = place.path().join("results/r/report.html");
+    std::fs::remove_file(&page).unwrap();
+    std::fs::create_dir(&page).unwrap();
+    place.run("compare --resume r").code(5).says("cannot write").says("report.html");
+    // A trial that was in the folder before is none of the comparison.
+    place
+        .run("run --backend misbehaving --workload null --extra behaviour=drop --output-dir results/s")
+        .code(5);
+    place.run("compare --backends native --workloads null --items 20 --blocks 1 --run-id s").code(0);
+}
+
+#[test]
+fn a_key_that_no_backend_and_no_workload_reads_is_warned_of() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let small = "--backends native,misbehaving --workloads null,pipeline --items 20 --blocks 1";
+    let extra = "--extra batchsize=3 --extra behaviour=none --extra stages=2 --extra max_wait_seconds=9";
+    let said = place.run(&format!("compare {small} {extra}")).code(0).stderr();
+    for (key, is_unread) in
+        [("batchsize", true), ("behaviour", false), ("stages", false), ("max_wait_seconds", true)]
+    {
+        assert_eq!(said.contains(&format!("extra.{key} has no effect")), is_unread, "{key}: {said}");
+    }
+    let sweep = "metg --backends native --blocks 1 --cores 1 --coarsest 40ns --extra batchsize=3";
+    place.run(sweep).says("extra.batchsize has no effect");
+}
+
+#[test]
+fn a_resumed_run_records_no_failure_of_a_backend_whose_engine_was_removed() {
+    let place = Place::with_misbehaving();
+    let crossrun = |arguments: &str| {
+        let mut command = place.command(&arguments.split(' ').collect::<Vec<_>>());
+        command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+        crate::support::Ran::of(command)
+    };
+    let small = "--backends misbehaving --workloads null --items 20 --blocks 2 --run-id r";
+    crossrun(&format!("compare {small} --setup --time-budget 1ns")).code(0);
+    crossrun("setup misbehaving --remove").code(0);
+    crossrun("compare --resume r --workloads NULL")
+        .code(3)
+        .says("crossrun setup misbehaving")
+        .says("compare --resume r");
+    assert_eq!(measured(&place, "r").len(), 1);
+    crossrun("compare --resume r --setup").code(0);
+    assert!(measured(&place, "r").iter().all(|trial| trial["status"] == "verified"));
+    // What is complete needs no engine.
+    crossrun("setup misbehaving --remove").code(0);
+    crossrun("compare --resume r").code(0);
+}
+
+#[test]
 fn a_dry_run_prints_every_cell_and_leaves_nothing() {
     let place = Place::new();
     let ran = place.run(&format!("{SMALL} --dry-run")).code(0);
@@ -400,6 +456,12 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
         (&measured["kind"], &measured["record"]["metadata"]["block"]),
         (&"measured".into(), &0.into())
     );
+    let log = "a log that was removed";
+    let trials = place.path().join("results/small/trials.jsonl");
+    let text = std::fs::read_to_string(&trials).unwrap();
+    std::fs::write(&trials, text.replace("\"log\":null", &format!("\"log\":\"{log}\""))).unwrap();
+    let shown = place.crossrun(&["show", "small", "1"]).code(0).stdout();
+    assert!(shown.contains(&format!("{log} cannot be read")), "{shown}");
     place.crossrun(&["show", "small", "nosuch"]).code(2);
     place.crossrun(&["show", "nosuch"]).code(2).says("there is no run");
 }

@@ -42,5 +42,8 @@ fn the_record_has_the_cores_and_its_command_uses_as_many() {
     let free = place.run(run).code(0).json();
     assert!(free["metadata"]["cores"].is_null());
     place.run(&format!("{run} --cores 100000")).code(2).says("this process may use");
-    place.run(&format!("{run} --cores 1 --isolation none")).code(2).says("--cores");
+    for option in ["--cores 1", "--memory-limit 1GiB", "--process-limit 100", "--log-limit 1MiB"] {
+        let name = option.split(' ').next().unwrap();
+        place.run(&format!("{run} {option} --isolation none")).code(2).says(name);
+    }
 }

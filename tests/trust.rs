@@ -292,6 +292,17 @@ fn only_listed_plugins_are_loaded_and_one_line_says_what_to_do() {
         place.crossrun(&[verb, &["--locked"]].concat()).code(3).says("changed since it was locked");
     }
 
+    // The same file, where no lock file has it: to write the lock file again would not help.
+    let elsewhere = format!("mine={}", native.display());
+    let says = "is not listed in";
+    let ran = place
+        .crossrun(&["run", "--backend", &elsewhere, "--workload", "null", "--locked"])
+        .code(3)
+        .says(says);
+    assert!(ran.stderr().contains("leave out --locked"), "{}", ran.explain());
+    fs::write(&native, &whole).unwrap();
+    place.crossrun(&["run", "--backend", &elsewhere, "--workload", "null", "--locked"]).code(0);
+
     // No file.
     fs::remove_file(&native).unwrap();
     place

@@ -57,7 +57,10 @@ pub enum RecordError {
         path: PathBuf,
         error: io::Error,
     },
-    /// As [`RecordError::File`], of what has no path.
+    /// As [`RecordError::File`], of what is only read, and may be somebody else's.
+    #[error("cannot {action} {path}: {error}")]
+    Input { action: &'static str, path: PathBuf, error: io::Error },
+    /// As [`RecordError::Input`], of what has no path.
     #[error("cannot {action} standard input: {error}")]
     StandardInput { action: &'static str, error: io::Error },
     #[error("{path}:{line}: not a record: {why}")]
@@ -91,9 +94,15 @@ impl RecordError {
         move |error| Self::File { action, path: path.into(), error }
     }
 
+    /// As [`file`](Self::file), of a file or a folder that is only read.
+    pub(crate) fn input(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Input { action, path: path.into(), error }
+    }
+
     /// What to do about it, if that is known.
     pub(crate) fn remedy(&self) -> Option<String> {
         let remedy = match self {
+            Self::Input { error, .. } => return advice_on_reading(error),
             Self::File { error, .. } => return advice(error),
             Self::StandardInput { error, .. } => return advice_on_input(error),
             Self::Line { .. } => "correct or remove this line",
@@ -116,6 +125,17 @@ impl RecordError {
 fn advice_on_input(error: &io::Error) -> Option<String> {
     let of_system = error.raw_os_error().map(|_| "redirect a file of records to it".to_owned());
     resource_limit::remedy(error).or(of_system)
+}
+
+/// What to do about a file or a folder that cannot be read, which may be somebody else's: nothing of it is to be moved.
+fn advice_on_reading(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Some("ask its owner for the permission to read it".into()),
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
+            Some("check the path".into())
+        }
+        _ => advice(error),
+    }
 }
 
 /// What to do about an error of the file system, where that is known.

@@ -139,6 +139,20 @@ fn standard_input_that_cannot_be_read_is_named_and_no_folder_is_to_be_moved() {
     }
 }
 
+#[test]
+fn of_records_that_cannot_be_read_nothing_is_to_be_moved_or_removed() {
+    let place = recorded();
+    let unified = "results/c/unified_results.jsonl";
+    for (command, why) in [
+        ("report results/c/trials.jsonl/", "check the path"),
+        ("history results/c/trials.jsonl/", "check the path"),
+        (&format!("show {unified}"), "crossrun report results/c/unified_results.jsonl"),
+    ] {
+        let said = bash(&place, &format!("crossrun {command}")).code(2).says(why).stderr();
+        assert!(!["move", "remove", "write to"].iter().any(|word| said.contains(word)), "{said}");
+    }
+}
+
 /// Runs a command that waits without end, or reads without end, if it is wrong.
 fn in_time(command: &Command) -> Ran {
     Ran::of(wrapped("timeout", &["200"], command))

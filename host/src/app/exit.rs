@@ -119,7 +119,7 @@ impl Problem {
     }
 
     /// Adds a command to run once the remedy, if there is one, has helped.
-    fn before(self, command: &str) -> Self {
+    pub(crate) fn before(self, command: &str) -> Self {
         let remedy = self.remedy.as_ref().map_or_else(String::new, |remedy| format!("{remedy}, then "));
         self.with_remedy(remedy + command)
     }

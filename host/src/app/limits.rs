@@ -51,21 +51,35 @@ impl LimitArguments {
         }
     }
 
+    /// The options, each with its value if it is set.
+    fn each(self) -> [(&'static str, Option<u64>); 3] {
+        [
+            ("memory-limit", self.memory_limit),
+            ("process-limit", self.process_limit.map(u64::from)),
+            ("log-limit", self.log_limit),
+        ]
+    }
+
+    /// The first option that is set.
+    pub(crate) fn first_set(self) -> Option<&'static str> {
+        self.each().into_iter().find_map(|(option, value)| value.map(|_| option))
+    }
+
     /// The first option that is set to another value than the one with which the run was `begun`.
     pub(crate) fn difference(self, begun: Limits) -> Option<String> {
-        let differs = [
-            ("memory-limit", self.memory_limit.is_some_and(|limit| limit != begun.memory_bytes)),
-            ("process-limit", self.process_limit.is_some_and(|limit| limit != begun.processes)),
-            ("log-limit", self.log_limit.is_some_and(|limit| limit != begun.log_bytes)),
-        ];
-        differs.into_iter().find(|(_, differs)| *differs).map(|(option, _)| option.to_owned())
+        let begun = [begun.memory_bytes, begun.processes.into(), begun.log_bytes];
+        let mut differing = self
+            .each()
+            .into_iter()
+            .zip(begun)
+            .filter(|((_, value), begun)| value.is_some_and(|value| value != *begun));
+        differing.next().map(|((option, _), _)| option.to_owned())
     }
 
     pub(crate) fn add_to(&self, command: &mut CommandLine) {
-        command
-            .options("memory-limit", self.memory_limit)
-            .options("process-limit", self.process_limit)
-            .options("log-limit", self.log_limit);
+        for (option, value) in self.each() {
+            command.options(option, value);
+        }
     }
 }
 

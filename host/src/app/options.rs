@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::option_value;
 use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
+use crate::run::backend::MAX_WAIT;
 use crate::worker::is_deeper;
 
 /// A count, as `1000`, `1_000` or `1e3`.
@@ -63,12 +64,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 
 /// `extra.max_wait_seconds`, by which the original project limits a run.
 pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
-    let Some(value) = extra.get("max_wait_seconds") else { return Ok(None) };
+    let Some(value) = extra.get(MAX_WAIT) else { return Ok(None) };
     let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration
-        .map(Some)
-        .ok_or_else(|| format!("extra.max_wait_seconds is {value}, but must be a number above 0"))
+    duration.map(Some).ok_or_else(|| format!("extra.{MAX_WAIT} is {value}, but must be a number above 0"))
 }
 
 /// An id for a run that starts at `now`. Ids sort by time, and no two runs have the same one.

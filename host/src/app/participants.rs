@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use plugin_api::Parameter;
+use plugin_api::workload::CatalogueEntry;
 use serde_json::{Map, Value};
 
 use super::availability::{NotReady, SetUp, make_available, of_file};
@@ -12,6 +14,7 @@ use crate::plan::defaults::{BASELINE, default_size};
 use crate::plan::{BackendChoice, Plan, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
+use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
 
 /// The backends and workloads that were selected, in their order on the command line.
@@ -19,6 +22,8 @@ pub(crate) struct Selection {
     /// The backends, by the names under which they take part.
     backends: Vec<(String, Participant)>,
     workloads: Vec<(String, PluginRef)>,
+    /// The options that the backends read.
+    options: Vec<Parameter>,
 }
 
 impl Selection {
@@ -47,7 +52,8 @@ impl Selection {
             let message = "no backend is available";
             return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
         }
-        Ok(Self { backends, workloads })
+        let (backends, options): (Vec<_>, Vec<_>) = backends.into_iter().unzip();
+        Ok(Self { backends, workloads, options: options.concat() })
     }
 
     pub(crate) fn first(&self) -> String {
@@ -90,6 +96,21 @@ impl Selection {
         self.workloads.iter().map(choice).collect()
     }
 
+    /// A warning for each of `options` that no backend reads, and no workload, whose `entries` these are. Of a library that cannot list
+    /// its workloads it is not known what they read.
+    pub(crate) fn without_effect(
+        &self,
+        options: &Map<String, Value>,
+        entries: &[Option<CatalogueEntry>],
+    ) -> Vec<String> {
+        if entries.iter().any(Option::is_none) {
+            return Vec::new();
+        }
+        let own = entries.iter().flatten().flat_map(|entry| &entry.parameters);
+        let known = read_in_trials(own.chain(&self.options));
+        without_effect(options, known, "the workloads and the backends read")
+    }
+
     /// The participants of `plan`. The second name of an A/A comparison stands for the same plugin as the first.
     pub(crate) fn participants(&self, plan: &Plan) -> Participants {
         let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
@@ -130,7 +151,10 @@ impl Selection {
     }
 }
 
-fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(String, Participant)>, Problem> {
+/// A backend that can start, by the name under which it takes part, and the options that it reads.
+type Ready = ((String, Participant), Vec<Parameter>);
+
+fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<Ready>, Problem> {
     let mut available = Vec::new();
     for name in context.inventory.runners.names() {
         match available_backend(context, &name, setup, ui) {
@@ -147,18 +171,27 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<(Str
 }
 
 /// The backend that `name` leads to, if it can start. It is set up before if `setup` says so.
-fn available_backend(
-    context: &Context,
-    name: &str,
-    setup: bool,
-    ui: &mut Ui,
-) -> Result<(String, Participant), Problem> {
+fn available_backend(context: &Context, name: &str, setup: bool, ui: &mut Ui) -> Result<Ready, Problem> {
     let found = context.participant(name);
     let (name, participant) =
         found.map_err(|problem| problem.with_name("--backend", |name| format!("{name} in --backends")))?;
-    let plugin = &participant.plugin;
+    let options = check_available(context, &participant, setup, ui)?;
+    Ok(((name, participant), options))
+}
+
+/// Probes a backend, which is set up before if `setup` says so, and returns the options that it reads.
+///
+/// # Errors
+/// When it cannot start.
+pub(crate) fn check_available(
+    context: &Context,
+    participant: &Participant,
+    setup: bool,
+    ui: &mut Ui,
+) -> Result<Vec<Parameter>, Problem> {
     let folders = context.folders("compare")?;
-    let mut backend = context.load(plugin, &folders)?;
+    let mut backend = context.load(&participant.plugin, &folders)?;
+    let options = std::mem::take(&mut backend.loaded.options);
     let setup = if setup { SetUp::Always } else { SetUp::Never };
     let ready = make_available(context, &mut backend, setup, &folders, ui);
     ui.clear_status();
@@ -169,5 +202,5 @@ fn available_backend(
         NotReady::Problem(problem) if participant.from_file => of_file(problem),
         NotReady::Problem(problem) => problem,
     })?;
-    Ok((name, participant))
+    Ok(options)
 }

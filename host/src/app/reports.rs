@@ -151,7 +151,7 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     if is_standard_input(path) {
         return Ok(vec![path.to_owned()]);
     }
-    let found = record_files::find(path).map_err(RecordError::file("search", path));
+    let found = record_files::find(path).map_err(RecordError::input("search", path));
     let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
     for (folder, why) in unsearched {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));

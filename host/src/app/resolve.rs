@@ -62,11 +62,15 @@ impl Lock {
         Ok(Some(Self { path, file, renew }))
     }
 
-    /// Checks that `plugin` is the file that is listed under its kind and name.
-    fn check(&self, plugin: &PluginRef) -> Result<(), Problem> {
+    /// Checks that `plugin`, which was found in a folder of plugins or is a file that was named, is listed under its kind and name.
+    fn check(&self, plugin: &PluginRef, named: bool) -> Result<(), Problem> {
         let (kind, name) = (plugin.metadata.kind.as_str(), &plugin.metadata.name);
         match self.file.find(kind, name) {
             Some(listed) if listed.sha256 == plugin.sha256 => Ok(()),
+            // A lock file lists what is in the folders of plugins, which need not have this file.
+            _ if named => Err(self.refused(&plugin.path, "is not listed in").with_remedy(
+                "leave out --locked, or install the file into a folder of plugins, and run crossrun backends lock",
+            )),
             Some(_) => Err(self.refused(&plugin.path, "changed since it was locked:")),
             None => Err(self.refused(&plugin.path, "is not listed in")),
         }
@@ -112,11 +116,11 @@ impl Lock {
     }
 }
 
-/// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
-pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>) -> Result<PluginRef, Problem> {
+/// Identifies `plugin`, which was found or `named`, by its hash. If there is a lock file, it must list the plugin.
+pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>, named: bool) -> Result<PluginRef, Problem> {
     let mut plugin = plugin.identify().map_err(|rejection| rejected(plugin.path.display(), rejection))?;
     if let Some(lock) = lock {
-        lock.check(&plugin)?;
+        lock.check(&plugin, named)?;
         plugin.locked_by = Some(lock.path.clone());
     }
     Ok(plugin)

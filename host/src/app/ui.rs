@@ -118,6 +118,15 @@ impl Ui {
         self.error(line);
     }
 
+    /// Says if something that was shown could not be kept, and returns the exit code of a command that would end with `exit`: a wrong
+    /// answer or a regression counts for more.
+    pub(crate) fn unless_lost(&mut self, kept: Result<(), Problem>, exit: Exit) -> Exit {
+        let Err(problem) = kept else { return exit };
+        let problem = Problem { exit: if exit == Exit::Done { problem.exit } else { exit }, ..problem };
+        self.problem(&problem.line(), &problem.json());
+        problem.exit
+    }
+
     /// Prints what went wrong, for people only.
     pub(crate) fn error(&mut self, line: &str) {
         self.line("error: ", AnsiColor::Red.on_default().bold(), line);

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::Selection;
+use crate::app::participants::{Selection, check_available};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::compare::model::Rigor;
+use crate::first_seen::distinct;
 use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
 use crate::record::{Access, Conditions, Recorder, SystemProfile};
@@ -72,6 +73,7 @@ impl PreparedRun {
         for (workload, entry) in matrix.workloads.iter_mut().zip(&entries) {
             workload.row_width = entry.as_ref().and_then(row_width);
         }
+        selection.without_effect(&matrix.options, &entries).iter().for_each(|warning| ui.warning(warning));
         vary::apply(&varied.options, &mut matrix, &entries)?;
         matrix.rounded_items().iter().for_each(|note| ui.warning(note));
         let plan = Plan::new(&matrix)?;
@@ -131,6 +133,9 @@ impl PreparedRun {
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);
+        if arguments.resume.is_some() {
+            self.check_available(&blocks, arguments.schedule.trial.setup, context, ui)?;
+        }
         let trials = plan.trials().count();
         let is_smaller = file.rigor == Rigor::Quick && file.matrix.items_if_not_default(true).is_none();
         let size = if is_smaller { ", of a quarter of the default items" } else { "" };
@@ -159,7 +164,24 @@ impl PreparedRun {
         drop(lock);
         // Shown in any case.
         let exit = outcome::report(file, context, &command, output_dir, &altered, ui)?;
-        kept.map(|()| exit)
+        Ok(ui.unless_lost(kept, exit))
+    }
+
+    /// Checks that the backends of `blocks` can still start, so that none that was removed meanwhile is recorded as one that fails.
+    fn check_available(
+        &self,
+        blocks: &[Block],
+        setup: bool,
+        context: &Context,
+        ui: &mut Ui,
+    ) -> Result<(), Problem> {
+        let names = blocks.iter().flat_map(|block| &block.sessions).map(|session| &session.backend.name);
+        for name in distinct(names) {
+            let Some(participant) = self.participants.backends.get(name) else { continue };
+            check_available(context, participant, setup, ui)
+                .map_err(|problem| problem.before(&self.file.resume_command(&self.output_dir)))?;
+        }
+        Ok(())
     }
 
     /// Runs one block after another until the time budget is used up, which counts from the first trial: what comes before it, and a

@@ -16,7 +16,7 @@ crossrun compare --backends old=OLD.so,new=NEW.so --baseline old";
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
-    /// The records of the old run: a file, or a folder that is searched with the folders below it.
+    /// The records of the old run: a file, `-` for standard input, or a folder that is searched with the folders below it.
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// The records of the new run.

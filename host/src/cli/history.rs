@@ -21,7 +21,7 @@ differed by, or below 5 % if fewer than five are known. With -v every run has a 
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Arguments {
-    /// The records of the runs: files, or folders that are searched with the folders below them.
+    /// The records of the runs: files, `-` for standard input, or folders that are searched with the folders below them.
     #[arg(required = true, value_name = "FOLDER")]
     paths: Vec<PathBuf>,
     /// Only runs that began then or later, such as 2026-02-21 or 2026-02-21T03:58:47Z. A day begins at midnight, UTC.
@@ -59,12 +59,13 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     trends.altered.clone_from(&read.altered);
     trends.without_chain.clone_from(&read.without_chain);
     show(&trends, page.is_some_and(reports::is_standard_output), ui)?;
-    if let Some(page) = page {
-        let text = crate::report::trends_html(&trends, &timestamp(SystemTime::now()))?;
-        reports::write(page, &text, ui)?;
-    }
     let is_slower = trends.cells.iter().any(|cell| cell.is_regression);
-    Ok(if is_slower { Exit::Difference } else { read.exit(Exit::Done) })
+    let exit = if is_slower { Exit::Difference } else { read.exit(Exit::Done) };
+    let written = page.map_or(Ok(()), |page| {
+        let text = crate::report::trends_html(&trends, &timestamp(SystemTime::now()))?;
+        reports::write(page, &text, ui)
+    });
+    Ok(ui.unless_lost(written, exit))
 }
 
 /// Refuses a page that would replace the records, or be mixed with what is printed.

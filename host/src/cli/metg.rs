@@ -16,7 +16,7 @@ use crate::app::limits::LimitArguments;
 use crate::app::participants::Selection;
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, reports};
+use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::first_seen::distinct;
 use crate::metg::Range;
@@ -228,7 +228,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let (altered, kept) = measured?;
     drop(lock);
     let exit = outcome::report(&prepared.output_dir, &command, longer.as_deref(), &altered, ui)?;
-    kept.map(|()| exit)
+    Ok(ui.unless_lost(kept, exit))
 }
 
 fn default_cores() -> u32 {
@@ -267,6 +267,8 @@ impl PreparedRun {
         let names = distinct(workloads.iter().map(|workload| workload.name.clone()));
         let selection = Selection::new(context, &backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
+        let entries = parameters::entries(&workloads, context).unwrap_or_default();
+        selection.without_effect(&options, &entries).iter().for_each(|warning| ui.warning(warning));
         let matrix = arguments.matrix(&selection, workloads, options, cores);
         let output_dir = schedule.output_dir(&matrix.run);
         arguments.refuse_other_run(&output_dir)?;

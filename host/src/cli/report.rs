@@ -24,7 +24,8 @@ pub(super) struct Arguments {
     /// Correct the verdicts for the number of comparisons.
     #[arg(long)]
     publish: bool,
-    /// Compare debug builds with release builds, and different workload libraries, nevertheless.
+    /// Compare debug builds with release builds, different workload libraries, and graphs of tasks in stages with those by
+    /// dependencies, nevertheless.
     #[arg(long)]
     insist: bool,
     /// Write one HTML page that works offline. The FILE `-` is standard output, for all formats.

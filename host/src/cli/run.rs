@@ -23,7 +23,7 @@ use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::{
     Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
-use crate::run::backend::{Backend, without_effect};
+use crate::run::backend::{Backend, read_in_runs, without_effect};
 use crate::run::event::{Event, Phase, Stopped};
 use crate::run::executor::Executor;
 use crate::run::outcome::Outcome;
@@ -38,7 +38,7 @@ const BACKEND: &str = "CROSSRUN_BACKEND";
 
 /// What no process can see of itself: a debugger needs the plugin in the process that it started, without another one above it.
 const IN_PROCESS: &str = "with --isolation none, a plugin that calls _exit ends crossrun with an exit code of the plugin's choice, \
-                          also 0; the run is verified only if crossrun says so, or records it";
+                          also 0; the run is verified only if crossrun says so, or records it; no limit holds, and no deadline";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -110,8 +110,9 @@ impl Options {
             ..WorkloadSpec::default()
         };
         spec.batch_size().and(spec.fusion().map(|_| 0)).map_err(Problem::from)?;
-        if cores.is_some() && isolation == Isolation::None {
-            return Err(Problem::usage("--cores needs a process of its own for the plugin")
+        let process_option = cores.map(|_| "cores").or_else(|| trial.limits.first_set());
+        if let Some(option) = process_option.filter(|_| isolation == Isolation::None) {
+            return Err(Problem::usage(format!("--{option} needs a process of its own for the plugin"))
                 .with_remedy("--isolation process"));
         }
         let max_wait =
@@ -177,7 +178,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         ui.warning(IN_PROCESS);
     }
     options.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
-    options.limits = context.apply_limits(&options.limits);
+    // Within this process no limit holds, and the command that repeats the trial names none.
+    if options.isolation == Isolation::Process {
+        options.limits = context.apply_limits(&options.limits);
+    }
     let (name, participant) = context.participant(&options.backend)?;
     let (workload, library) = context.workload(&options.spec.name)?;
     // By default the folder is called as the workload, which a name that leads elsewhere is not, nor one in other letters.
@@ -214,7 +218,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         ui.warning(warning);
     }
     let exit = show(&options, &record, &outcome, recorded, ui)?.unless_altered(&altered);
-    Ok(kept.map_or_else(|problem| not_kept(problem, recorded, exit, ui), |()| exit))
+    let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
+    let kept = kept.map_err(|problem| Problem { message: format!("{what}: {}", problem.message), ..problem });
+    Ok(ui.unless_lost(kept, exit))
 }
 
 /// Rounds the items of a graph down to whole rows. A library that cannot say whether it has any is an error of the trial.
@@ -227,15 +233,6 @@ fn round_items(executor: &mut Executor, options: &mut Options, ui: &mut Ui) {
         ui.warning(&note);
     }
     *total_items = used;
-}
-
-/// Says that the record of a trial could not be kept, which has been shown, and returns the exit code.
-fn not_kept(problem: Problem, recorded: bool, exit: Exit, ui: &mut Ui) -> Exit {
-    let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
-    let exit = if exit == Exit::Done { problem.exit } else { exit };
-    let problem = Problem { exit, message: format!("{what}: {}", problem.message), ..problem };
-    ui.problem(&problem.line(), &problem.json());
-    exit
 }
 
 /// A trial that is over, and who recorded it, or why it could not be recorded.
@@ -254,6 +251,8 @@ fn measure_and_record(
 ) -> Result<Measured, Problem> {
     executor.judge(&options.spec.name)?;
     let lock = context.measurement_lock(options.lock, ui)?;
+    // Again: while this run waited, a comparison may have begun in the folder.
+    PlanFile::refuse_in(&options.output_dir)?;
     let trial = options.trial(&executor.setting.participants);
     let result = measure(executor, context, options, &trial, ui)?;
     let command = options.command(context, &executor.setting.participants);
@@ -342,7 +341,7 @@ fn prepare(
 /// Whether the user gave something that only the backend reads: a scheduler, or a key of `extra` that is none of the workload's.
 fn asks_backend(spec: &WorkloadSpec, workload: &CatalogueEntry) -> bool {
     spec.scheduler_name != WorkloadSpec::default().scheduler_name
-        || !without_effect(spec, workload.parameters.iter(), "").is_empty()
+        || !without_effect(&spec.extra, read_in_runs(workload.parameters.iter()), "").is_empty()
 }
 
 /// Whether a spec was refused for which the workload's oracle had answered before.

@@ -8,6 +8,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::named_file::is_standard_input;
 use crate::record::claims::claims;
+use crate::record::reader::{holds_records, open_any};
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
 use crate::regular_file;
@@ -16,7 +17,7 @@ use crate::text::{lines, printable, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The id of the run, its folder, or a file of trials.
+    /// The id of the run, its folder, a file of trials, or `-` for standard input.
     run: PathBuf,
     /// The line number of a trial in the list, or a part of its name.
     trial: Option<String>,
@@ -33,7 +34,14 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         trials.push((line, trial));
         Ok(())
     });
-    let unread = reports::report_left_out(&file, &left_out.map_err(Problem::of_record)?, ui);
+    let left_out = left_out.map_err(Problem::of_record)?;
+    let has_trials = || open_any(&file).is_ok_and(|(_, has_trials)| has_trials);
+    if trials.is_empty() && holds_records(&file) && !has_trials() {
+        let report = shell::command("crossrun", ["report".as_ref(), file.as_os_str()]);
+        let message = format!("{} has records without their trials, as in {TRIALS}", file.display());
+        return Err(Problem::usage(message).with_remedy(report));
+    }
+    let unread = reports::report_left_out(&file, &left_out, ui);
     let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
@@ -119,11 +127,7 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     let record = serde_json::to_string_pretty(trial).map_err(|error| Problem::unexpected(&error))?;
     let metadata = &trial.record.metadata;
     let command = metadata.command.as_deref().unwrap_or("not recorded");
-    let log = metadata.log.as_ref().and_then(|path| regular_file::read(path.as_ref()).ok());
-    // Indented: no line of a log may look like one of crossrun's.
-    let indented =
-        |log: Vec<u8>| String::from_utf8_lossy(&log).lines().map(|line| format!("  {line}\n")).collect();
-    let log = log.map_or_else(|| "nothing was logged\n".to_owned(), indented);
+    let log = metadata.log.as_ref().map_or_else(|| "nothing was logged\n".to_owned(), |path| log(path));
     let claims = claims(&trial.record).join(", ");
     let claims = if claims.is_empty() {
         String::new()
@@ -140,6 +144,14 @@ fn page(trial: &TrialRecord) -> Result<String, Problem> {
     };
     let name = single_line(&name(trial));
     Ok(printable(&format!("{name}\n\n{record}\n\n{claims}{again}\n\nlog:\n{log}")))
+}
+
+/// The lines of a log, indented: none may look like one of crossrun's.
+fn log(path: &str) -> String {
+    match regular_file::read(path.as_ref()) {
+        Ok(log) => String::from_utf8_lossy(&log).lines().map(|line| format!("  {line}\n")).collect(),
+        Err(error) => format!("{path} cannot be read: {error}; old logs are removed\n"),
+    }
 }
 
 /// A number of seconds. Another program's record can have one of 300 digits.

@@ -173,7 +173,10 @@ fn stages(group: &Group<'_>) -> Stages {
     Stages {
         load: phase(|metadata| metadata.phases.load_seconds),
         open: phase(|metadata| metadata.phases.open_seconds),
-        first: spread(first_of_each_block(group.warm_ups.iter(), |trial| trial.duration())),
+        // With its preparation, in which an engine may do what it has put off until then.
+        first: spread(first_of_each_block(group.warm_ups.iter(), |trial| {
+            Some(trial.duration()? + trial.metadata().phases.prepare_seconds.unwrap_or_default())
+        })),
         prepare: over(group, |trial, _| trial.metadata().phases.prepare_seconds),
         close: phase(|metadata| metadata.phases.close_seconds),
     }

@@ -126,7 +126,9 @@ impl SearchPath {
             if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
                 continue;
             }
-            let listed = trust.folder(folder).and_then(|real| Ok(libraries(&real)?));
+            // What is not there has nothing that other users could have written, whoever may write to the folders above it.
+            let there = folder.symlink_metadata().map_err(Refusal::from);
+            let listed = there.and_then(|_| trust.folder(folder)).and_then(|real| Ok(libraries(&real)?));
             let outcome = match listed {
                 Ok((names, others)) => {
                     let libraries = names.len();

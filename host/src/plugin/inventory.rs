@@ -7,7 +7,7 @@ use plugin_api::Availability;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::registry::{Registration, Registry};
+use super::registry::{GetError, Registration, Registry};
 use crate::plugin::discover::{Location, Scan, SearchOutcome, SearchPath, SearchedFolder, right_name};
 use crate::plugin::inspect::{self, Inspected, Kind, Rejection};
 use crate::plugin::trust::Trust;
@@ -167,6 +167,12 @@ impl Inventory {
                 self.rows.push(Row { remedy, ..row_of(&plugin, Status::Rejected, reason(&with)) });
             }
         }
+    }
+
+    /// The library that has the workload `name`. One of two that claim one name is none: it may be the older one.
+    pub(crate) fn library_of(&self, name: &str) -> Result<&Inspected, GetError> {
+        let library = self.workloads.get(name)?;
+        self.libraries.get(&library.metadata.name).map(|_| library)
     }
 
     /// Registers each workload of a library. A later library may add workloads that no earlier one has.

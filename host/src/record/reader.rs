@@ -211,13 +211,13 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Record
         if is_standard_input(path) {
             RecordError::StandardInput { action, error }
         } else {
-            RecordError::file(action, path)(error)
+            RecordError::input(action, path)(error)
         }
     }
 }
 
 /// Whether a record is among the first lines of the file.
-pub(super) fn holds_records(file: &Path) -> bool {
+pub(crate) fn holds_records(file: &Path) -> bool {
     const LINES: usize = 100;
     let is_record = |entry| match entry {
         Ok(Entry::Record { record, .. }) => {

@@ -50,6 +50,7 @@ pub(crate) struct Writer {
     folder: PathBuf,
     trials: Journal,
     unified: Journal,
+    is_shared: bool,
     /// Locked as long as this writer lives.
     _held: Option<folder::Hold>,
 }
@@ -64,7 +65,8 @@ impl Writer {
         let _held = folder::hold(folder, access)?;
         let trials = Journal::open(folder.join(TRIALS), access, Braces::One)?;
         let unified = Journal::open(folder.join(UNIFIED), access, Braces::Two)?;
-        let mut writer = Self { folder: folder.into(), trials, unified, _held };
+        let is_shared = access == Access::Shared;
+        let mut writer = Self { folder: folder.into(), trials, unified, is_shared, _held };
         if access == Access::Exclusive {
             writer.complete_unified()?;
         }
@@ -106,10 +108,11 @@ impl Writer {
     }
 
     /// Makes [`TABLE`] anew, whole or not at all, unless it has all records of [`UNIFIED`]. It leaves out a torn last line and
-    /// the lines that cannot be read, and returns the latter. While there are any, it makes the table anew each time.
+    /// the lines that cannot be read, and returns the latter. While there are any, it makes the table anew each time. After exclusive
+    /// access it does so in any case: a backend may have altered rows and put the time of the file back.
     pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
-        let path = self.table();
-        self.unified.with_lock(|unified| match Table::in_step(&path, unified) {
+        let (path, is_shared) = (self.table(), self.is_shared);
+        self.unified.with_lock(|unified| match Table::in_step(&path, unified).filter(|_| is_shared) {
             Some(_) => Ok(Vec::new()),
             None => table::derive(&path, unified),
         })
@@ -289,6 +292,19 @@ mod tests {
         append_unified(&mut writer, &examples::failed().record);
         assert!(derived(&mut writer).starts_with(&whole));
         assert_eq!(rows_of(&writer), 3);
+    }
+
+    #[test]
+    fn a_row_that_was_altered_is_undone_at_the_end_whatever_time_the_table_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path(), Access::Exclusive).unwrap();
+        (0..2).for_each(|_| writer.append(&examples::verified()).unwrap());
+        let whole = derived(&mut writer);
+        let time = fs::metadata(writer.table()).unwrap().modified().unwrap();
+        fs::write(writer.table(), whole.replacen("verified", "altered", 1).replacen("42", "43", 1)).unwrap();
+        fs::File::options().write(true).open(writer.table()).unwrap().set_modified(time).unwrap();
+        assert_ne!(fs::read_to_string(writer.table()).unwrap(), whole);
+        assert_eq!(derived(&mut writer), whole);
     }
 
     #[test]

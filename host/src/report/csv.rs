@@ -20,7 +20,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 63] = [
+const COLUMNS: [Column; 64] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -94,6 +94,7 @@ const COLUMNS: [Column; 63] = [
     ("command", |it| text(&it.comparison.commands.join("; "))),
     ("unsettled", |it| it.row.unsettled.to_string()),
     ("withheld", |it| withheld(it.row).map_or_else(String::new, word)),
+    ("cores", |it| number(it.row.cores)),
 ];
 
 /// The values of every row, after a line with the names of the columns.
@@ -222,9 +223,10 @@ mod tests {
     fn what_the_summary_marks_has_a_column() {
         let mut comparison = examples::several_workloads();
         let rows = &mut comparison.points[0].rows;
-        rows[0].unsettled = 2;
+        (rows[0].unsettled, rows[0].cores) = (2, Some(3));
         rows[1].ratio.as_mut().unwrap().withheld = Some(Withheld::BelowNoiseFloor);
         assert_eq!(read(&comparison, "unsettled")[..2], ["2", "0"]);
+        assert_eq!(read(&comparison, "cores")[..2], ["3", ""]);
         assert_eq!(read(&comparison, "withheld")[..2], ["", "below_noise_floor"]);
         assert_eq!(read(&comparison, "verdict")[1], "");
         // All seven are verified, also of a baseline in doubt.

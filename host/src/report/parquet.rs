@@ -32,7 +32,7 @@ enum Column {
 use Column::{Flag, Number, Text, Time, Whole};
 
 /// The columns. First those of `unified_results.csv`, in its order.
-const COLUMNS: [(&str, Column); 42] = [
+const COLUMNS: [(&str, Column); 43] = [
     ("backend", Text(|it| Some(it.record.backend.clone()))),
     ("workload", Text(|it| Some(it.record.workload.clone()))),
     ("run_id", Text(|it| Some(it.record.run_id.clone()))),
@@ -53,6 +53,7 @@ const COLUMNS: [(&str, Column); 42] = [
     ("error_kind", Text(|it| error(it).map(|error| error.fault.label().into_owned()))),
     ("error_message", Text(|it| error(it).map(|error| error.message.clone()))),
     ("total_items", Whole(|it| it.record.metadata.total_items)),
+    ("cores", Whole(|it| it.record.metadata.cores.as_ref().map(|cores| cores.len() as u64))),
     ("scheduler_name", Text(|it| it.record.metadata.scheduler_name.clone())),
     ("extra", Text(|it| serde_json::to_string(&it.record.metadata.extra).ok())),
     ("block", Whole(|it| it.record.metadata.block.map(u64::from))),
@@ -196,6 +197,7 @@ mod tests {
     fn every_value_is_read_back_with_its_type_and_an_absent_one_is_null() {
         let mut trials = trials();
         trials[0].record.seed = u64::MAX;
+        trials[0].record.metadata.cores = Some(vec![0, 2]);
         trials[0].record.duration_seconds = Some(0.1 + 0.2);
         trials[0].record.backend = "=a\u{1b}[31m\0".into();
         trials[0].record.timestamp = "2026-02-21T03:58:47.134641+00:00".into();
@@ -207,6 +209,7 @@ mod tests {
             read(&trials, "timestamp")[..2],
             [Field::TimestampMicros(1_771_646_327_134_641), Field::Null]
         );
+        assert_eq!(read(&trials, "cores")[..2], [Field::ULong(2), Field::Null]);
         assert_eq!(read(&trials, "line"), [1, 2, 3].map(Field::ULong));
         let status = ["verified", "wrong", "failed"].map(|status| Field::Str(status.into()));
         assert_eq!(read(&trials, "status"), status);

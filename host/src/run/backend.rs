@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{Availability, Parameter, Session, SetupRequest, WorkloadSpec};
+use serde_json::{Map, Value};
 
 use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
 use super::session::{CallError, Launch, NO_PLUGIN, WorkerSession};
 use super::trial::Phases;
+use crate::first_seen::distinct;
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, Loaded, Request};
 
-/// Keys of `extra` that every backend reads, or the host itself.
-const COMMON_OPTIONS: [&str; 3] = ["batch_size", "fusion", "max_wait_seconds"];
+/// The key of `extra` that limits the time of a single run, which the host reads.
+pub(crate) const MAX_WAIT: &str = "max_wait_seconds";
 
 /// A backend that is loaded in its worker. All that it is asked for fails with its own error, or when it crashes, hangs, or its file is
 /// refused.
@@ -78,7 +80,7 @@ impl Backend {
     /// A warning for each key of `extra` that neither the workload nor the backend reads.
     pub(crate) fn unknown_options(&self, spec: &WorkloadSpec, workload: &CatalogueEntry) -> Vec<String> {
         let parameters = workload.parameters.iter().chain(&self.loaded.options);
-        without_effect(spec, parameters, "the workload and the backend read")
+        without_effect(&spec.extra, read_in_runs(parameters), "the workload and the backend read")
     }
 
     /// Fails if the backend does not support a word of what a workload needs.
@@ -154,14 +156,28 @@ fn load_in(
     Ok(Loaded { took: started.elapsed(), ..loaded })
 }
 
-/// A warning for each key of `extra` that is none of `parameters`, with who `reads` these.
-pub(crate) fn without_effect<'a>(
-    spec: &WorkloadSpec,
+/// The keys of `extra` that a trial reads: `parameters`, and those that every backend reads.
+pub(crate) fn read_in_trials<'a>(
     parameters: impl Iterator<Item = &'a Parameter>,
+) -> impl Iterator<Item = &'a str> {
+    parameters.map(|parameter| parameter.name.as_str()).chain(["batch_size", "fusion"])
+}
+
+/// The keys that `crossrun run` reads.
+pub(crate) fn read_in_runs<'a>(
+    parameters: impl Iterator<Item = &'a Parameter>,
+) -> impl Iterator<Item = &'a str> {
+    read_in_trials(parameters).chain([MAX_WAIT])
+}
+
+/// A warning for each key of `extra` that is none of those `known`, with who `reads` these.
+pub(crate) fn without_effect<'a>(
+    extra: &Map<String, Value>,
+    known: impl Iterator<Item = &'a str>,
     reads: &str,
 ) -> Vec<String> {
-    let known: Vec<_> = parameters.map(|parameter| parameter.name.as_str()).chain(COMMON_OPTIONS).collect();
-    let unknown = spec.extra.keys().filter(|key| !known.contains(&key.as_str()));
+    let known = distinct(known);
+    let unknown = extra.keys().filter(|key| !known.contains(&key.as_str()));
     let names = known.join(", ");
     unknown.map(|key| format!("extra.{key} has no effect: {reads} {names}")).collect()
 }

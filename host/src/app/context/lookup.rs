@@ -50,9 +50,13 @@ impl Context {
 
     /// The library that has the workload `name`.
     pub(crate) fn workload_library(&self, name: &str) -> Result<PluginRef, Problem> {
-        let plugin = self.inventory.workloads.get(name).map_err(|error| {
+        let plugin = self.inventory.library_of(name).map_err(|error| {
             // A lock file does not name workloads. If a library that it lists is missing, the workload may be in that library.
-            let missing = self.missing_plugins().into_iter().find(|(listed, _)| listed.kind == "workloads");
+            let is_unknown = matches!(error, GetError::Unknown { .. });
+            let missing = self
+                .missing_plugins()
+                .into_iter()
+                .find(|(listed, _)| is_unknown && listed.kind == "workloads");
             let unknown = || self.not_found(&error, Some("--workload"), "crossrun workloads");
             missing.map_or_else(unknown, |(_, problem)| problem)
         })?;
@@ -71,11 +75,16 @@ impl Context {
 
     /// Identifies `plugin` by its hash. If there is a lock file, it must list the plugin.
     pub(crate) fn identify(&self, plugin: &Inspected) -> Result<PluginRef, Problem> {
+        self.identify_as(plugin, false)
+    }
+
+    /// As [`identify`](Self::identify), of a plugin that was found, or whose file was `named`.
+    fn identify_as(&self, plugin: &Inspected, named: bool) -> Result<PluginRef, Problem> {
         let known = || self.identified.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(identified) = known().get(&plugin.path) {
             return Ok(identified.clone());
         }
-        let identified = resolve::resolve(plugin, self.lock.as_ref())?;
+        let identified = resolve::resolve(plugin, self.lock.as_ref(), named)?;
         known().insert(plugin.path.clone(), identified.clone());
         Ok(identified)
     }
@@ -108,7 +117,7 @@ impl Context {
         }
         let plugin = resolve::inspected(file, &self.trust)?;
         match plugin.metadata.kind {
-            Kind::Runner => self.identify(&plugin),
+            Kind::Runner => self.identify_as(&plugin, true),
             Kind::Workloads(_) => {
                 let message = format!("{}: is a library of workloads, not a backend", file.display());
                 Err(Problem::new(Exit::Unavailable, message))

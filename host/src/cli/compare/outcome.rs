@@ -12,7 +12,7 @@ use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, graphs, machine_history, reports};
 use crate::compare;
-use crate::compare::model::{Comparison, Point, RatioInterval, Rigor, Row, Status};
+use crate::compare::model::{Comparison, Point, RatioInterval, Rigor, Row, Sample, Status};
 use crate::plan::{Cell, Plan, estimate};
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::record::writer::TRIALS;
@@ -68,20 +68,27 @@ pub(super) fn report(
     let mut comparison = reports::compared(read, &options)?;
     comparison.graphs = graphs::of_points(&comparison.points, context);
     machine_history::keep_aa(aa_comparison(file, &comparison), context, ui);
-    reports::publish(folder, &comparison, command, ui)?;
-    Ok(Exit::of_worst(&statuses(&comparison)).unless_altered(altered))
+    let exit = Exit::of_worst(&statuses(file, &comparison)).unless_altered(altered);
+    let published = reports::publish(folder, &comparison, command, ui);
+    Ok(ui.unless_lost(published, exit))
+}
+
+/// The trials of a row that are of this run: its folder may have had others before it.
+fn own<'a>(file: &PlanFile, row: &'a Row) -> impl Iterator<Item = &'a Sample> {
+    let prefix = format!("{}/", file.matrix.run);
+    row.samples.iter().filter(move |sample| sample.run_id.starts_with(&prefix))
 }
 
 /// How the trials ended, for the exit code. A trial of a workload that needs what its backend does not support counts only if no
 /// workload could run on that backend.
-fn statuses(comparison: &Comparison) -> Vec<Status> {
+fn statuses(file: &PlanFile, comparison: &Comparison) -> Vec<Status> {
     let rows = || comparison.rows().map(|(_, row)| row);
     let is_unsupported = |row: &Row| {
         !row.failures.is_empty() && row.failures.iter().all(|failure| failure.phase == NEGOTIATION)
     };
     let runs = |backend: &str| rows().any(|row| row.backend == backend && !is_unsupported(row));
     let counted = rows().filter(|row| !is_unsupported(row) || !runs(&row.backend));
-    counted.flat_map(|row| &row.samples).map(|sample| sample.status).collect()
+    counted.flat_map(|row| own(file, row)).map(|sample| sample.status).collect()
 }
 
 /// By how much the two names of the one backend differed; `None` without intervals.
@@ -92,7 +99,7 @@ fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaCompariso
     };
     let pairs = comparison.points.iter().filter_map(pair).collect();
     let rows = comparison.rows().map(|(_, row)| row);
-    let started = rows.flat_map(|row| &row.samples).map(|sample| &sample.timestamp).min()?;
+    let started = rows.flat_map(|row| own(file, row)).map(|sample| &sample.timestamp).min()?;
     AaComparison::new(&file.matrix.run, started.clone(), file.matrix.blocks, pairs)
 }
 

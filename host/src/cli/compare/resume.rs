@@ -88,7 +88,10 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
     let backends = || matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)).collect();
     let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
     let extra = schedule.trial.extra()?;
-    let same = |list: &[String], recorded: Vec<String>| list.is_empty() || list == recorded;
+    let same = |list: &[String], recorded: Vec<String>| {
+        list.is_empty()
+            || list.iter().map(|name| name.to_lowercase()).eq(recorded.iter().map(|name| name.to_lowercase()))
+    };
     let timeout = schedule.trial.timeout.map(|timeout| timeout.as_secs_f64());
     let baseline = arguments.baseline.as_ref().map(|name| name.to_lowercase());
     let checks = [

@@ -20,7 +20,7 @@ pub(super) fn report(
     let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
     read.altered.splice(0..0, altered.iter().cloned());
     let sweeps = reports::swept(read);
-    reports::publish(folder, &sweeps, command, ui)?;
+    let published = reports::publish(folder, &sweeps, command, ui);
     if let Some(longer) = longer.filter(|_| sweeps.rows.iter().any(was_never_efficient)) {
         ui.note(&format!(
             "for rows that never reached 90 %, try longer kernels, which take longer: {longer}"
@@ -29,7 +29,8 @@ pub(super) fn report(
     let statuses = sweeps.rows.iter().flat_map(|row| &row.blocks).filter_map(failure);
     let worst = Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered);
     let nothing = sweeps.rows.iter().all(|row| row.metg.is_none());
-    Ok(if worst == Exit::Done && nothing { Exit::Invalid } else { worst })
+    let exit = if worst == Exit::Done && nothing { Exit::Invalid } else { worst };
+    Ok(ui.unless_lost(published, exit))
 }
 
 /// Whether the row has no value for which longer kernels might do.

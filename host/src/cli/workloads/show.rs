@@ -11,7 +11,7 @@ use crate::app::{Exit, GlobalArguments, Problem, options, parameters, reports};
 use crate::first_seen::distinct;
 use crate::plan::defaults::TASK_GRAPH;
 use crate::report::svg;
-use crate::run::backend::without_effect;
+use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::executor::MOST_SERIAL_ITEMS;
 use crate::run::judge::Judge;
 use crate::run::session::{CallError, Fault, Isolation};
@@ -114,9 +114,8 @@ fn of_judge<T>(
     };
     let mut judge = context.judge(&library, folders)?;
     let entry = context::entry(&mut judge, &spec.name)?;
-    for warning in without_effect(&spec, entry.parameters.iter(), "the workload reads") {
-        ui.warning(&warning);
-    }
+    let known = read_in_trials(entry.parameters.iter());
+    without_effect(&spec.extra, known, "the workload reads").iter().for_each(|warning| ui.warning(warning));
     let answer = ask(&mut judge, &spec).map_err(|error| {
         // This command has no option for the isolation.
         let check = || format!("crossrun backends check {}", shell::quote(&library.path));
