@@ -88,7 +88,7 @@ pub struct UnifiedRecord {
 #[serde(default)]
 pub struct Metadata {
     /// [`VERSION`] of the writer; absent in the original project's records.
-    pub format_version: Option<u32>,
+    pub format_version: Option<u64>,
     /// The scheduler that was used, or the one that was asked for if nothing ran.
     pub scheduler_name: Option<String>,
     /// How many items reached the sink, as the judge counted.

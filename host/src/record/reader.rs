@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::RecordError;
 use super::chain::ChainCheck;
 use super::foreign::START;
-use super::format::VERSION;
+use super::format::{TrialRecord, UnifiedRecord, VERSION};
 use crate::named_file::{NamedFile, is_standard_input};
 use crate::text::without_mark;
 
@@ -33,6 +33,12 @@ pub enum Entry<T> {
     Torn {
         line: u64,
     },
+}
+
+/// What a line may be read as.
+pub trait Versioned: DeserializeOwned {
+    /// The version of the format, if the line says so.
+    fn version(&self) -> Option<u64>;
 }
 
 /// The records of a file, in its order, without its blank lines.
@@ -62,7 +68,7 @@ impl<T> Records<T, BufReader<NamedFile>> {
     }
 }
 
-impl<T: DeserializeOwned, R: BufRead> Iterator for Records<T, R> {
+impl<T: Versioned, R: BufRead> Iterator for Records<T, R> {
     type Item = Result<Entry<T>, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -148,13 +154,19 @@ impl<T, R> Records<T, R> {
 
     fn entry(&self, text: &[u8]) -> Result<Entry<T>, RecordError>
     where
-        T: DeserializeOwned,
+        T: Versioned,
     {
         let line = self.line;
-        if let Some(version) = serde_json::from_slice(text).ok().and_then(later_version) {
+        let read = serde_json::from_slice::<Box<T>>(text);
+        // A later version may have changed so much that only the version can be read.
+        let version = match &read {
+            Ok(record) => record.version(),
+            Err(_) => serde_json::from_slice(text).ok().and_then(|keys: VersionKeys| keys.version()),
+        };
+        if let Some(version) = version.filter(|version| *version > VERSION.into()) {
             return Err(RecordError::Later { path: self.path.clone(), line, version });
         }
-        match serde_json::from_slice(text) {
+        match read {
             Ok(record) => Ok(Entry::Record { line, record }),
             Err(error) if !error.is_data() && !text.ends_with(b"\n") && begins_a_record(text) => {
                 Ok(Entry::Torn { line })
@@ -237,18 +249,35 @@ fn begins_a_record(text: &[u8]) -> bool {
 
 /// The keys with the version of the format: a trial has it at the top, a unified record in its metadata.
 #[derive(Deserialize)]
-struct Versioned {
+struct VersionKeys {
     #[serde(default)]
     format_version: Value,
     #[serde(default)]
     metadata: Value,
 }
 
-/// The version of the record, if it is later than the one that this program knows.
-fn later_version(record: Versioned) -> Option<u64> {
-    let Versioned { format_version, metadata } = record;
-    let version = format_version.as_u64().or_else(|| metadata.get("format_version")?.as_u64());
-    version.filter(|version| *version > VERSION.into())
+impl Versioned for VersionKeys {
+    fn version(&self) -> Option<u64> {
+        self.format_version.as_u64().or_else(|| self.metadata.get("format_version")?.as_u64())
+    }
+}
+
+impl Versioned for Map<String, Value> {
+    fn version(&self) -> Option<u64> {
+        VersionKeys::deserialize(self).ok()?.version()
+    }
+}
+
+impl Versioned for TrialRecord {
+    fn version(&self) -> Option<u64> {
+        Some(self.format_version.into())
+    }
+}
+
+impl Versioned for UnifiedRecord {
+    fn version(&self) -> Option<u64> {
+        self.other.get("format_version").and_then(Value::as_u64).or(self.metadata.format_version)
+    }
 }
 
 /// The parser's message without its line number, which is always 1.
@@ -266,7 +295,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::record::format::{Metadata, TrialRecord, UnifiedRecord};
+    use crate::record::format::Metadata;
     use crate::record::trial::examples;
 
     const ORIGINAL: &str = include_str!("../../../tests/fixtures/original/unified_results.jsonl");
@@ -373,9 +402,12 @@ mod tests {
     #[test]
     fn a_later_format_is_an_error_with_a_remedy() {
         let mut record = serde_json::to_value(examples::verified().record).unwrap();
-        record["metadata"]["format_version"] = json!(2);
-        let [Err(message)] = &read(record.to_string())[..] else { panic!("no error") };
-        assert!(message.contains("format 2") && message.contains("update crossrun"), "{message}");
+        for version in [2, u64::MAX] {
+            record["metadata"]["format_version"] = json!(version);
+            let [Err(message)] = &read(record.to_string())[..] else { panic!("no error") };
+            assert!(message.contains(&format!("format {version} is of a later")), "{message}");
+            assert!(message.contains("update crossrun"), "{message}");
+        }
         // The error is about the version, whatever else the later format changed.
         let trial = br#"{"format_version":7,"gone":[]}"#;
         let mut trials = Records::<TrialRecord, _>::new(trial.as_slice(), "trials.jsonl".as_ref());

@@ -4,12 +4,10 @@ use std::fmt;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
 use super::RecordError;
 use super::chain::{ChainCheck, named};
 use super::foreign::Form;
-use super::reader::{Entry, Records};
+use super::reader::{Entry, Records, Versioned};
 use crate::text::{plural, with_remedy};
 
 /// The lines of a file that were skipped, and its hash chain.
@@ -67,7 +65,7 @@ impl Skipped {
 }
 
 /// Passes every record and its line to `take`, and skips lines that cannot be read.
-pub(crate) fn read_each<T: DeserializeOwned, R: BufRead>(
+pub(crate) fn read_each<T: Versioned, R: BufRead>(
     mut records: Records<T, R>,
     mut take: impl FnMut(u64, T) -> Result<(), RecordError>,
 ) -> Result<Skipped, RecordError> {

@@ -116,7 +116,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
     let (results_count, checksum) = count_and_checksum(result.actual);
     let (expected_count, expected_checksum) = count_and_checksum(result.expected);
     Metadata {
-        format_version: Some(VERSION),
+        format_version: Some(VERSION.into()),
         scheduler_name: Some(scheduler_name),
         results_count,
         expected_count,
