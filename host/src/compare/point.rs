@@ -1,12 +1,14 @@
 //! Compares the rows of a point with the baseline.
 
+use std::cell::LazyCell;
+
 use super::comparability::{can_be_overridden, differences};
 use super::doubt::doubts;
 use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;
-use super::model::{NoRatio, NoiseFloor, Point, RatioInterval, Rigor, Row};
-use super::ratio::{paired, ratio};
+use super::model::{NoRatio, NoiseFloor, Point, Rigor, Row};
+use super::ratio::{by_repetition, interval, ratio};
 use super::row::summarized;
 
 /// The point with its rows compared.
@@ -86,8 +88,12 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
 fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Option<NoiseFloor> {
     let mut largest: Option<NoiseFloor> = None;
     for (at, first) in groups.iter().enumerate() {
+        let baseline = LazyCell::new(|| by_repetition(first));
         for (second, label) in groups[at + 1..].iter().zip(&labels[at + 1..]) {
-            let Some(ratio) = noise(table, first, second) else { continue };
+            if !is_same_file(table, first, second) {
+                continue;
+            }
+            let Some(ratio) = interval(second, &baseline) else { continue };
             let factor = ratio.high.max(1.0 / ratio.low);
             if factor.is_finite() && largest.as_ref().is_none_or(|floor| floor.factor < factor) {
                 largest = Some(NoiseFloor { names: [labels[at].clone(), label.clone()], ratio, factor });
@@ -97,11 +103,9 @@ fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Op
     largest
 }
 
-fn noise(table: &Table<'_>, first: &Group<'_>, second: &Group<'_>) -> Option<RatioInterval> {
+/// Whether two names stand for one plugin file, and nothing else is in the way of a comparison.
+fn is_same_file(table: &Table<'_>, first: &Group<'_>, second: &Group<'_>) -> bool {
     let (one, other) = (&first.identity, &second.identity);
-    let same_backend = one.backend != other.backend && one.plugin.is_some() && one.plugin == other.plugin;
-    if !same_backend || !differences(table, second, first).is_empty() {
-        return None;
-    }
-    Some(paired(second, first)?.interval?.exp())
+    let same_file = one.backend != other.backend && one.plugin.is_some() && one.plugin == other.plugin;
+    same_file && differences(table, second, first).is_empty()
 }

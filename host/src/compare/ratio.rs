@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use super::group::Group;
 use super::model::{BlockGroup, NoInterval, NoRatio, Ratio, Rigor};
+use super::trial::{Repetition, Trial};
 use crate::record::outcome::figure;
-use crate::stats::{Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, median};
+use crate::stats::{
+    Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, interval_of, median,
+};
 
 /// The speed of `row` over that of `baseline`.
 pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Result<Ratio, NoRatio> {
@@ -22,35 +25,38 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     if !(has_blocks(row) && has_blocks(baseline)) {
         return unpaired(row, baseline).ok_or(NoRatio::Failed);
     }
-    let pairs = pairs(row, baseline);
-    let difference = difference(&pairs).ok_or(NoRatio::NoCommonBlock)?;
+    let pairs = pairs(row, &by_repetition(baseline));
+    let difference = PairedDifference::new(&logarithms(&pairs)).ok_or(NoRatio::NoCommonBlock)?;
     // Percentiles are never averaged.
     let mean_ratio = if row.is_open_loop() { None } else { MeanRatio::new(&pairs, difference.widening) };
     Ok(of_pairs(&difference, mean_ratio, rigor))
 }
 
-/// The difference of the logarithms of the two speeds, over the blocks that both finished. None without such a block.
-pub(super) fn paired(row: &Group<'_>, baseline: &Group<'_>) -> Option<PairedDifference> {
-    difference(&pairs(row, baseline))
+/// The interval of the ratio alone, over the blocks that both finished. None where [`ratio`] has none.
+pub(super) fn interval(row: &Group<'_>, baseline: &ByRepetition<'_>) -> Option<Interval> {
+    Some(interval_of(&logarithms(&pairs(row, baseline)))?.exp())
 }
 
-fn difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
-    let logarithms: Vec<_> = pairs.iter().map(|(baseline, this)| (baseline / this).ln()).collect();
-    PairedDifference::new(&logarithms)
+fn logarithms(pairs: &[(f64, f64)]) -> Vec<f64> {
+    pairs.iter().map(|(baseline, this)| (baseline / this).ln()).collect()
+}
+
+/// The seconds of each trial of a row. All backends of a block have the same data: trials on other data are of two runs with one id,
+/// whose records were put together into one file.
+type ByRepetition<'a> = HashMap<(Repetition<'a>, Option<u64>), f64>;
+
+pub(super) fn by_repetition<'a>(group: &Group<'a>) -> ByRepetition<'a> {
+    let key = |trial: &Trial<'a>| (trial.repetition(), trial.metadata().data_seed);
+    group.compared().map(|(trial, seconds)| (key(trial), seconds)).collect()
 }
 
 /// The seconds of the baseline and of the row for each block that both finished, in the order in which the blocks were run: the
-/// records may be in any order, and those of several runs have blocks of the same numbers. All backends of a block have the same data:
-/// trials on other data are of two runs with one id, whose records were put together into one file.
-fn pairs(row: &Group<'_>, baseline: &Group<'_>) -> Vec<(f64, f64)> {
-    let others: HashMap<_, _> = baseline
-        .compared()
-        .map(|(trial, seconds)| ((trial.repetition(), trial.metadata().data_seed), seconds))
-        .collect();
+/// records may be in any order, and those of several runs have blocks of the same numbers.
+fn pairs(row: &Group<'_>, baseline: &ByRepetition<'_>) -> Vec<(f64, f64)> {
     let mut pairs: Vec<_> = row
         .compared()
         .filter_map(|(trial, seconds)| {
-            let baseline = others.get(&(trial.repetition(), trial.metadata().data_seed))?;
+            let baseline = baseline.get(&(trial.repetition(), trial.metadata().data_seed))?;
             Some((trial.place()?, (*baseline, seconds)))
         })
         .collect();

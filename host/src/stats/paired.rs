@@ -37,9 +37,8 @@ impl PairedDifference {
     /// Of the differences, one from each block, in the order of the blocks. Nothing for no differences, or if one is not
     /// finite.
     pub fn new(differences: &[f64]) -> Option<Self> {
-        let SignedRank { estimate, blocks, interval } = SignedRank::new(differences)?;
-        let autocorrelation = autocorrelation(differences);
-        let widening = autocorrelation.map_or(1.0, |it| widening(it, blocks));
+        let Widened { ranks: SignedRank { estimate, blocks, interval }, autocorrelation, widening } =
+            Widened::new(differences)?;
         let is_tied = are_tied(differences);
         // A bound lies outside the wider interval exactly if this one lies outside the other.
         let nearer = |bound: f64| {
@@ -49,7 +48,7 @@ impl PairedDifference {
         Some(Self {
             estimate,
             blocks,
-            interval: interval.filter(|_| !is_tied).map(|interval| wider(interval, estimate, widening)),
+            interval: interval.filter(|_| !is_tied),
             p_value: p_value([0.0, 0.0]),
             margin_p_value: p_value([-MARGIN.ln(), MARGIN.ln()]),
             autocorrelation,
@@ -57,6 +56,28 @@ impl PairedDifference {
             is_tied,
             groups: two_groups(differences, MARGIN.ln()),
         })
+    }
+}
+
+/// The [`PairedDifference::interval`] alone, for whoever has many differences.
+pub(crate) fn interval_of(differences: &[f64]) -> Option<Interval> {
+    Widened::new(differences)?.ranks.interval.filter(|_| !are_tied(differences))
+}
+
+/// The signed-rank interval, wider where blocks follow each other.
+struct Widened {
+    ranks: SignedRank,
+    autocorrelation: Option<f64>,
+    widening: f64,
+}
+
+impl Widened {
+    fn new(differences: &[f64]) -> Option<Self> {
+        let ranks = SignedRank::new(differences)?;
+        let autocorrelation = autocorrelation(differences);
+        let widening = autocorrelation.map_or(1.0, |it| widening(it, ranks.blocks));
+        let interval = ranks.interval.map(|interval| wider(interval, ranks.estimate, widening));
+        Some(Self { ranks: SignedRank { interval, ..ranks }, autocorrelation, widening })
     }
 }
 
