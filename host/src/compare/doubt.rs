@@ -2,8 +2,9 @@
 //! wider; most runs of an honest row do not.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
-use super::group::Group;
+use super::group::{Group, Identity};
 use super::model::Doubt;
 use super::trial::{Repetition, Trial};
 use crate::record::{Bounds, SystemProfile};
@@ -27,11 +28,46 @@ const FASTER: f64 = 0.05;
 /// How probable it may be that chance makes a measured run faster than its last warm-ups in so many blocks.
 const CHANCE: f64 = 0.002;
 
-/// The doubts about a row, beside all rows of its point.
-pub(super) fn doubts(row: &Group<'_>, rows: &[Group<'_>]) -> Vec<Doubt> {
-    let work = least_of(row, rows);
-    let by_work = |of: fn(&Group<'_>, f64) -> Option<Doubt>| work.and_then(|seconds| of(row, seconds));
-    let all = [by_clock(row, rows), by_work(by_cpu), by_work(by_time), by_warm_ups(row)];
+/// What all rows of a point show.
+pub(super) struct Least<'a> {
+    /// The least seconds that the host's clock shows beyond the worker's in each block.
+    beyond: HashMap<Repetition<'a>, f64>,
+    /// The least CPU seconds of each work, by all references of the point: one that was taken beside other work is too long, and the
+    /// records of the first blocks do not have those of later ones.
+    work: HashMap<Work<'a>, f64>,
+}
+
+/// The machine, and the library of workloads.
+type Work<'a> = (Option<usize>, Option<&'a str>);
+
+impl<'a> Least<'a> {
+    pub(super) fn of(rows: &[Group<'a>]) -> Self {
+        let successes = rows.iter().flat_map(Group::successes);
+        let beyond = successes.filter_map(|(trial, _)| Some((trial.repetition(), beyond_worker(trial)?)));
+        let trials = rows.iter().flat_map(|row| row.trials().map(|trial| (work(&row.identity), trial)));
+        let work = trials.filter_map(|(work, trial)| Some((work, least(trial)?)));
+        Self { beyond: least_by_key(beyond), work: least_by_key(work) }
+    }
+}
+
+fn work<'a>(row: &Identity<'a>) -> Work<'a> {
+    (row.machine, row.workload_library)
+}
+
+fn least_by_key<K: Eq + Hash>(values: impl Iterator<Item = (K, f64)>) -> HashMap<K, f64> {
+    let mut least = HashMap::new();
+    for (key, value) in values {
+        let least: &mut f64 = least.entry(key).or_insert(value);
+        *least = least.min(value);
+    }
+    least
+}
+
+/// The doubts about a row, beside what all rows of its point show.
+pub(super) fn doubts(row: &Group<'_>, least: &Least<'_>) -> Vec<Doubt> {
+    let work = least.work.get(&work(&row.identity));
+    let by_work = |of: fn(&Group<'_>, f64) -> Option<Doubt>| work.and_then(|seconds| of(row, *seconds));
+    let all = [by_clock(row, &least.beyond), by_work(by_cpu), by_work(by_time), by_warm_ups(row)];
     all.into_iter().flatten().collect()
 }
 
@@ -41,13 +77,7 @@ fn middle(values: &[f64]) -> Option<f64> {
 }
 
 /// What the host's clock shows beyond the worker's is the same for all backends of a block: opening the workload, and messages.
-fn by_clock(row: &Group<'_>, rows: &[Group<'_>]) -> Option<Doubt> {
-    let mut least: HashMap<Repetition<'_>, f64> = HashMap::new();
-    for (trial, _) in rows.iter().flat_map(Group::successes) {
-        let Some(beyond) = beyond_worker(trial) else { continue };
-        let least = least.entry(trial.repetition()).or_insert(f64::INFINITY);
-        *least = least.min(beyond);
-    }
+fn by_clock(row: &Group<'_>, least: &HashMap<Repetition<'_>, f64>) -> Option<Doubt> {
     let own = row.successes().filter_map(|(trial, _)| {
         let beyond = beyond_worker(trial)?;
         Some(beyond - least.get(&trial.repetition())?)
@@ -81,16 +111,6 @@ fn beyond_worker(trial: &Trial<'_>) -> Option<f64> {
 fn least(trial: &Trial<'_>) -> Option<f64> {
     let reference = trial.metadata().reference.as_ref()?;
     (reference.bounds == Bounds::Checked).then_some(reference.least_cpu_seconds)
-}
-
-/// The least CPU seconds of the work of a row, by all references of its point: one that was taken beside other work is too long, and the
-/// records of the first blocks do not have those of later ones.
-fn least_of(row: &Group<'_>, rows: &[Group<'_>]) -> Option<f64> {
-    let is_same_work = |other: &&Group<'_>| {
-        other.identity.machine == row.identity.machine
-            && other.identity.workload_library == row.identity.workload_library
-    };
-    rows.iter().filter(is_same_work).flat_map(Group::trials).filter_map(least).reduce(f64::min)
 }
 
 fn by_cpu(row: &Group<'_>, work: f64) -> Option<Doubt> {

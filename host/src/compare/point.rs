@@ -3,7 +3,7 @@
 use std::cell::LazyCell;
 
 use super::comparability::{can_be_overridden, differences};
-use super::doubt::doubts;
+use super::doubt::{Least, doubts};
 use super::group::{Group, PointGroup, Table};
 use super::input::Options;
 use super::label::labels;
@@ -20,9 +20,10 @@ pub(super) fn compared(
 ) -> Point {
     let baselines = baselines(&group.rows, baseline);
     let labels = labels(table, &group.rows);
+    let least = Least::of(&group.rows);
     let compared = |(at, group_of_row): (usize, &Group<'_>)| {
         let row =
-            Row { doubts: doubts(group_of_row, &group.rows), ..summarized(group_of_row, labels[at].clone()) };
+            Row { doubts: doubts(group_of_row, &least), ..summarized(group_of_row, labels[at].clone()) };
         if baselines.contains(&at) {
             return Row { is_baseline: true, ..row };
         }
