@@ -53,8 +53,15 @@ fn charts_over(setting: &Setting, group: &Group<'_>, layout: &Layout<'_>) -> Vec
 
 /// The point without this setting (no point has a parallelism of 0) and without its results.
 fn fixed(setting: &Setting, point: &Point) -> Point {
-    let Point { workload, items, parallelism, scheduler, nodes, extra, .. } = point.clone();
-    let mut fixed = Point { workload, items, parallelism, scheduler, nodes, extra, ..Point::default() };
+    let mut fixed = Point {
+        workload: point.workload.clone(),
+        items: point.items,
+        parallelism: point.parallelism,
+        scheduler: point.scheduler.clone(),
+        nodes: point.nodes,
+        extra: point.extra.clone(),
+        ..Point::default()
+    };
     (setting.remove)(&mut fixed);
     fixed
 }
