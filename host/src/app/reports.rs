@@ -366,12 +366,11 @@ pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Re
     let mut read = Read::default();
     read_file(file, &mut read, ui)?;
     let now = timestamp(SystemTime::now());
-    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.drain(..).partition(Input::is_sweep);
-    if inputs.is_empty() && !of_sweeps.is_empty() {
+    let of_sweeps: Vec<_> = read.inputs.extract_if(.., |input| input.is_sweep()).collect();
+    if read.inputs.is_empty() && !of_sweeps.is_empty() {
         read.inputs = of_sweeps;
         return Ok(swept(read).html(&now, None)?);
     }
-    read.inputs = inputs;
     let sweeps = swept_beside(of_sweeps);
     let mut options = planned_options(file).unwrap_or_default();
     // The records may be of another run than the plan.

@@ -7,8 +7,8 @@ use crate::app::graphs::GraphsOfRecords;
 use crate::app::reports::{Read, Reported};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
+use crate::compare::Options;
 use crate::compare::model::Rigor;
-use crate::compare::{Input, Options};
 use crate::report::export::{self, ExportedRow, State};
 use crate::text::{listed, plural, single_line};
 
@@ -89,8 +89,8 @@ fn report(
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
-    let (of_sweeps, inputs): (Vec<_>, Vec<_>) = read.inputs.into_iter().partition(Input::is_sweep);
-    if inputs.is_empty() && !of_sweeps.is_empty() {
+    let of_sweeps: Vec<_> = read.inputs.extract_if(.., |input| input.is_sweep()).collect();
+    if read.inputs.is_empty() && !of_sweeps.is_empty() {
         if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
             let option = if arguments.csv.is_some() { "--csv" } else { "--format csv" };
             return Err(Problem::usage(format!(
@@ -107,7 +107,6 @@ fn report(
         write(arguments, &sweeps, ui)?;
         return Ok(exit);
     }
-    read.inputs = inputs;
     if !of_sweeps.is_empty() {
         let trials = plural(of_sweeps.len() as u64, "trial");
         let page = if arguments.html.is_some() { ", and the page" } else { "" };
