@@ -46,11 +46,11 @@ pub(crate) fn lines(table: &Table) -> String {
 /// Replaces control and invisible characters, which could change the state of a terminal or what a line seems to say. All text
 /// that is printed, and every report, passes through this function.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
+    text.replace(is_control, "\u{fffd}")
 }
 
 fn is_control(c: char) -> bool {
-    c.is_control() && c != '\n' && c != '\t' || is_invisible(c)
+    c.is_control() && c != '\n' && c != '\t' || !c.is_ascii() && is_invisible(c)
 }
 
 /// Direction marks, joiners and similar characters, which make a text look like another one.
