@@ -192,7 +192,7 @@ impl Context {
         folders: &Folders,
     ) -> Result<Vec<CatalogueEntry>, Problem> {
         let mut judge = self.judge(library, folders)?;
-        let entries = judge.catalogue();
+        let entries = judge.catalogue().map(<[_]>::to_vec);
         judge.end();
         Ok(entries?)
     }
@@ -283,7 +283,7 @@ pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Pro
             format!("the metadata of the library names the workload {name:?}, but its catalogue does not");
         Problem::new(Exit::Unavailable, message)
     };
-    entries.into_iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(missing)
+    entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(missing)
 }
 
 /// The executable that is running, by a path that still leads to it after its file was moved or replaced.

@@ -75,7 +75,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
     let Kind::Workloads(mut named) = fixture.plugin()?.metadata.kind.clone() else {
         return Err(NotPassed::NotRun("it is not a library of workloads".into()));
     };
-    let entries = with_library(fixture, |library| Ok(library.judge.catalogue()?))?;
+    let entries = with_library(fixture, |library| Ok(library.judge.catalogue()?.to_vec()))?;
     let mut listed: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
     named.sort();
     listed.sort();
@@ -102,7 +102,7 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
 /// A serial run gives the answer of the oracle.
 pub(super) fn oracle(fixture: &mut Fixture) -> CheckResult {
     with_library(fixture, |library| {
-        for entry in library.judge.catalogue()? {
+        for entry in library.judge.catalogue()?.to_vec() {
             for items in SIZES {
                 let spec = with_batches(spec_of(&entry, items), 64);
                 let (ran, expected) = (library.serial(&spec)?, library.answer(&spec)?);
@@ -124,7 +124,7 @@ fn require_equal(what: &str, ran: &Answer, expected: &Answer) -> Result<(), NotP
 /// The answer does not depend on how items are split into batches.
 pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
     with_library(fixture, |library| {
-        for entry in library.judge.catalogue()? {
+        for entry in library.judge.catalogue()?.to_vec() {
             let expected = library.serial(&with_batches(spec_of(&entry, 101), 101))?;
             for size in BATCHES {
                 let ran = library.serial(&with_batches(spec_of(&entry, 101), size))?;
@@ -138,10 +138,10 @@ pub(super) fn slices(fixture: &mut Fixture) -> CheckResult {
 /// What closes by watermarks gives the answer of the oracle, and no earlier than it may.
 pub(super) fn closing(fixture: &mut Fixture) -> CheckResult {
     with_library(fixture, |library| {
-        let closes = |entry: &CatalogueEntry| {
+        let closes = |entry: &&CatalogueEntry| {
             [&entry.needs, &entry.uses].into_iter().flatten().any(|word| word == WATERMARKS)
         };
-        let entries: Vec<_> = library.judge.catalogue()?.into_iter().filter(closes).collect();
+        let entries: Vec<_> = library.judge.catalogue()?.iter().filter(closes).cloned().collect();
         for entry in &entries {
             for (items, batch) in SIZES.into_iter().zip([1, 1, 7, 64]) {
                 let spec = with_batches(spec_of(entry, items), batch);
@@ -162,7 +162,7 @@ pub(super) fn closing(fixture: &mut Fixture) -> CheckResult {
 pub(super) fn repeats(fixture: &mut Fixture) -> CheckResult {
     let answers = |library: &mut Library| {
         let mut answers = Vec::new();
-        for entry in library.judge.catalogue()? {
+        for entry in library.judge.catalogue()?.to_vec() {
             let spec = spec_of(&entry, 101);
             answers.push((
                 entry.name,
@@ -192,7 +192,7 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
         let spec = WorkloadSpec::new("there_is_no_such_workload");
         let refused = expected_error(library.answer(&spec), &[ErrorKind::InvalidSpec]);
         refused.map_err(|not_passed| not_passed.named("an unknown workload"))?;
-        for entry in library.judge.catalogue()? {
+        for entry in library.judge.catalogue()?.to_vec() {
             for parameter in &entry.parameters {
                 let mut spec = spec_of(&entry, 1);
                 spec.extra.insert(parameter.name.clone(), json!([{"no": "value"}]));
@@ -208,7 +208,7 @@ pub(super) fn refuses(fixture: &mut Fixture) -> CheckResult {
 /// Malformed input is refused or accepted, without a crash or a panic.
 pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
     with_library(fixture, |library| {
-        for entry in library.judge.catalogue()? {
+        for entry in library.judge.catalogue()?.to_vec() {
             let given = library.judge.give_malformed(&spec_of(&entry, 10), ROUNDS, library.limit);
             given.map_err(|error| NotPassed::from(error).named(&entry.name))?;
         }
@@ -218,7 +218,7 @@ pub(super) fn bytes(fixture: &mut Fixture) -> CheckResult {
 
 /// The backends that are found give the answer of the oracle.
 pub(super) fn backends(fixture: &mut Fixture) -> CheckResult {
-    let entries = with_library(fixture, |library| Ok(library.judge.catalogue()?))?;
+    let entries = with_library(fixture, |library| Ok(library.judge.catalogue()?.to_vec()))?;
     let mut ran = Vec::new();
     for (name, library) in fixture.setting.backends.clone() {
         if on_backend(fixture, &name, &library, &entries)? {

@@ -60,9 +60,8 @@ impl Judge {
 
     /// The words of what a backend must support to run a workload of the library; none for a workload that it does not have.
     pub(crate) fn needs(&mut self, workload: &str) -> Result<Vec<String>, CallError> {
-        let entries = self.catalogue()?;
-        let entry = entries.into_iter().find(|entry| entry.name == workload);
-        Ok(entry.map(|entry| entry.needs).unwrap_or_default())
+        let entry = self.catalogue()?.iter().find(|entry| entry.name == workload);
+        Ok(entry.map(|entry| entry.needs.clone()).unwrap_or_default())
     }
 
     /// The words of what a workload needs or makes use of that a backend supports, or all if the backend is not given.
@@ -71,10 +70,10 @@ impl Judge {
         workload: &str,
         supports: Option<&[String]>,
     ) -> Result<Vec<String>, CallError> {
-        let entry = self.catalogue()?.into_iter().find(|entry| entry.name == workload);
-        let words = entry.map(|entry| [entry.needs, entry.uses].concat()).unwrap_or_default();
-        let is_granted = |word: &String| supports.is_none_or(|supports| supports.contains(word));
-        Ok(words.into_iter().filter(is_granted).collect())
+        let entry = self.catalogue()?.iter().find(|entry| entry.name == workload);
+        let words = entry.into_iter().flat_map(|entry| entry.needs.iter().chain(&entry.uses));
+        let is_granted = |word: &&String| supports.is_none_or(|supports| supports.contains(word));
+        Ok(words.filter(is_granted).cloned().collect())
     }
 
     /// Ends the judge's worker.
@@ -83,15 +82,16 @@ impl Judge {
     }
 
     /// The library's workloads.
-    pub(crate) fn catalogue(&mut self) -> Result<Vec<CatalogueEntry>, CallError> {
-        if let Some(entries) = &self.catalogue {
-            return Ok(entries.clone());
-        }
-        let deadline = self.session.deadlines.catalogue;
-        let request = Request::Catalogue { library: self.library.clone() };
-        let entries: Vec<CatalogueEntry> = self.session.ask("catalogue", request, deadline)?;
-        self.catalogue = Some(entries.clone());
-        Ok(entries)
+    pub(crate) fn catalogue(&mut self) -> Result<&[CatalogueEntry], CallError> {
+        let entries = match self.catalogue.take() {
+            Some(entries) => entries,
+            None => {
+                let deadline = self.session.deadlines.catalogue;
+                let request = Request::Catalogue { library: self.library.clone() };
+                self.session.ask("catalogue", request, deadline)?
+            }
+        };
+        Ok(self.catalogue.insert(entries))
     }
 
     /// How fast the machine computes right now, by the judge's process, in which no engine runs.
