@@ -46,9 +46,9 @@ impl Table {
         (end.ends_with(&last) && matches!(before, [] | [b'\n'])).then_some(Self(file))
     }
 
-    /// Appends the row of the record that was appended to `records` as `object`.
-    pub(super) fn append(mut self, object: &[u8], records: &Journal) -> io::Result<()> {
-        let row = row(&serde_json::from_slice(object)?)?;
+    /// Appends the row of the record that was appended to `records`.
+    pub(super) fn append(mut self, record: &UnifiedRecord, records: &Journal) -> io::Result<()> {
+        let row = row(record)?;
         // One write. If a part is missing, the time stays different, so that the two are not in step.
         if self.0.write(&row)? < row.len() {
             return Err(io::ErrorKind::StorageFull.into());

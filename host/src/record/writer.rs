@@ -153,7 +153,7 @@ fn append_unified(unified: &mut Journal, table: &Path, record: &UnifiedRecord) -
         unified.append_line(&object)?;
         if let Some(in_step) = in_step {
             // After an error the table is not in step.
-            let _ = in_step.append(&object, unified);
+            let _ = in_step.append(record, unified);
         }
         Ok(())
     })
