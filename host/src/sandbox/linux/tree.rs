@@ -199,7 +199,7 @@ impl Tree {
     /// process of the tree is killed, and any other process is reported.
     fn reap(&mut self) -> Option<ExitStatus> {
         let deadline = Instant::now() + SUPERVISOR_GRACE;
-        let mut pause = Duration::from_millis(1);
+        let mut pause = Duration::from_micros(50);
         loop {
             match self.supervisor.try_wait() {
                 Ok(Some(status)) => return Some(status),
