@@ -1,6 +1,7 @@
 //! The private temporary folder of a worker's tree. Untrusted code created its contents: removal follows no link, enters no
 //! other file system, and handles any depth.
 
+use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fs::{DirEntry, Metadata, Permissions};
 use std::io;
@@ -41,7 +42,10 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn create() -> io::Result<Self> {
         static ONCE: Once = Once::new();
-        ONCE.call_once(|| [temporary_folder(), SHORT.into()].iter().for_each(|parent| remove_left(parent)));
+        ONCE.call_once(|| {
+            let parents = BTreeSet::from([temporary_folder(), SHORT.into()]);
+            parents.iter().for_each(|parent| remove_left(parent));
+        });
         Self::hold(create()?)
     }
 
