@@ -59,21 +59,22 @@ fn settled<K: PartialEq, T>(mut read: impl FnMut() -> Option<(K, T)>) -> Option<
 /// The processes below `root` to which the lists of children lead. `None` where the system has no such lists, and if more than so
 /// many `files` are to be read, which it takes from them.
 fn walk(root: i32, files: &mut u64) -> Option<Vec<Process>> {
-    // Of a thread of `root` that is gone there is none either.
-    threads(root).find_map(|thread| children(root, &thread))?;
     let (mut found, mut known, mut tree) = (vec![root], HashSet::from([root]), Vec::new());
+    let mut has_lists = false;
     while let Some(pid) = found.pop() {
         *files = files.checked_sub(2)?;
         for thread in threads(pid) {
             *files = files.checked_sub(1)?;
-            let children = children(pid, &thread).unwrap_or_default();
+            // Of a thread that is gone there is none either.
+            let Some(children) = children(pid, &thread) else { continue };
+            has_lists = true;
             found.extend(children.into_iter().filter(|child| known.insert(*child)));
         }
         // A number that was in a list may be that of another process since.
-        let of_tree = |process: &Process| pid != root && known.contains(&process.parent);
-        tree.extend(process(pid).filter(of_tree));
+        let of_tree = |process: &Process| known.contains(&process.parent);
+        tree.extend((pid != root).then(|| process(pid)).flatten().filter(of_tree));
     }
-    Some(tree)
+    has_lists.then_some(tree)
 }
 
 /// Those to which the parents of all processes lead.

@@ -50,11 +50,12 @@ pub(super) fn processes() -> Vec<Process> {
     all().filter_map(process).collect()
 }
 
-/// A file of `/proc` that belongs to the process `pid`. `/proc` says of no file how long it is, and without room for most of them each
-/// would take several calls: these are read of each process before and after each run.
+/// A file of `/proc` that belongs to the process `pid`. `/proc` says of no file how long it is: without `take` it would be asked, and
+/// without room for most of them each would take several calls. These are read of each process before and after each run.
 pub(super) fn read(pid: impl Display, name: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(4096);
-    fs::File::open(format!("/proc/{pid}/{name}")).ok()?.read_to_end(&mut bytes).ok()?;
+    let file = fs::File::open(format!("/proc/{pid}/{name}")).ok()?;
+    file.take(u64::MAX).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
