@@ -28,8 +28,8 @@ impl Executor {
         Ok(())
     }
 
-    /// Runs the sessions of a block in their order: `prepare`, a machine check, and `run`, which is given the notes for the
-    /// session's first trial; then a pause. A session that meets a noisy machine is postponed to the end of its block.
+    /// Runs the sessions of a block in their order: a pause after the session before, `prepare`, a machine check, and `run`, which is
+    /// given the notes for the session's first trial. A session that meets a noisy machine is postponed to the end of its block.
     pub(super) fn run_sessions<E>(
         &mut self,
         block: &Block,
@@ -41,6 +41,7 @@ impl Executor {
         // The sessions that are still to run, and how often each was postponed.
         let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();
         while let Some((session, delays)) = queue.pop_front() {
+            self.pause()?;
             prepare(self, session);
             match self.noise(session, sink)? {
                 Some(why) if delays < MAX_DELAYS => {
@@ -51,7 +52,7 @@ impl Executor {
                     self.ends_block = queue.is_empty();
                     let started = Instant::now();
                     run(self, session, &machine_check::notes(delays, noise), sink)?;
-                    self.pauses.after(started.elapsed(), &self.setting.launch.interrupt);
+                    self.pauses.session = Some(started.elapsed());
                 }
             }
             if self.is_interrupted() {
@@ -59,6 +60,12 @@ impl Executor {
             }
         }
         Ok(())
+    }
+
+    /// Waits until nothing is left of the session before, if there was one.
+    pub(super) fn pause<E>(&mut self) -> Result<(), Stopped<E>> {
+        self.pauses.after_session(&self.setting.launch.interrupt);
+        if self.is_interrupted() { Err(Stopped::Interrupted) } else { Ok(()) }
     }
 
     /// Checks the machine before a session; the reason why it is noisy, if it is.

@@ -1,5 +1,5 @@
-//! The pause after a session. What a backend leaves behind must not slow the next one: pages that are still to be written, processes
-//! that are ending, a hot processor.
+//! The pause between two sessions. What a backend leaves behind must not slow the next one: pages that are still to be written,
+//! processes that are ending, a hot processor.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ const TOLERANCE: f64 = 0.1;
 pub(super) struct Pauses {
     /// The busy share of the processors before the first session, from 0 to 1; `None` where the system does not say.
     quiet: Option<Option<f64>>,
+    /// How long the session took after which no pause has been yet.
+    pub(super) session: Option<Duration>,
     /// The seconds of the last pause; `None` before the first.
     pub(super) last: Option<f64>,
 }
@@ -32,8 +34,10 @@ impl Pauses {
         self.quiet.get_or_insert_with(|| busy_share(WATCH));
     }
 
-    /// Waits after a session of this length until the machine is as quiet as it was before the first one, or the user interrupts.
-    pub(super) fn after(&mut self, session: Duration, interrupt: &Interrupt) {
+    /// Waits after a session, if there has been one since the last pause, until the machine is as quiet as it was before the first one,
+    /// or the user interrupts.
+    pub(super) fn after_session(&mut self, interrupt: &Interrupt) {
+        let Some(session) = self.session.take() else { return };
         let started = Instant::now();
         let watch = |time| if interrupt.is_set() { Some(0.0) } else { busy_share(time) };
         wait(LONGEST.min(session.mul_f64(PART)), self.quiet.flatten(), watch);

@@ -59,6 +59,8 @@ impl Executor {
         range: &Range,
         sink: Sink<'_, E>,
     ) -> Result<(), Stopped<E>> {
+        // The references are timed on a quiet machine too.
+        self.pause()?;
         let references = self.task_references(block, sink)?;
         let prepare = |_: &mut Self, _: &Session| ();
         self.run_sessions(block, sink, prepare, |executor, session, notes, sink| {
