@@ -23,6 +23,8 @@ fn every_format_has_every_kind_of_row() {
         insta::assert_snapshot!(format!("{of}_github"), github(rows).unwrap());
         insta::assert_snapshot!(format!("{of}_openmetrics"), openmetrics(rows));
         insta::assert_snapshot!(format!("{of}_junit"), junit(rows).unwrap());
+        // A snapshot does not show the ends of lines at its end.
+        assert!(bencher(rows).unwrap().ends_with("}\n"));
     }
 }
 
