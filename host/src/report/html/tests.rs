@@ -12,16 +12,17 @@ fn page(comparison: &Comparison) -> String {
 // `tests/report_page.rs` opens the snapshots in a browser.
 
 #[test]
-fn a_page_with_every_verdict_a_failure_and_a_warning() {
-    insta::assert_binary_snapshot!(
-        "several_workloads.html",
-        page(&examples::several_workloads()).into_bytes()
-    );
-}
-
-#[test]
-fn a_page_with_charts_of_scaling() {
-    insta::assert_binary_snapshot!("scaling.html", page(&examples::scaling()).into_bytes());
+fn pages_are_what_they_were_and_their_links_and_hostile_text_are_safe() {
+    for (name, comparison) in [
+        ("several_workloads", examples::several_workloads()),
+        ("scaling", examples::scaling()),
+        ("original", examples::original()),
+        ("hostile", examples::hostile()),
+    ] {
+        let page = page(&comparison);
+        check_links_and_text(&page);
+        insta::assert_binary_snapshot!(&format!("{name}.html"), page.into_bytes());
+    }
 }
 
 #[test]
@@ -36,17 +37,8 @@ fn a_page_with_the_latency_of_an_open_loop() {
     assert_eq!(page.matches("cannot be measured with 400 items: 662 are needed").count(), 2);
     assert!(page.contains("no latency, because source and sinks do not share a clock"));
     assert!(page.contains("no latency, because no trial is valid"));
+    check_links_and_text(&page);
     insta::assert_binary_snapshot!("open_loop.html", page.into_bytes());
-}
-
-#[test]
-fn a_page_with_records_of_the_original_project() {
-    insta::assert_binary_snapshot!("original.html", page(&examples::original()).into_bytes());
-}
-
-#[test]
-fn a_page_with_hostile_text() {
-    insta::assert_binary_snapshot!("hostile.html", page(&examples::hostile()).into_bytes());
 }
 
 #[test]
@@ -111,19 +103,6 @@ pub(super) fn check_links_and_text(page: &str) {
     }
     assert!(!page.contains("<script") && !page.contains("<img"), "text became markup");
     assert!(!page.contains(|c: char| c.is_control() && c != '\n'));
-}
-
-#[test]
-fn links_and_hostile_text_are_safe() {
-    for comparison in [
-        examples::several_workloads(),
-        examples::scaling(),
-        examples::open_loop(),
-        examples::original(),
-        examples::hostile(),
-    ] {
-        check_links_and_text(&page(&comparison));
-    }
 }
 
 /// The ids of the rows' trials, in the order of the page.
