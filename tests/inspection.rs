@@ -220,8 +220,16 @@ fn a_library_in_a_folder_of_the_environment_is_found() {
     let file = needing(&place, "libelsewhere.so");
     let elsewhere = place.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
-    std::fs::rename(file.with_file_name("libelsewhere.so"), elsewhere.join("libelsewhere.so")).unwrap();
+    let library = elsewhere.join("libelsewhere.so");
+    std::fs::rename(file.with_file_name("libelsewhere.so"), &library).unwrap();
     inspect(&place, &file, 3);
+    // In the current folder the dynamic linker does not look, also without the variable.
+    for variable in [None, Some("")] {
+        let mut command = place.command(&["backends", "inspect"]);
+        command.arg(&file).current_dir(&elsewhere).env_remove("LD_LIBRARY_PATH");
+        variable.map(|empty| command.env("LD_LIBRARY_PATH", empty));
+        Ran::of(command).code(3);
+    }
     let mut command = place.command(&["backends", "inspect"]);
     command.arg(&file).env("LD_LIBRARY_PATH", &elsewhere);
     Ran::of(command).code(0);

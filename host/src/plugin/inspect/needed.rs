@@ -67,8 +67,9 @@ impl Search {
                 folders.push(expanded(entry, folder)?);
             }
         }
-        let variable = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        folders.extend(std::env::split_paths(&variable));
+        // Without a value the dynamic linker looks nowhere, and not in the current folder, which an empty entry stands for.
+        let variable = std::env::var_os("LD_LIBRARY_PATH").filter(|paths| !paths.is_empty());
+        folders.extend(variable.iter().flat_map(std::env::split_paths));
         folders.extend(SYSTEM.map(PathBuf::from));
         folders.extend(glibc::path().and_then(|libc| libc.parent().map(Path::to_owned)));
         Some(Self { folders, cached: cached()? })
@@ -77,7 +78,7 @@ impl Search {
     fn finds(&self, name: &str) -> bool {
         name.contains('/')
             || self.cached.contains(OsStr::new(name))
-            || self.folders.iter().any(|folder| folder.join(name).exists())
+            || self.folders.iter().any(|folder| folder.join(name).is_file())
     }
 }
 
