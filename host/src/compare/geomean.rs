@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Geomean, Point, RatioInterval, Rigor, Row};
+use super::model::{Geomean, Point, Ratio, RatioInterval, Rigor, Row};
 use crate::plan::defaults::SLEEPING;
 use crate::run::session::NEGOTIATION;
 use crate::stats::{Interval, PairedDifference, common_geometric_means};
@@ -11,13 +11,20 @@ use crate::stats::{Interval, PairedDifference, common_geometric_means};
 type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
 /// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt; without a ratio for a
-/// backend that failed or is in doubt at any point, or whose ratios are of rows that must not be mixed. Points that only sleep are left
-/// out, as all backends sleep equally long. Open loops are not among the points: their ratios are not about throughput.
+/// backend that failed or is in doubt at any point, or whose ratios are of rows that must not be mixed. Single runs of a backend that has
+/// blocks at any point do not count. Points that only sleep are left out, as all backends sleep equally long. Open loops are not among the
+/// points: their ratios are not about throughput.
 pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Vec<Geomean> {
     let (sleeping, working): (Vec<&Point>, Vec<&Point>) =
         points.iter().copied().partition(|point| point.workload == SLEEPING);
-    let ratios: Vec<Vec<_>> =
-        working.iter().map(|point| backends.iter().map(|name| whole_ratio(point, name)).collect()).collect();
+    let counts = |name: &&&str| working.iter().flat_map(|point| counted(point, name)).any(is_paired);
+    let in_blocks: BTreeSet<&str> = backends.iter().filter(counts).copied().collect();
+    let ratio = |point: &Point, name: &str| {
+        whole_ratio(point, name).filter(|ratio| ratio.paired || !in_blocks.contains(name))
+    };
+    let estimates =
+        |point: &&Point| backends.iter().map(|name| Some(ratio(point, name)?.estimate)).collect::<Vec<_>>();
+    let ratios: Vec<_> = working.iter().map(estimates).collect();
     let means = common_geometric_means(&ratios, backends.len());
     let covered: Vec<&Point> = working
         .iter()
@@ -53,11 +60,11 @@ fn is_unsound(point: &Point, backend: &str) -> bool {
 }
 
 /// The ratio of a backend at a point where neither it nor the baseline failed even once, or is in doubt.
-fn whole_ratio(point: &Point, backend: &str) -> Option<f64> {
+fn whole_ratio(point: &Point, backend: &str) -> Option<Ratio> {
     let (row, baseline) = with_baseline(point, backend)?;
     let whole =
         |row: &Row| row.doubts.is_empty() && row.counts.trials == row.counts.verified + row.counts.unverified;
-    (whole(row) && whole(baseline)).then_some(row.ratio?.estimate)
+    row.ratio.filter(|_| whole(row) && whole(baseline))
 }
 
 /// Whether the ratios of a backend are of several rows at a point, as of two builds of its plugin or on two numbers of cores; or, at
@@ -75,12 +82,13 @@ fn is_mixed(points: &[&Point], backend: &str) -> bool {
 
 /// The rows of a backend that have a ratio: those of blocks, or without any the single runs.
 fn counted<'a>(point: &'a Point, backend: &str) -> Vec<&'a Row> {
-    let with_ratio = |paired: bool| {
-        let is_such = |row: &&Row| row.ratio.is_some_and(|ratio| ratio.paired == paired);
-        point.rows.iter().filter(|row| row.backend == backend).filter(is_such).collect::<Vec<_>>()
-    };
-    let of_blocks = with_ratio(true);
-    if of_blocks.is_empty() { with_ratio(false) } else { of_blocks }
+    let with_ratio = point.rows.iter().filter(|row| row.backend == backend && row.ratio.is_some());
+    let (of_blocks, single): (Vec<_>, Vec<_>) = with_ratio.partition(|row| is_paired(row));
+    if of_blocks.is_empty() { single } else { of_blocks }
+}
+
+fn is_paired(row: &Row) -> bool {
+    row.ratio.is_some_and(|ratio| ratio.paired)
 }
 
 /// The first of these rows, and the row that it is compared with.
@@ -121,7 +129,7 @@ fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Counts, Doubt, Library, Ratio, Sample, Source, Status};
+    use crate::compare::model::{Counts, Doubt, Library, Sample, Source, Status};
 
     /// A row with these seconds, block by block.
     fn row(backend: &str, point: &str, seconds: &[f64], ratio: Option<f64>) -> Row {
@@ -194,6 +202,21 @@ mod tests {
         both.rows.insert(1, single);
         let [mean] = geomeans(&[&both], &["other"], Rigor::Standard).try_into().unwrap();
         assert!((mean.ratio.unwrap() - 2.0).abs() < 1e-12 && mean.interval.is_some(), "{mean:?}");
+    }
+
+    #[test]
+    fn a_point_of_single_runs_is_not_covered_beside_points_of_blocks() {
+        let mut points = [point("pipeline", &NEAR_TWO, 2.0), point("word_count", &NEAR_EIGHT, 8.0)];
+        let single = |point: &mut Point| point.rows[1].ratio.as_mut().unwrap().paired = false;
+        let mean = |points: &[Point; 2]| {
+            let [mean] = geomeans(&points.each_ref(), &["other"], Rigor::Standard).try_into().unwrap();
+            (mean.ratio.map(|ratio| (ratio * 1e9).round() / 1e9), mean.covered, mean.points, mean.mixed)
+        };
+        single(&mut points[1]);
+        assert_eq!(mean(&points), (Some(2.0), 1, 2, false));
+        // They count for a backend that has nothing else.
+        single(&mut points[0]);
+        assert_eq!(mean(&points), (Some(4.0), 2, 2, false));
     }
 
     #[test]

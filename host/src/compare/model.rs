@@ -476,7 +476,8 @@ pub struct Geomean {
     /// quick comparison, and with fewer than 6 blocks that have every point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<RatioInterval>,
-    /// The number of points that count: those where every backend finished every trial and has a ratio, and none is in doubt.
+    /// The number of points that count: those where every backend finished every trial and has a ratio, and none is in doubt. The ratio
+    /// of single runs does not count for a backend that has blocks at any point.
     pub covered: u32,
     /// The number of points that could count.
     pub points: u32,

@@ -1,6 +1,6 @@
 //! The labels that the formats for people share: rows, verdicts, settings, failures and notes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -371,7 +371,9 @@ fn without_mean(comparison: &Comparison) -> Option<String> {
     if missing.first()?.covered == 0 {
         let why =
             "there is no geometric mean: at no point has every backend a ratio without a failure or a doubt";
-        return Some(why.into());
+        let single =
+            if leaves_out_single_runs(comparison) { "; single runs beside blocks do not count" } else { "" };
+        return Some(format!("{why}{single}"));
     }
     let of = |mixed: bool, why: &str| {
         let names = missing.iter().filter(|mean| mean.mixed == mixed).map(|mean| name(&mean.backend));
@@ -409,6 +411,19 @@ fn from_medians(row: &Row, point: &Point) -> Option<f64> {
     Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
 }
 
+/// Whether a backend has single runs beside blocks: its geometric mean is that of the blocks.
+fn leaves_out_single_runs(comparison: &Comparison) -> bool {
+    let backends = |paired: bool| {
+        let is_such = |row: &Row| row.ratio.is_some_and(|ratio| ratio.paired == paired);
+        let counts =
+            |point: &Point| !comparison.geomeans.iter().any(|mean| mean.left_out.contains(&point.id));
+        let rows =
+            comparison.rows().filter(|(point, row)| is_such(row) && row.open_loop.is_none() && counts(point));
+        rows.map(|(_, row)| &row.backend).collect::<BTreeSet<_>>()
+    };
+    !backends(true).is_disjoint(&backends(false))
+}
+
 /// Over which points the geometric means are; `None` with a single point, whose table has the same ratios, and without a mean.
 pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
     let mean = comparison.geomeans.iter().find(|mean| mean.ratio.is_some())?;
@@ -422,7 +437,8 @@ pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
         [] => String::new(),
         slept => format!(", without {}, which only sleeps", slept.join(", ")),
     };
-    (comparison.points.len() > 1).then(|| over + &without)
+    let single = if leaves_out_single_runs(comparison) { ", without single runs" } else { "" };
+    (comparison.points.len() > 1).then(|| over + &without + single)
 }
 
 /// What is compared of an open loop, after its point: ` (p99 latency)`. Empty for work of which the time is compared.

@@ -336,6 +336,11 @@ mod tests {
         let page = text(&comparison, &Palette::plain(), 200);
         assert!(page.contains("only sleeps: beta –, gamma 0.10×"), "{page}");
         assert!(page.contains("! beta has no geometric mean: at some point a trial failed"), "{page}");
+        let means = page.lines().find(|line| line.starts_with("geometric mean")).unwrap_or_default();
+        assert!(!means.contains("single runs"), "{page}");
+        comparison.points[3].rows[1].ratio.as_mut().unwrap().paired = false;
+        let page = text(&comparison, &Palette::plain(), 200);
+        assert!(page.contains("which only sleeps, without single runs: beta –"), "{page}");
         comparison.geomeans[0].mixed = true;
         let page = text(&comparison, &Palette::plain(), 200);
         assert!(page.contains("! beta has no geometric mean: the ratios are of several machines"), "{page}");
