@@ -412,6 +412,7 @@ pub(super) fn hostile() -> Comparison {
 fn make_hostile(row: &mut Row) {
     let long = "x".repeat(10_000);
     row.label = format!("{HOSTILE}{}", row.label);
+    row.compared_with = row.compared_with.as_ref().map(|label| format!("{HOSTILE}{label}"));
     row.backend = HOSTILE.into();
     row.versions.insert(HOSTILE.into(), json!({ HOSTILE: long }));
     if let Some(library) = &mut row.plugin {

@@ -101,10 +101,23 @@ fn places(comparison: &Comparison) -> &'static str {
     if workloads.len() == comparison.points.len() { "workload" } else { "point" }
 }
 
-/// The rows that can be compared with each other, the fastest first; none with fewer than two, or with several baselines.
+/// The rows that can be compared with each other, the fastest first; none with fewer than two. Of several baselines, as of two seeds, those
+/// beside the first with any count, and those in blocks before single runs.
 fn ranking(point: &Point) -> Option<Vec<&Row>> {
-    let rows: Vec<_> = fastest_first(point).into_iter().filter(|row| is_ranked(row)).collect();
-    (rows.len() > 1 && rows.iter().filter(|row| row.is_baseline).count() == 1).then_some(rows)
+    let ranked: Vec<_> = fastest_first(point).into_iter().filter(|row| is_ranked(row)).collect();
+    let beside = |baseline: &Row| {
+        let is_beside =
+            |row: &Row| row.label == baseline.label || row.compared_with.as_deref() == Some(&*baseline.label);
+        let in_same_way = |row: &Row| is_in_blocks(row) == is_in_blocks(baseline);
+        ranked.iter().copied().filter(|row| is_beside(row) && in_same_way(row)).collect::<Vec<_>>()
+    };
+    let baselines = point.rows.iter().filter(|row| row.is_baseline && is_ranked(row));
+    baselines.map(beside).filter(|rows| rows.len() > 1).min_by_key(|rows| !is_in_blocks(rows[0]))
+}
+
+/// A single run is the first of its engine, and has no verdict.
+fn is_in_blocks(row: &Row) -> bool {
+    row.samples.iter().any(|sample| sample.block.is_some())
 }
 
 /// In relation to the baseline.
@@ -183,7 +196,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Doubt, NoRatio, NoiseFloor, RatioInterval, Withheld};
+    use crate::compare::model::{Doubt, NoRatio, NoiseFloor, Ratio, RatioInterval, Sample, Withheld};
     use crate::report::examples;
 
     fn labels(point: &Point) -> Vec<&str> {
@@ -282,6 +295,51 @@ mod tests {
             it.points[0].noise_floor = Some(NoiseFloor { names, ratio, factor: 1.4 });
         };
         assert_eq!(told(noise), nobody);
+    }
+
+    #[test]
+    fn of_several_baselines_one_in_blocks_is_ranked_with_the_rows_that_are_compared_with_it() {
+        let single = |row: Row| {
+            let samples = row.samples.into_iter().map(|sample| Sample { block: None, ..sample }).collect();
+            let ratio = row.ratio.map(|ratio| Ratio { estimate: ratio.estimate, ..Ratio::default() });
+            Row { label: format!("{} (single runs)", row.label), samples, ratio, ..row }
+        };
+        let fastest_of = |all: Vec<Row>| {
+            let comparison = comparison([all]);
+            let marked = fastest(&comparison, &comparison.points[0]).map(|row| row.label.clone());
+            (marked, sentence(&comparison))
+        };
+        let beta = (Some("beta".to_owned()), Some("beta was fastest.".to_owned()));
+        // Single runs of the baseline, and of the other, which are compared with the blocks of the baseline.
+        for (at, row) in [(0, examples::row("alpha", None)), (2, examples::row("beta", Some(0.5)))] {
+            let mut all = rows(&[("beta", 1.5)]);
+            all.insert(at, single(row));
+            assert_eq!(fastest_of(all), beta);
+        }
+        // Nothing is compared with the first baseline.
+        let mut all = rows(&[("beta", 1.5)]);
+        all.insert(0, Row { label: "alpha (seed 7)".into(), ..examples::row("alpha", None) });
+        assert_eq!(fastest_of(all), beta);
+        // Records without blocks have no verdicts, but can be compared.
+        let all = rows(&[("beta", 1.5)]).into_iter().map(single).collect::<Vec<_>>();
+        let told = fastest_of(
+            all.into_iter()
+                .map(|row| Row {
+                    compared_with: row.compared_with.map(|_| "alpha (single runs)".into()),
+                    ..row
+                })
+                .collect(),
+        );
+        assert_eq!(
+            told,
+            (
+                None,
+                Some(
+                    "No backend was clearly the fastest; beta (single runs) was within 5 % of the fastest."
+                        .into()
+                )
+            )
+        );
     }
 
     #[test]
