@@ -512,17 +512,28 @@ fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
 
 /// An estimate of how many more blocks an inconclusive verdict needs.
 pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
+    needed_blocks(ratio)?
+}
+
+/// The same of each such verdict, with `None` within where that would be too many.
+fn needed_blocks(ratio: &Ratio) -> Option<Option<u32>> {
     match ratio.verdict {
-        Some(Verdict::Inconclusive { more_blocks }) if ratio.withheld.is_none() => more_blocks,
+        Some(Verdict::Inconclusive { more_blocks }) if ratio.withheld.is_none() => Some(more_blocks),
         _ => None,
     }
 }
 
-/// How many more blocks the least certain row needs.
+/// How many more blocks the least certain row needs of those that have a number, and how many rows these are.
 fn most_blocks(comparison: &Comparison) -> Option<String> {
     let ratios = comparison.rows().filter_map(|(_, row)| row.ratio.as_ref());
-    let blocks = plural(ratios.filter_map(more_blocks).max()?.into(), "more block");
-    Some(format!("about {blocks} would resolve the inconclusive verdicts"))
+    let inconclusive: Vec<_> = ratios.filter_map(needed_blocks).collect();
+    let known: Vec<u32> = inconclusive.iter().copied().flatten().collect();
+    let blocks = plural((*known.iter().max()?).into(), "more block");
+    let which = match (known.len(), inconclusive.len()) {
+        (some, all) if some == all => "the inconclusive verdicts".to_owned(),
+        (some, all) => format!("{some} of {all} inconclusive verdicts"),
+    };
+    Some(format!("about {blocks} would resolve {which}"))
 }
 
 /// A name from a plugin or a record, as [`short_name`].

@@ -115,6 +115,25 @@ fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
     );
 }
 
+#[test]
+fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
+    let told = |needed: &[Option<u32>]| {
+        let row = |more_blocks: &Option<u32>| {
+            let mut row = examples::row("beta", Some(1.0));
+            row.ratio.as_mut().unwrap().verdict = Some(Verdict::Inconclusive { more_blocks: *more_blocks });
+            row
+        };
+        let rows = needed.iter().map(row).collect();
+        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+        notes.into_iter().find(|note| note.contains("would resolve"))
+    };
+    let note = |what: &str| Some(format!("about {what}"));
+    assert_eq!(told(&[Some(3), Some(5)]), note("5 more blocks would resolve the inconclusive verdicts"));
+    assert_eq!(told(&[Some(1), None]), note("1 more block would resolve 1 of 2 inconclusive verdicts"));
+    assert_eq!(told(&[None, None]), None);
+}
+
 proptest! {
     #[test]
     fn no_text_is_longer_than_its_limit_or_has_a_control_character(text in any::<String>(), limit in 1..50usize) {
