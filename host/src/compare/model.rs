@@ -329,11 +329,18 @@ pub struct FailureGroup {
     pub kind: String,
     /// The message of the first of them, in one line.
     pub message: String,
+    /// How many of them have another message. Absent without any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_messages: u32,
     /// How to fix it, if that is known.
     pub remedy: Option<String>,
     pub count: u32,
     /// Indices into [`Row::samples`].
     pub samples: Vec<usize>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The speed of a backend in relation to the baseline.

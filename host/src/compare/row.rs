@@ -238,14 +238,17 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
                 phase: failure.phase.clone().into_owned(),
                 kind,
                 message: failure.message.clone(),
+                other_messages: 0,
                 remedy: failure.remedy.clone(),
                 count: 0,
                 samples: Vec::new(),
             });
             groups.len() - 1
         });
-        groups[index].count += 1;
-        groups[index].samples.push(at);
+        let group = &mut groups[index];
+        group.count += 1;
+        group.other_messages += u32::from(group.message != failure.message);
+        group.samples.push(at);
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups

@@ -168,6 +168,7 @@ pub(super) fn failed_row(label: &str, kind: &str, message: &str) -> Row {
             phase: "run".into(),
             kind: kind.into(),
             message: message.into(),
+            other_messages: 0,
             remedy: Some("crossrun run --isolation none".into()),
             count: BLOCKS,
             samples: (0..BLOCKS as usize).collect(),

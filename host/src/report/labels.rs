@@ -253,8 +253,13 @@ pub(super) fn settings(point: &Point) -> String {
 
 /// A failure in one line: what failed, where, how often, and what to do.
 pub(super) fn failure(failure: &FailureGroup, row: &Row) -> String {
-    let FailureGroup { phase, kind: word, message, remedy, count, .. } = failure;
-    let place = format!("{} ({count} of {})", one_line(phase, 40), plural(row.counts.trials.into(), "trial"));
+    let FailureGroup { phase, kind: word, message, other_messages, remedy, count, .. } = failure;
+    let others = match other_messages {
+        0 => String::new(),
+        others => format!(", {others} of them with another message"),
+    };
+    let trials = plural(row.counts.trials.into(), "trial");
+    let place = format!("{} ({count} of {trials}{others})", one_line(phase, 40));
     reason(&kind(word), &place, message, remedy.as_deref())
 }
 

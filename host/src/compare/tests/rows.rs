@@ -20,6 +20,20 @@ fn a_wrong_answer_is_a_failure_however_fast_it_was() {
 }
 
 #[test]
+fn failures_of_one_kind_say_how_many_have_another_message_than_the_first() {
+    let others = |items: fn(u32) -> u32| {
+        let wrong = changed(pair(7), "b", |example| {
+            let message = format!("{} items reached the sink", items(example.trial.block.unwrap()));
+            example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, &message));
+        });
+        let [group] = row(&standard(wrong), "b").failures.clone().try_into().unwrap();
+        (group.message, group.count, group.other_messages)
+    };
+    assert_eq!(others(|_| 499), ("499 items reached the sink".into(), 7, 0));
+    assert_eq!(others(|block| 499 - block.min(1)), ("499 items reached the sink".into(), 7, 6));
+}
+
+#[test]
 fn a_record_that_contradicts_itself_is_invalid() {
     let mut inputs = recorded(blocks("pipeline", 1, &[("a", 1.0)]));
     inputs[0].record.metadata.checksum = Some("beef".into());

@@ -134,6 +134,15 @@ fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
     assert_eq!(told(&[None, None]), None);
 }
 
+#[test]
+fn failures_with_several_messages_do_not_look_like_those_with_one() {
+    let mut row = examples::failed_row("x", "wrong_answer", "499 items");
+    let told = "b: wrong answer in run (7 of 7 trials): 499 items; try: crossrun run --isolation none";
+    assert_eq!(failures(&row, "b"), [told]);
+    row.failures[0].other_messages = 6;
+    assert_eq!(failures(&row, "b"), [told.replace("trials)", "trials, 6 of them with another message)")]);
+}
+
 proptest! {
     #[test]
     fn no_text_is_longer_than_its_limit_or_has_a_control_character(text in any::<String>(), limit in 1..50usize) {
