@@ -67,7 +67,7 @@ pub enum Rigor {
     /// Intervals and verdicts, each with a confidence of 95 %.
     #[default]
     Standard,
-    /// Verdicts that together have a confidence of 95 % (Holm).
+    /// Verdicts of a difference that together have a confidence of 95 % (Holm); those of equivalence have it each.
     Publish,
 }
 

@@ -83,7 +83,10 @@ fn method(comparison: &Comparison) -> String {
             return "A quick comparison has medians and ratios, but no intervals and no verdicts.".into();
         }
         Rigor::Standard => "Each verdict has a confidence of 95 %",
-        Rigor::Publish => "All verdicts together have a confidence of 95 % (Holm)",
+        // Equivalence is no difference, and not adjusted.
+        Rigor::Publish => {
+            "All verdicts of a difference together have a confidence of 95 % (Holm), each of equivalence by itself"
+        }
     };
     format!("{confidence}; differences of up to {margin} count as equivalent.")
 }

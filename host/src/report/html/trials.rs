@@ -7,6 +7,7 @@ use super::row_charts::has_only_peaks;
 use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
 use crate::report::labels::{self, name, one_line, or_none};
 use crate::report::number;
+use crate::stats::MARGIN;
 
 /// The longest path of a file.
 const MAX_PATH: usize = 300;
@@ -163,8 +164,11 @@ fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
     if let Some(p) = ratio.p_value {
         sentence += &format!(", p {}", probability("= ", p));
     }
-    if let Some(p) = ratio.adjusted_p_value {
-        sentence += &format!(", {} after Holm", probability("", p));
+    // What Holm adjusts is the probability of another hypothesis.
+    if let Some((of_margin, adjusted)) = ratio.margin_p_value.zip(ratio.adjusted_p_value) {
+        let (of_margin, adjusted) = (probability("= ", of_margin), probability("", adjusted));
+        let margin = number::tick(&number::percent(MARGIN - 1.0));
+        sentence += &format!(" (equal speeds), p {of_margin} (within {margin}), {adjusted} after Holm");
     }
     sentence + "." + &mean_ratio(ratio) + &dependence(ratio) + reservation(ratio.withheld, ratio.no_interval)
 }
@@ -309,6 +313,16 @@ mod tests {
     fn a_small_probability_is_not_rounded_to_nothing() {
         let written = [0.015_625, 0.000_06, 7e-6].map(|p| probability("= ", p));
         assert_eq!(written, ["= 0.0156", "= 0.0001", "< 0.0001"]);
+    }
+
+    #[test]
+    fn the_probability_that_holm_adjusts_stands_before_the_adjusted_one() {
+        let mut row = examples::row("beta", Some(1.3));
+        let told = |row: &Row| ratio(row).unwrap();
+        assert!(told(&row).contains(" confidence, p = 0.0156. "), "{}", told(&row));
+        row.ratio.as_mut().unwrap().adjusted_p_value = Some(0.125);
+        let p_values = ", p = 0.0156 (equal speeds), p = 0.0312 (within 5 %), 0.1250 after Holm. ";
+        assert!(told(&row).contains(p_values), "{}", told(&row));
     }
 
     #[test]
