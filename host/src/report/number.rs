@@ -1,5 +1,7 @@
 //! The number format of reports: three significant digits, and a unit that fits.
 
+use crate::stats::MARGIN;
+
 /// A duration: `412 ns`, `1.25 µs`, `33.0 ms`, `2.41 s`.
 pub(crate) fn duration(seconds: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")];
@@ -61,7 +63,17 @@ pub(super) fn ratio(ratio: f64) -> String {
 
 /// The bounds of a ratio: `0.50–0.55`.
 pub(super) fn interval(low: f64, high: f64) -> String {
-    format!("{}–{}", factor(low), factor(high))
+    format!("{}–{}", bound(low), bound(high))
+}
+
+/// A bound with as many decimals as tell it from the margin, because the verdict depends on which side of it the bound is.
+fn bound(ratio: f64) -> String {
+    let margin = if ratio < 1.0 { 1.0 / MARGIN } else { MARGIN };
+    let written = |value: f64, decimals: usize| format!("{value:.decimals$}");
+    match (2..=8).find(|decimals| written(ratio, *decimals) != written(margin, *decimals)) {
+        Some(decimals @ 3..) => written(ratio, decimals),
+        _ => factor(ratio),
+    }
 }
 
 /// A share in percent: `12.5 %`.
@@ -179,6 +191,21 @@ mod tests {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");
+    }
+
+    #[test]
+    fn an_end_of_an_interval_shows_on_which_side_of_the_margin_it_is() {
+        // 1/1.05 is 0.95238.
+        assert_eq!(
+            [0.9515, 0.9530, 0.9461, 0.9579].map(|low| interval(low, 1.04)),
+            ["0.9515–1.04", "0.953–1.04", "0.946–1.04", "0.96–1.04"]
+        );
+        assert_eq!(
+            [1.0448, 1.0451, 1.0496, 1.0504, 1.0549, 1.0551].map(|high| interval(1.0, high)),
+            ["1.00–1.04", "1.00–1.045", "1.00–1.0496", "1.00–1.0504", "1.00–1.055", "1.00–1.06"]
+        );
+        // The margin itself, and the point estimate.
+        assert_eq!((interval(1.0, 1.05), ratio(1.0496)), ("1.00–1.05".into(), "1.05×".into()));
     }
 
     proptest! {
