@@ -72,7 +72,7 @@ pub fn compare(inputs: &[Input], options: &Options) -> Result<Comparison, NoBase
             .max_by(f64::total_cmp),
         commands: conditions::commands(conditions::trials(&table)),
         machine_checks: conditions::machine_checks(conditions::trials(&table)),
-        machines: table.machines.iter().map(|profile| (*profile).clone()).collect(),
+        machines: table.machines.profiles.iter().map(|profile| (*profile).clone()).collect(),
         warnings: warning::warnings(&table, &points),
         without_chain: Vec::new(),
         graphs: std::collections::BTreeMap::new(),

@@ -3,7 +3,7 @@
 use super::group::{Group, Table};
 use super::model::Incomparable;
 use super::trial::is_debug;
-use crate::record::{Library, machine_keys};
+use crate::record::{Library, distinguishing_keys};
 
 /// The differences between two rows of one point.
 pub(super) fn differences(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Vec<Incomparable> {
@@ -31,7 +31,10 @@ pub(super) fn can_be_overridden(difference: &Incomparable) -> bool {
 fn machine(table: &Table<'_>, row: &Group<'_>, baseline: &Group<'_>) -> Option<Incomparable> {
     let keys = match (row.identity.machine, baseline.identity.machine) {
         (Some(one), Some(other)) if one == other => return None,
-        (Some(one), Some(other)) => machine_keys(table.machines[one], table.machines[other]),
+        (Some(one), Some(other)) => {
+            let [one, other] = [one, other].map(|place| table.machines.profiles[place]);
+            distinguishing_keys(one, other)
+        }
         _ => vec!["system_profile"],
     };
     Some(Incomparable::Machine { keys: keys.into_iter().map(str::to_owned).collect() })

@@ -7,7 +7,7 @@ use super::input::Input;
 use super::trial::{Repetition, Trial};
 use crate::plan;
 use crate::plan::defaults::OPEN_LOOP;
-use crate::record::{Config, Kind, Library, Percentiles, SystemProfile, machine_keys};
+use crate::record::{Config, Kind, Library, Machines, Percentiles};
 use crate::run::task_graph::Form;
 use crate::text::plural;
 
@@ -16,8 +16,7 @@ use crate::text::plural;
 pub(super) struct Table<'a> {
     /// In the order in which they first appear.
     pub(super) backends: Vec<&'a str>,
-    /// In the order in which they first appear.
-    pub(super) machines: Vec<&'a SystemProfile>,
+    pub(super) machines: Machines<'a>,
     /// Sorted.
     pub(super) points: Vec<PointGroup<'a>>,
 }
@@ -84,7 +83,8 @@ impl Conditions {
 
 impl<'a> Table<'a> {
     pub(super) fn new(inputs: &'a [Input]) -> Self {
-        let mut table = Self::default();
+        let profiles = inputs.iter().filter_map(|input| input.metadata().system_profile.as_ref());
+        let mut table = Self { machines: Machines::new(profiles), ..Self::default() };
         let (mut points, mut rows) = (HashMap::new(), HashMap::new());
         for input in inputs {
             table.add(input, &mut points, &mut rows);
@@ -127,19 +127,11 @@ impl<'a> Table<'a> {
             backend: &record.backend,
             seed: record.seed,
             config_hash: record.config_hash.as_deref(),
-            machine: metadata.system_profile.as_ref().map(|profile| self.machine(profile)),
+            machine: metadata.system_profile.as_ref().and_then(|profile| self.machines.place(profile)),
             plugin: sha256(&metadata.plugin),
             workload_library: sha256(&metadata.workload_library),
             conditions: Conditions::of(trial),
         }
-    }
-
-    fn machine(&mut self, profile: &'a SystemProfile) -> usize {
-        let known = self.machines.iter().position(|known| machine_keys(known, profile).is_empty());
-        known.unwrap_or_else(|| {
-            self.machines.push(profile);
-            self.machines.len() - 1
-        })
     }
 
     fn sort(&mut self) {

@@ -8,7 +8,7 @@ use super::Input;
 use super::group::{Conditions, Group, Table};
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
-use crate::record::{Percentiles, SystemProfile, machine_keys};
+use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys};
 use crate::stats::{Shift, median};
 use crate::text::word;
 
@@ -215,7 +215,7 @@ pub(crate) fn history(
 ) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
-    let factors = old.machines.first().map_or_else(Vec::new, |machine| aa_factors(machine));
+    let factors = old.machines.profiles.first().map_or_else(Vec::new, |machine| aa_factors(machine));
     let aa = AaHistory::new(&factors);
     let (before, mut after) = (cells(&old), cells(&new));
     let run_again: BTreeSet<_> = after.keys().map(CellKey::of_any_backend).collect();
@@ -295,12 +295,10 @@ fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
     if undescribed(old) || undescribed(new) {
         return Err(HistoryError::Machine { keys: vec!["system_profile".into()] });
     }
-    let mut machines = old.machines.iter().chain(&new.machines);
-    let Some(first) = machines.next() else { return Ok(()) };
-    match machines.map(|other| machine_keys(first, other)).find(|keys| !keys.is_empty()) {
-        None => Ok(()),
-        Some(keys) => Err(HistoryError::Machine { keys: keys.into_iter().map(str::to_owned).collect() }),
-    }
+    let profiles = old.machines.profiles.iter().chain(&new.machines.profiles);
+    let [first, other, ..] = *Machines::new(profiles.copied()).profiles else { return Ok(()) };
+    let keys = distinguishing_keys(first, other);
+    Err(HistoryError::Machine { keys: keys.into_iter().map(str::to_owned).collect() })
 }
 
 fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), HistoryError> {

@@ -35,7 +35,8 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
         differences.push("stages".to_owned());
     }
     if differs(|one, other| one.machine == other.machine) {
-        differences.push(format!("on {}", machine_name(this.machine, table.machines.iter().copied())));
+        differences
+            .push(format!("on {}", machine_name(this.machine, table.machines.profiles.iter().copied())));
     }
     if differs(|one, other| one.plugin == other.plugin) {
         differences.push(format!("plugin {}", short(this.plugin)));

@@ -17,7 +17,7 @@ use super::trial::{Trial, is_debug};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, doubled};
 use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
-use crate::record::{Kind, Library, SystemProfile, machine_keys};
+use crate::record::{Kind, Library, Machines};
 use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
@@ -80,7 +80,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let ran = |sample: &Sample<'_>| sample.trial.record.metadata.graph;
     let known: BTreeMap<_, _> =
         samples.iter().filter_map(|sample| Some((planned(sample)?, ran(sample)?))).collect();
-    let machines = machines(&samples);
+    let profiles = samples.iter().filter_map(|sample| sample.trial.metadata().system_profile.as_ref());
+    let machines = Machines::new(profiles);
     let mut grouped: BTreeMap<RowKey<'_>, Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
@@ -105,7 +106,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         });
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
-    let mut warnings = warnings(inputs, &samples, &rows, machines.len());
+    let mut warnings = warnings(inputs, &samples, &rows, machines.profiles.len());
     warnings.extend((duplicates > 0).then(|| doubled(duplicates)));
     Sweeps {
         version: VERSION,
@@ -114,22 +115,19 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         machine_checks: conditions::machine_checks(samples.iter().map(|sample| &sample.trial)),
         tables: tables::tables(&rows),
         rows,
-        machines,
+        machines: machines.profiles.into_iter().cloned().collect(),
         warnings,
         without_chain: Vec::new(),
     }
 }
 
-fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &[SystemProfile]) -> Build<'a> {
+fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &Machines<'_>) -> Build<'a> {
     let metadata = trial.metadata();
     let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
     let is_own = |key: &str| !has_graph && !SET_BY_SWEEPS.contains(&key);
     let options = metadata.extra.iter().filter(|(key, _)| is_own(key));
     Build {
-        machine: metadata
-            .system_profile
-            .as_ref()
-            .and_then(|profile| machines.iter().position(|known| machine_keys(known, profile).is_empty())),
+        machine: metadata.system_profile.as_ref().and_then(|profile| machines.place(profile)),
         plugin: sha256(&metadata.plugin),
         workload_library: sha256(&metadata.workload_library),
         options: options.map(|(key, value)| format!("{key}={value}")).collect(),
@@ -141,7 +139,7 @@ fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &[SystemProfile]) -> B
 fn label<'k, 'a: 'k>(
     row: &RowKey<'a>,
     all: impl Iterator<Item = &'k RowKey<'a>>,
-    machines: &[SystemProfile],
+    machines: &Machines<'_>,
 ) -> String {
     let Build { machine, plugin, workload_library, options } = &row.build;
     let is_like =
@@ -153,7 +151,7 @@ fn label<'k, 'a: 'k>(
     let parts = [
         (
             differs(&|it| it.build.machine != *machine),
-            format!("on {}", machine_name(*machine, machines.iter())),
+            format!("on {}", machine_name(*machine, machines.profiles.iter().copied())),
         ),
         (differs(&|it| it.build.plugin != *plugin), format!("plugin {}", short(*plugin))),
         (
@@ -422,16 +420,6 @@ fn curve(blocks: &[Block]) -> Vec<Step> {
         })
     };
     kernels.into_iter().filter_map(step).collect()
-}
-
-fn machines(samples: &[Sample<'_>]) -> Vec<SystemProfile> {
-    let mut machines: Vec<SystemProfile> = Vec::new();
-    for profile in samples.iter().filter_map(|sample| sample.trial.metadata().system_profile.as_ref()) {
-        if !machines.iter().any(|known| machine_keys(known, profile).is_empty()) {
-            machines.push(profile.clone());
-        }
-    }
-    machines
 }
 
 /// The warnings, the most serious first.

@@ -103,6 +103,12 @@ fn blocks(workload: &str, blocks: u32, speeds: &[(&str, f64)]) -> Vec<Example> {
     (0..blocks).flat_map(|block| speeds.iter().enumerate().map(move |speed| trial(block, speed))).collect()
 }
 
+/// On a machine of which the records say what it does about a weakness of its processor, or do not say it, as earlier ones.
+fn mitigate(example: &mut Example, with: Option<&str>) {
+    let mitigations = with.map(|with| [("spectre_v1".to_owned(), with.to_owned())].into());
+    example.system_profile.mitigations = mitigations;
+}
+
 /// The examples of a backend, or all, after a change.
 fn changed(examples: Vec<Example>, backend: &str, change: impl Fn(&mut Example)) -> Vec<Example> {
     let concerned = |example: &Example| backend.is_empty() || example.trial.backend.name == backend;

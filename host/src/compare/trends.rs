@@ -9,7 +9,7 @@ use super::Input;
 use super::group::{Conditions, Group, Table};
 use super::model::Form;
 use super::trial::is_debug;
-use crate::record::{Kind, SystemProfile, machine_keys};
+use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
 use cell::{RunGroups, trend};
 use model::{Machine, Noise, Trends, VERSION};
 
@@ -35,17 +35,22 @@ pub(crate) fn trends(
     inputs.sort_by(|one, other| key(one).cmp(&key(other)));
     let mut warnings = Vec::new();
     let runs = runs(inputs, since, &mut warnings);
-    let mut machines: Vec<Machine> = Vec::new();
+    let of_all = Machines::new(runs.iter().flat_map(|run| run.table.machines.profiles.iter().copied()));
+    let described = |profile: &&SystemProfile| Machine {
+        profile: (*profile).clone(),
+        noise: Noise::of(&aa_factors(profile)),
+    };
+    let machines: Vec<Machine> = of_all.profiles.iter().map(described).collect();
     let mut cells: BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>> = BTreeMap::new();
     let mut undescribed = 0;
     for run in &runs {
         for point in &run.table.points {
             for row in &point.rows {
-                let Some(profile) = row.identity.machine.and_then(|at| run.table.machines.get(at)) else {
+                let profile = row.identity.machine.and_then(|at| run.table.machines.profiles.get(at));
+                let Some(machine) = profile.and_then(|profile| of_all.place(profile)) else {
                     undescribed += row.measured.len();
                     continue;
                 };
-                let machine = machine(profile, &mut machines, &mut aa_factors);
                 let it = &row.identity;
                 let (debug, form) = (is_debug(row.plugin()).unwrap_or_default(), row.form());
                 let (point, config) = (point.id.clone(), it.config_hash);
@@ -106,19 +111,6 @@ fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>
     runs
 }
 
-fn machine(
-    profile: &SystemProfile,
-    machines: &mut Vec<Machine>,
-    aa_factors: &mut impl FnMut(&SystemProfile) -> Vec<f64>,
-) -> usize {
-    let known = machines.iter().position(|known| machine_keys(&known.profile, profile).is_empty());
-    known.unwrap_or_else(|| {
-        let noise = Noise::of(&aa_factors(profile));
-        machines.push(Machine { profile: profile.clone(), noise });
-        machines.len() - 1
-    })
-}
-
 /// Rows of one cell that have different plugin files in one run count together.
 fn add<'t, 'a>(cell: &mut Vec<RunGroups<'t, 'a>>, run: &'t Run<'a>, row: &'t Group<'a>) {
     match cell.last_mut().filter(|last| (last.id, last.file) == (run.id, run.file)) {
@@ -161,6 +153,6 @@ fn another_machine(first: &SystemProfile, other: &SystemProfile) -> String {
         "runs of several machines are kept apart: {} differs from {} in {}",
         name(other),
         name(first),
-        machine_keys(first, other).join(", ")
+        distinguishing_keys(first, other).join(", ")
     )
 }

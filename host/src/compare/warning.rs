@@ -46,7 +46,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         (
             WarningKind::Machines,
             differs(|it| matches!(it, Incomparable::Machine { .. })),
-            match table.machines.len() {
+            match table.machines.profiles.len() {
                 0 | 1 => "some records do not describe their machine: they have no ratio".into(),
                 count => format!(
                     "the records are from {count} machines: rows from another machine than the baseline have no ratio"

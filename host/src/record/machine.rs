@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::environment::SystemProfile;
+use crate::first_seen::grouped;
 
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
 pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
@@ -20,6 +21,62 @@ pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
         ("mitigations", same_if_known(&one.mitigations, &other.mitigations)),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+}
+
+/// The keys in which two machines differ or, if they could be one, those that only one of the descriptions has.
+pub(crate) fn distinguishing_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
+    let keys = machine_keys(one, other);
+    if !keys.is_empty() {
+        return keys;
+    }
+    let of_one = [
+        ("smt", one.smt != other.smt),
+        ("cpu_quota", one.cpu_quota != other.cpu_quota),
+        ("mitigations", one.mitigations != other.mitigations),
+    ];
+    of_one.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// The machines that some records describe.
+///
+/// A description without a key fits all machines that differ in that key alone, and would make one of them. So two descriptions are of one
+/// machine if whatever fits one of them fits the other, too. Then one that fits two machines is of neither, in whatever order the records are.
+#[derive(Default)]
+pub(crate) struct Machines<'a> {
+    /// In the order in which they first appear, of each the description with the most keys.
+    pub(crate) profiles: Vec<&'a SystemProfile>,
+    /// All descriptions of each.
+    descriptions: Vec<Vec<&'a SystemProfile>>,
+}
+
+impl<'a> Machines<'a> {
+    pub(crate) fn new(profiles: impl Iterator<Item = &'a SystemProfile>) -> Self {
+        let mut described: Vec<&SystemProfile> = Vec::new();
+        for profile in profiles {
+            if !described.iter().any(|known| distinguishing_keys(known, profile).is_empty()) {
+                described.push(profile);
+            }
+        }
+        let fitting = |one: &&SystemProfile| {
+            described.iter().map(|other| machine_keys(one, other).is_empty()).collect::<Vec<_>>()
+        };
+        let machines = grouped(described.iter().map(|one| (fitting(one), *one)));
+        let descriptions: Vec<_> = machines.into_iter().map(|(_, descriptions)| descriptions).collect();
+        let unknown = |it: &&&SystemProfile| {
+            [it.smt.is_none(), it.cpu_quota.is_none(), it.mitigations.is_none()]
+                .into_iter()
+                .filter(|it| *it)
+                .count()
+        };
+        let fullest = descriptions.iter().filter_map(|of_one| of_one.iter().min_by_key(unknown).copied());
+        Self { profiles: fullest.collect(), descriptions }
+    }
+
+    /// The place of the machine of one of the descriptions.
+    pub(crate) fn place(&self, profile: &SystemProfile) -> Option<usize> {
+        let is_it = |known: &&SystemProfile| distinguishing_keys(known, profile).is_empty();
+        self.descriptions.iter().position(|of_one| of_one.iter().any(is_it))
+    }
 }
 
 /// What tells two descriptions apart, with the values of both, for one line of text. What is a list of its own has its key alone.
@@ -51,6 +108,44 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    /// A machine on which mitigations are on, off, or not recorded.
+    fn with_mitigations(are: Option<&str>) -> SystemProfile {
+        let mitigations = are.map(|are| BTreeMap::from([("spectre_v1".to_owned(), are.to_owned())]));
+        SystemProfile { mitigations, ..SystemProfile::default() }
+    }
+
+    /// The number of machines, and which of these descriptions are of one.
+    fn machines_of(profiles: &[&SystemProfile]) -> (usize, Vec<usize>) {
+        let machines = Machines::new(profiles.iter().copied());
+        (machines.profiles.len(), profiles.iter().map(|profile| machines.place(profile).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_description_that_fits_two_machines_is_of_neither_in_whatever_order() {
+        let all = [None, Some("on"), Some("off")].map(with_mitigations);
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            assert_eq!(machines_of(&order.map(|place| &all[place])), (3, vec![0, 1, 2]), "{order:?}");
+        }
+        assert_eq!(distinguishing_keys(&all[0], &all[1]), ["mitigations"]);
+    }
+
+    #[test]
+    fn a_description_that_fits_one_machine_is_of_it_in_whatever_order() {
+        let (old, on) = (with_mitigations(None), with_mitigations(Some("on")));
+        for order in [[&old, &on, &old], [&on, &old, &on]] {
+            assert_eq!(machines_of(&order), (1, vec![0; 3]));
+            assert_eq!(Machines::new(order.into_iter()).profiles, [&on]);
+        }
+        // Beside a description with more keys, and another machine.
+        let (smt, other) = (
+            SystemProfile { smt: Some(true), ..on.clone() },
+            SystemProfile { hostname: Some("b".into()), ..on.clone() },
+        );
+        for order in [[&old, &on, &smt, &other], [&other, &smt, &on, &old]] {
+            assert_eq!(machines_of(&order).0, 2);
+        }
+    }
 
     #[test]
     fn a_key_that_an_earlier_version_did_not_record_is_no_difference() {

@@ -31,6 +31,29 @@ fn another_machine_is_shown_and_never_gets_a_ratio() {
 }
 
 #[test]
+fn an_earlier_record_makes_no_two_machines_one() {
+    let three = changed(blocks("pipeline", 7, &[("old", 1.0), ("a", 1.0), ("b", 2.0)]), "a", |example| {
+        mitigate(example, Some("on"));
+    });
+    let mut inputs = recorded(changed(three, "b", |example| mitigate(example, Some("off"))));
+    for _ in 0..3 {
+        // Each of the three comes first once.
+        inputs.rotate_left(1);
+        let options = Options { baseline: Some("a".into()), ..Options::default() };
+        let comparison = compare(&inputs, &options).unwrap();
+        assert_eq!(comparison.machines.len(), 3);
+        for backend in ["old", "b"] {
+            let keys = vec!["mitigations".into()];
+            assert_eq!(row(&comparison, backend).incomparable, [Incomparable::Machine { keys }]);
+        }
+    }
+    // Without the third it is known which machine the earlier record is of.
+    inputs.retain(|input| input.record.backend != "b");
+    let comparison = compare(&inputs, &Options::default()).unwrap();
+    assert_eq!((comparison.machines.len(), row(&comparison, "old").incomparable.len()), (1, 0));
+}
+
+#[test]
 fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
     let inputs = with_other_b(|example| example.plugin = Some(library("b", false)));
     let [refused, insisted] = insisted(&inputs);

@@ -70,6 +70,15 @@ fn a_change_below_the_noise_of_the_machine_is_not_reported() {
 }
 
 #[test]
+fn an_earlier_run_makes_no_two_machines_one() {
+    let on = |day, with| run(day, 1.0, move |example| mitigate(example, with));
+    let trends = without_aa([on(0, None), on(1, Some("on")), on(2, Some("off"))].concat());
+    assert_eq!((trends.machines.len(), trends.cells.len()), (3, 3));
+    assert!(trends.warnings[0].ends_with("differs from machine in mitigations"), "{:?}", trends.warnings);
+    assert_eq!(without_aa([on(0, None), on(1, Some("on"))].concat()).machines.len(), 1);
+}
+
+#[test]
 fn machines_and_builds_are_kept_apart() {
     let elsewhere = |day| run(day, 1.3, |example| example.system_profile.hostname = Some("elsewhere".into()));
     let debug = |day| run(day, 9.0, |example| example.plugin = Some(library("a", false)));
