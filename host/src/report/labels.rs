@@ -286,16 +286,29 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
         notes.push("a quick comparison has no intervals and no verdicts".into());
     }
-    if let Some(factor) = comparison.noise_floor {
-        let floor = number::ratio(factor);
-        notes.push(format!("A/A comparison: differences of up to {floor} are noise"));
-    }
+    notes.extend(noise(comparison));
     if comparison.rows().any(|(_, row)| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
     notes.extend(prepared(comparison));
     notes.extend(most_blocks(comparison));
     notes
+}
+
+/// What the A/A comparison shows to be noise: at each point something else.
+fn noise(comparison: &Comparison) -> Option<String> {
+    let factor = comparison.noise_floor?;
+    let most = number::ratio(factor);
+    let is_its = |point: &&Point| point.noise_floor.as_ref().is_some_and(|floor| floor.factor == factor);
+    let point = comparison.points.iter().find(is_its).filter(|_| comparison.points.len() > 1);
+    Some(match point.map(|point| name(&point.workload)) {
+        None => format!("A/A comparison: differences of up to {most} are noise"),
+        Some(of) => {
+            format!(
+                "A/A comparison: differences up to the noise floor of their point are noise (most: {most}, {of})"
+            )
+        }
+    })
 }
 
 /// The rows whose trials show together what an honest backend's do not.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::model::Stages;
+use crate::compare::model::{NoiseFloor, RatioInterval, Stages};
 use crate::report::examples;
 
 #[test]
@@ -141,6 +141,25 @@ fn failures_with_several_messages_do_not_look_like_those_with_one() {
     assert_eq!(failures(&row, "b"), [told]);
     row.failures[0].other_messages = 6;
     assert_eq!(failures(&row, "b"), [told.replace("trials)", "trials, 6 of them with another message)")]);
+}
+
+#[test]
+fn a_floor_of_noise_is_said_to_be_that_of_its_point() {
+    let told = |factors: &[f64]| {
+        let at = |factor: &f64| {
+            let ratio = RatioInterval { low: 1.0, high: *factor, confidence: 0.95 };
+            let noise_floor = NoiseFloor { names: ["a".into(), "b".into()], ratio, factor: *factor };
+            Point { noise_floor: Some(noise_floor), ..examples::point("pipeline", Some(1000), 2) }
+        };
+        let points: Vec<_> = factors.iter().map(at).collect();
+        let noise_floor = factors.iter().copied().max_by(f64::total_cmp);
+        notes(&Comparison { points, noise_floor, ..examples::empty() })
+    };
+    assert_eq!(told(&[1.02]), ["A/A comparison: differences of up to 1.02× are noise"]);
+    let several =
+        "A/A comparison: differences up to the noise floor of their point are noise (most: 2.40×, pipeline)";
+    assert_eq!(told(&[1.02, 2.4, 1.1]), [several]);
+    assert!(told(&[]).is_empty());
 }
 
 proptest! {
