@@ -16,6 +16,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
+use crate::worker::protocol::Folders;
 
 /// The backends and workloads that were selected, in their order on the command line.
 pub(crate) struct Selection {
@@ -103,7 +104,7 @@ impl Selection {
         options: &Map<String, Value>,
         entries: &[Option<CatalogueEntry>],
     ) -> Vec<String> {
-        if entries.iter().any(Option::is_none) {
+        if entries.is_empty() || entries.iter().any(Option::is_none) {
             return Vec::new();
         }
         let own = entries.iter().flatten().flat_map(|entry| &entry.parameters);
@@ -175,8 +176,10 @@ fn available_backend(context: &Context, name: &str, setup: bool, ui: &mut Ui) ->
     let found = context.participant(name);
     let (name, participant) =
         found.map_err(|problem| problem.with_name("--backend", |name| format!("{name} in --backends")))?;
-    let options = check_available(context, &participant, setup, ui)?;
-    Ok(((name, participant), options))
+    let folders = context.folders("compare")?;
+    let options = check_available(context, &participant, setup, &folders, ui);
+    context.tidy(&folders);
+    Ok(((name, participant), options?))
 }
 
 /// Probes a backend, which is set up before if `setup` says so, and returns the options that it reads.
@@ -187,16 +190,15 @@ pub(crate) fn check_available(
     context: &Context,
     participant: &Participant,
     setup: bool,
+    folders: &Folders,
     ui: &mut Ui,
 ) -> Result<Vec<Parameter>, Problem> {
-    let folders = context.folders("compare")?;
-    let mut backend = context.load(&participant.plugin, &folders)?;
+    let mut backend = context.load(&participant.plugin, folders)?;
     let options = std::mem::take(&mut backend.loaded.options);
     let setup = if setup { SetUp::Always } else { SetUp::Never };
-    let ready = make_available(context, &mut backend, setup, &folders, ui);
+    let ready = make_available(context, &mut backend, setup, folders, ui);
     ui.clear_status();
     backend.end();
-    context.tidy(&folders);
     ready.map_err(|not_ready| match not_ready {
         NotReady::Call(error) => error.into(),
         NotReady::Problem(problem) if participant.from_file => of_file(problem),

@@ -119,10 +119,11 @@ impl Ui {
     }
 
     /// Says if something that was shown could not be kept, and returns the exit code of a command that would end with `exit`: a wrong
-    /// answer or a regression counts for more.
+    /// answer or a regression counts for more. An interrupt ends a command as such, whatever it has found.
     pub(crate) fn unless_lost(&mut self, kept: Result<(), Problem>, exit: Exit) -> Exit {
         let Err(problem) = kept else { return exit };
-        let problem = Problem { exit: if exit == Exit::Done { problem.exit } else { exit }, ..problem };
+        let is_its_own = exit == Exit::Done || problem.exit == Exit::Interrupted;
+        let problem = Problem { exit: if is_its_own { problem.exit } else { exit }, ..problem };
         self.problem(&problem.line(), &problem.json());
         problem.exit
     }

@@ -7,6 +7,7 @@ pub(crate) mod plan_file;
 mod resume;
 pub(in crate::cli) mod vary;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,6 @@ use crate::app::participants::{Selection, check_available};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::compare::model::Rigor;
-use crate::first_seen::distinct;
 use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
 use crate::record::{Access, Conditions, Recorder, SystemProfile};
@@ -27,6 +27,7 @@ use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::text::plural;
+use crate::worker::protocol::Folders;
 
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
@@ -134,7 +135,9 @@ impl PreparedRun {
         };
         let blocks = plan.remaining(&done);
         if arguments.resume.is_some() {
-            self.check_available(&blocks, arguments.schedule.trial.setup, context, ui)?;
+            let setup = arguments.schedule.trial.setup;
+            let available = self.check_available(&blocks, setup, context, &folders, ui);
+            available.inspect_err(|_| context.tidy(&folders))?;
         }
         let trials = plan.trials().count();
         let is_smaller = file.rigor == Rigor::Quick && file.matrix.items_if_not_default(true).is_none();
@@ -163,8 +166,7 @@ impl PreparedRun {
         drop(consumers);
         drop(lock);
         // Shown in any case.
-        let exit = outcome::report(file, context, &command, output_dir, &altered, ui)?;
-        Ok(ui.unless_lost(kept, exit))
+        outcome::report(file, context, &command, output_dir, (&altered, kept), ui)
     }
 
     /// Checks that the backends of `blocks` can still start, so that none that was removed meanwhile is recorded as one that fails.
@@ -173,13 +175,22 @@ impl PreparedRun {
         blocks: &[Block],
         setup: bool,
         context: &Context,
+        folders: &Folders,
         ui: &mut Ui,
     ) -> Result<(), Problem> {
-        let names = blocks.iter().flat_map(|block| &block.sessions).map(|session| &session.backend.name);
-        for name in distinct(names) {
-            let Some(participant) = self.participants.backends.get(name) else { continue };
-            check_available(context, participant, setup, ui)
-                .map_err(|problem| problem.before(&self.file.resume_command(&self.output_dir)))?;
+        let sessions = blocks.iter().flat_map(|block| &block.sessions);
+        let waiting = sessions.filter_map(|session| self.participants.backends.get(&session.backend.name));
+        // By their files: the two names of an A/A comparison have one.
+        let waiting: BTreeMap<_, _> = waiting.map(|it| (&it.plugin.path, it)).collect();
+        for participant in waiting.into_values() {
+            check_available(context, participant, setup, folders, ui).map_err(|problem| {
+                let resume = self.file.resume_command(&self.output_dir);
+                // Of a file, which `setup` does not find, the remedy is an option of this command.
+                if problem.remedy.as_deref() == Some("--setup") {
+                    return problem.with_remedy(resume + " --setup");
+                }
+                problem.before(&resume)
+            })?;
         }
         Ok(())
     }

@@ -227,8 +227,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     context.tidy(&prepared.folders);
     let (altered, kept) = measured?;
     drop(lock);
-    let exit = outcome::report(&prepared.output_dir, &command, longer.as_deref(), &altered, ui)?;
-    Ok(ui.unless_lost(kept, exit))
+    outcome::report(&prepared.output_dir, &command, longer.as_deref(), (&altered, kept), ui)
 }
 
 fn default_cores() -> u32 {

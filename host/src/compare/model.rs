@@ -279,7 +279,7 @@ pub struct Stages {
     /// Starting the worker and loading the library.
     pub load: Option<Spread>,
     pub open: Option<Spread>,
-    /// The first run after the start, which is a warm-up. Null where warm-ups are not in the records.
+    /// The first run after the start, which is a warm-up, with its preparation. Null where warm-ups are not in the records.
     pub first: Option<Spread>,
     /// Preparing a measured run. Null where the records do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -112,9 +112,9 @@ impl Writer {
     /// access it does so in any case: a backend may have altered rows and put the time of the file back.
     pub(crate) fn derive_csv(&mut self) -> Result<Vec<Damage>, RecordError> {
         let (path, is_shared) = (self.table(), self.is_shared);
-        self.unified.with_lock(|unified| match Table::in_step(&path, unified).filter(|_| is_shared) {
-            Some(_) => Ok(Vec::new()),
-            None => table::derive(&path, unified),
+        self.unified.with_lock(|unified| {
+            let is_whole = is_shared && Table::in_step(&path, unified).is_some();
+            if is_whole { Ok(Vec::new()) } else { table::derive(&path, unified) }
         })
     }
 

@@ -10,7 +10,7 @@ pub(crate) fn history(history: &History) -> String {
     let mut changes: Vec<&CellChange> = history.changes.iter().collect();
     changes.sort_by_key(|change| !change.call.is_regression());
     let mut table = table(["backend", "point", "old", "new", "new/old", "interval", "verdict"]);
-    table.add_rows(changes.into_iter().map(row));
+    table.add_rows(changes.into_iter().map(|change| row(change, history.threshold)));
     let mut text = lines(&table);
     for (what, cells) in [
         ("only in the old run", &history.only_old),
@@ -36,7 +36,7 @@ pub(crate) fn history(history: &History) -> String {
     text + &format!("{} beyond {}\n", plural(regressions, "regression"), number::percent(history.threshold))
 }
 
-fn row(change: &CellChange) -> [String; 7] {
+fn row(change: &CellChange, threshold: f64) -> [String; 7] {
     let latency = latency(&change.of, change.percentile.as_deref());
     let run_as = run_as(change.cores, change.is_single);
     let plugin = if change.other_plugin { ", different plugin" } else { "" };
@@ -47,7 +47,7 @@ fn row(change: &CellChange) -> [String; 7] {
         or_none(change.old.median, number::duration),
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),
-        or_none(change.interval, |it| number::interval(it.low, it.high)),
+        or_none(change.interval, |it| number::interval_beside(1.0 + threshold, it.low, it.high)),
         verdict(change) + plugin + library,
     ]
 }

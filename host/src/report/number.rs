@@ -63,12 +63,17 @@ pub(super) fn ratio(ratio: f64) -> String {
 
 /// The bounds of a ratio: `0.50–0.55`.
 pub(super) fn interval(low: f64, high: f64) -> String {
-    format!("{}–{}", bound(low), bound(high))
+    interval_beside(MARGIN, low, high)
+}
+
+/// The bounds of a ratio that is judged by a margin of its own.
+pub(super) fn interval_beside(margin: f64, low: f64, high: f64) -> String {
+    format!("{}–{}", bound(low, margin), bound(high, margin))
 }
 
 /// A bound with as many decimals as tell it from the margin, because the verdict depends on which side of it the bound is.
-fn bound(ratio: f64) -> String {
-    let margin = if ratio < 1.0 { 1.0 / MARGIN } else { MARGIN };
+fn bound(ratio: f64, margin: f64) -> String {
+    let margin = if ratio < 1.0 { 1.0 / margin } else { margin };
     let written = |value: f64, decimals: usize| format!("{value:.decimals$}");
     match (2..=8).find(|decimals| written(ratio, *decimals) != written(margin, *decimals)) {
         Some(decimals @ 3..) => written(ratio, decimals),
@@ -204,6 +209,7 @@ mod tests {
             [1.0448, 1.0451, 1.0496, 1.0504, 1.0549, 1.0551].map(|high| interval(1.0, high)),
             ["1.00–1.04", "1.00–1.045", "1.00–1.0496", "1.00–1.0504", "1.00–1.055", "1.00–1.06"]
         );
+        assert_eq!(interval_beside(1.1, 1.0496, 1.0996), "1.05–1.0996");
         // The margin itself, and the point estimate.
         assert_eq!((interval(1.0, 1.05), ratio(1.0496)), ("1.00–1.05".into(), "1.05×".into()));
     }

@@ -52,13 +52,13 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
 }
 
 /// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary. `command` repeats the
-/// comparison, and `altered` says which of the files of records were altered during the run.
+/// comparison. `altered` says which of the files of records were altered during the run, and `kept` whether they are complete.
 pub(super) fn report(
     file: &PlanFile,
     context: &Context,
     command: &str,
     folder: &Path,
-    altered: &[String],
+    (altered, kept): (&[String], Result<(), Problem>),
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
@@ -70,7 +70,7 @@ pub(super) fn report(
     machine_history::keep_aa(aa_comparison(file, &comparison), context, ui);
     let exit = Exit::of_worst(&statuses(file, &comparison)).unless_altered(altered);
     let published = reports::publish(folder, &comparison, command, ui);
-    Ok(ui.unless_lost(published, exit))
+    Ok(ui.unless_lost(kept.and(published), exit))
 }
 
 /// The trials of a row that are of this run: its folder may have had others before it.

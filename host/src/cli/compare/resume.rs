@@ -86,18 +86,17 @@ pub(super) fn check_same(arguments: &Arguments, file: &PlanFile) -> Result<(), P
     let (matrix, schedule, varied) = (&file.matrix, &arguments.schedule, arguments.varied()?);
     let given = schedule.backends();
     let backends = || matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)).collect();
-    let workloads = || matrix.workloads.iter().map(|workload| workload.name.clone()).collect();
+    // Their names have no case.
+    let in_lower_case = |names: Vec<String>| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
+    let workloads = in_lower_case(matrix.workloads.iter().map(|workload| workload.name.clone()).collect());
     let extra = schedule.trial.extra()?;
-    let same = |list: &[String], recorded: Vec<String>| {
-        list.is_empty()
-            || list.iter().map(|name| name.to_lowercase()).eq(recorded.iter().map(|name| name.to_lowercase()))
-    };
+    let same = |list: &[String], recorded: &[String]| list.is_empty() || list == recorded;
     let timeout = schedule.trial.timeout.map(|timeout| timeout.as_secs_f64());
     let baseline = arguments.baseline.as_ref().map(|name| name.to_lowercase());
     let checks = [
         ("backends", given.is_empty() || same_backends(&given, backends())),
-        ("workloads", same(&arguments.workloads_asked_for(), workloads())),
-        ("schedulers", same(&arguments.schedulers, matrix.schedulers.clone())),
+        ("workloads", same(&in_lower_case(arguments.workloads_asked_for()), &workloads)),
+        ("schedulers", same(&arguments.schedulers, &matrix.schedulers)),
         (
             "items",
             varied.items.is_empty() || matrix.workloads.iter().all(|workload| workload.items == varied.items),

@@ -9,12 +9,13 @@ use crate::compare::model::Status;
 use crate::record::writer::TRIALS;
 
 /// Evaluates the sweeps that are recorded in `folder`, writes the reports there, and prints the summary. `longer` is the command
-/// with longer kernels, if these were bounded. `altered` says which of the files of records were altered during the run.
+/// with longer kernels, if these were bounded. `altered` says which of the files of records were altered during the run, and `kept` whether they
+/// are complete.
 pub(super) fn report(
     folder: &Path,
     command: &str,
     longer: Option<&str>,
-    altered: &[String],
+    (altered, kept): (&[String], Result<(), Problem>),
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
@@ -30,7 +31,7 @@ pub(super) fn report(
     let worst = Exit::of_worst(&statuses.collect::<Vec<_>>()).unless_altered(altered);
     let nothing = sweeps.rows.iter().all(|row| row.metg.is_none());
     let exit = if worst == Exit::Done && nothing { Exit::Invalid } else { worst };
-    Ok(ui.unless_lost(published, exit))
+    Ok(ui.unless_lost(kept.and(published), exit))
 }
 
 /// Whether the row has no value for which longer kernels might do.

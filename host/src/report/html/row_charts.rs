@@ -87,8 +87,13 @@ impl Kind {
 }
 
 /// The stages, and the shape of each.
-const STAGES: [(&str, usize); 5] =
-    [("load", 4), ("start of the engine", 1), ("first run", 3), ("steady run", 0), ("shutdown", 2)];
+const STAGES: [(&str, usize); 5] = [
+    ("load", 4),
+    ("start of the engine", 1),
+    ("first run with its preparation", 3),
+    ("steady run", 0),
+    ("shutdown", 2),
+];
 
 /// The sections about speed.
 pub(super) fn speed(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {

@@ -110,7 +110,7 @@ fn values(row: &Row) -> Vec<Value> {
         ("latency, 99th percentile", latency.p99, number::duration),
         ("load", row.stages.load, number::duration),
         ("start of the engine", row.stages.open, number::duration),
-        ("first run", row.stages.first, number::duration),
+        ("first run with its preparation", row.stages.first, number::duration),
         ("preparing a run", row.stages.prepare, number::duration),
         ("shutdown", row.stages.close, number::duration),
         ("CPU time", resources.cpu_seconds, number::duration),
