@@ -263,16 +263,33 @@ fn a_resumed_run_records_no_failure_of_a_backend_whose_engine_was_removed() {
     let small = "--backends misbehaving --workloads null --items 20 --blocks 2 --run-id r";
     crossrun(&format!("compare {small} --setup --time-budget 1ns")).code(0);
     crossrun("setup misbehaving --remove").code(0);
-    crossrun("compare --resume r --workloads NULL")
-        .code(3)
-        .says("crossrun setup misbehaving")
-        .says("compare --resume r");
+    crossrun("compare --resume r --workloads NULL").code(3).says("try: crossrun compare --resume r --setup");
     assert_eq!(measured(&place, "r").len(), 1);
-    crossrun("compare --resume r --setup").code(0);
+    let mut unavailable = place.command(&["compare", "--resume", "r", "--setup"]);
+    unavailable.env("CROSSRUN_TEST_PROBE", "unavailable");
+    let said = crate::support::Ran::of(unavailable).code(3).says("not available after its set-up").stderr();
+    assert!(!said.contains("try: crossrun"), "{said}");
+    let whole = crossrun("compare --resume r --setup").code(0).stdout();
+    let folder = format!("--plugin-dir {}", place.plugins().display());
+    assert!(whole.contains(&folder), "{whole}");
     assert!(measured(&place, "r").iter().all(|trial| trial["status"] == "verified"));
     // What is complete needs no engine.
     crossrun("setup misbehaving --remove").code(0);
     crossrun("compare --resume r").code(0);
+}
+
+#[test]
+fn a_run_that_is_resumed_without_its_plugin_folders_prints_a_command_that_has_them() {
+    let place = Place::new();
+    let small =
+        "compare --backends native --workloads null --items 20 --blocks 2 --run-id r --time-budget 1ns";
+    place.run(small).code(0);
+    let command = place.command(&[]);
+    let mut resume = std::process::Command::new(command.get_program());
+    resume.args(["compare", "--resume", "r"]).current_dir(place.path());
+    resume.env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_LOCK_FILE", place.data().join("lock"));
+    let again = crate::support::Ran::of(resume).code(0).stdout();
+    assert!(again.contains(&format!("--plugin-dir {}", place.plugins().display())), "{again}");
 }
 
 #[test]

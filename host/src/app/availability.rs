@@ -71,7 +71,7 @@ pub(crate) fn make_available(
 ) -> Result<(), NotReady> {
     let name = backend.name.clone();
     let set_up_command = format!("crossrun setup {name}");
-    let mut availability = backend.probe()?;
+    let (mut availability, mut was_set_up) = (backend.probe()?, false);
     if let Availability::Unavailable { reason, remedy } = &availability {
         let wanted = match setup {
             SetUp::Never => false,
@@ -85,14 +85,17 @@ pub(crate) fn make_available(
         };
         if wanted {
             with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
-            availability = backend.probe()?;
+            (availability, was_set_up) = (backend.probe()?, true);
         }
     }
     match availability {
         Availability::Available => Ok(()),
         Availability::Unavailable { reason, remedy } => {
-            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command);
-            let message = format!("backend {name:?} is not available: {}", or_else(reason, NO_REASON));
+            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty()).unwrap_or(set_up_command.clone());
+            // A set-up that has just succeeded does not help.
+            let remedy = if was_set_up && remedy == set_up_command { String::new() } else { remedy };
+            let after = if was_set_up { " after its set-up" } else { "" };
+            let message = format!("backend {name:?} is not available{after}: {}", or_else(reason, NO_REASON));
             Err(Problem::new(Exit::Unavailable, message).with_remedy(context.in_folders(remedy)).into())
         }
     }

@@ -110,8 +110,8 @@ pub(crate) fn check_namespaces() -> Result<(), Problem> {
 pub(crate) fn have_one_effect(name: &str, one: Option<&String>, other: Option<&String>) -> bool {
     let deadlines = |value: Option<&String>| {
         let deadlines = value.map_or_else(|| Ok(Deadlines::default()), |text| parse_deadlines(text));
-        // That of what is printed is none of a measurement.
-        deadlines.map(|it| Deadlines { reader: Duration::ZERO, ..it })
+        // Those of what is printed, and of the question whether a backend could start, are none of a measurement.
+        deadlines.map(|it| Deadlines { reader: Duration::ZERO, probe: Duration::ZERO, ..it })
     };
     let is_off = |value: Option<&String>| value.is_some_and(|value| value == "off");
     match name {
@@ -168,7 +168,11 @@ mod tests {
             have_one_effect(name, one.as_ref(), other.as_ref())
         };
         assert!(same(NAMESPACES, "", "on") && !same(NAMESPACES, "", "off") && !same(NAMESPACES, "off", "on"));
-        assert!(same(DEADLINES, "", "reader=5s") && same(DEADLINES, "load=60s", "load=1m, reader=5s"));
+        assert!(
+            same(DEADLINES, "", "reader=5s")
+                && same(DEADLINES, "probe=1m", "")
+                && same(DEADLINES, "load=60s", "load=1m, reader=5s")
+        );
         assert!(!same(DEADLINES, "load=60s", "load=61s") && !same(DEADLINES, "", "run=1h"));
         assert!(same("CROSSRUN_DRIVERS", "a=/b", "a=/b") && !same("CROSSRUN_DRIVERS", "a=/b", ""));
     }

@@ -27,6 +27,7 @@ use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
+use crate::shell;
 use crate::text::{listed, plural, terminal_width, without_mark};
 
 /// The width of a summary if standard output is not a terminal.
@@ -432,22 +433,27 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8], ui: &mut Ui) -> Result<(), 
 
 /// Writes a file of a run's own folder. What stands in its place and is no file is not waited for.
 pub(crate) fn write_own(path: &Path, text: &str) -> Result<(), Problem> {
-    regular_file::check(path).map_err(|error| cannot_write(path, &error))?;
-    write_file(path, text.as_bytes())
+    let written = regular_file::check(path).and_then(|()| replace(path, text.as_bytes()));
+    written.map_err(|error| {
+        // The run has no other folder.
+        let folder = shell::path(path.parent().unwrap_or(path));
+        let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str(), "--html".as_ref()]);
+        cannot_write(path, &error, &format!("{report} FILE, with a file that can be written"))
+    })
 }
 
-/// What to do where a report cannot be written.
-const ANOTHER_FILE: &str = "another file, on a disk with free space, in a folder that you may write to";
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
-    let message = format!("cannot write {}: {error}", path.display());
-    Problem::of_file(error, message, ANOTHER_FILE)
+fn cannot_write(path: &Path, error: &std::io::Error, remedy: &str) -> Problem {
+    Problem::of_file(error, format!("cannot write {}: {error}", path.display()), remedy)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let remedy = "another file, on a disk with free space, in a folder that you may write to";
+    replace(path, bytes).map_err(|error| cannot_write(path, &error, remedy))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // The umask decides whether other users may read a report.
-    let written = atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes));
-    written.map_err(|error| cannot_write(path, &error))
+    atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes))
 }
 
 /// Whether a file that a user names stands for standard output.

@@ -7,6 +7,10 @@ use std::time::Duration;
 use super::command_line::CommandLine;
 use super::context::Context;
 use super::limits::LimitArguments;
+use crate::plugin::PluginRef;
+use crate::plugin::inspect::Inspected;
+use crate::plugin::inventory::Inventory;
+use crate::plugin::registry::GetError;
 use crate::record::{Conditions, MeasurementLock, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
@@ -126,9 +130,19 @@ impl RunCommand {
     }
 }
 
-/// Adds the folders of the participants, if the user named plugin folders.
+/// Adds the folders of the participants, if the user named plugin folders, now or when a run was begun that is resumed: then the names
+/// lead to other files, or to none.
 pub(crate) fn add_plugin_folders(command: &mut CommandLine, participants: &Participants, context: &Context) {
-    if context.explicit.is_empty() {
+    let is_found = |found: Result<&Inspected, GetError>, plugin: &PluginRef| {
+        found.is_ok_and(|found| found.path == plugin.path)
+    };
+    let Inventory { runners, .. } = &context.inventory;
+    let mut named = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
+    let mut libraries = participants.libraries.iter();
+    if context.explicit.is_empty()
+        && named.all(|plugin| is_found(runners.get(plugin.name()), plugin))
+        && libraries.all(|(name, plugin)| is_found(context.inventory.library_of(name), plugin))
+    {
         return;
     }
     let backends = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);

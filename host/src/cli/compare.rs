@@ -183,16 +183,25 @@ impl PreparedRun {
         // By their files: the two names of an A/A comparison have one.
         let waiting: BTreeMap<_, _> = waiting.map(|it| (&it.plugin.path, it)).collect();
         for participant in waiting.into_values() {
-            check_available(context, participant, setup, folders, ui).map_err(|problem| {
-                let resume = self.file.resume_command(&self.output_dir);
-                // Of a file, which `setup` does not find, the remedy is an option of this command.
-                if problem.remedy.as_deref() == Some("--setup") {
-                    return problem.with_remedy(resume + " --setup");
-                }
-                problem.before(&resume)
-            })?;
+            let available = check_available(context, participant, setup, folders, ui);
+            available.map_err(|problem| self.before_resume(problem, setup))?;
         }
         Ok(())
+    }
+
+    /// The problem that keeps a run from being resumed, with `setup` or without.
+    fn before_resume(&self, problem: Problem, setup: bool) -> Problem {
+        let resume = self.file.resume_command(&self.output_dir);
+        let with_setup = format!("{resume} --setup");
+        match problem.remedy.as_deref() {
+            // `setup` may find another file of that name, or none.
+            Some(remedy) if remedy == "--setup" || remedy.starts_with("crossrun setup ") => {
+                problem.with_remedy(with_setup)
+            }
+            // The same command again would not help.
+            None if problem.exit != Exit::Interrupted => problem,
+            _ => problem.before(if setup { &with_setup } else { &resume }),
+        }
     }
 
     /// Runs one block after another until the time budget is used up, which counts from the first trial: what comes before it, and a

@@ -99,7 +99,7 @@ fn hint(history: &History) -> Option<String> {
 /// Why the runs cannot be compared. If not all of them could be read, that may be the reason.
 fn refused(error: &HistoryError, read: Exit) -> Problem {
     let remedy = match error {
-        _ if read != Exit::Done => "correct or remove the lines that are no records",
+        _ if read != Exit::Done => "what the warnings say, and compare again",
         HistoryError::Machine { .. } => "run both on the same machine",
         HistoryError::Build { .. } => "build both with optimisation, and run again",
         HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",

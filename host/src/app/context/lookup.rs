@@ -57,7 +57,9 @@ impl Context {
                 .missing_plugins()
                 .into_iter()
                 .find(|(listed, _)| is_unknown && listed.kind == "workloads");
-            let unknown = || self.not_found(&error, Some("--workload"), "crossrun workloads");
+            // What two files claim is no workload of either.
+            let listing = if is_unknown { "crossrun workloads" } else { "crossrun backends" };
+            let unknown = || self.not_found(&error, Some("--workload"), listing);
             missing.map_or_else(unknown, |(_, problem)| problem)
         })?;
         self.identify(plugin)
