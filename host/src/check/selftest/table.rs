@@ -173,7 +173,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 29] = [
+const UNDETECTED: [&str; 33] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -208,6 +208,12 @@ const UNDETECTED: [&str; 29] = [
      use for a while, heat",
     "has a program outside its processes work for it or against others, such as a service manager, moves to another \
      control group or changes one, or changes the machine with the rights of root",
+    "adds files that an engine in Python reads, to slow it: compiled ones in a `__pycache__`, an environment beside the installed \
+     one, or the folder of its driver before its first run",
+    "keeps the cores busy after a run that it timed too short, by processes that were there before it and end meanwhile",
+    "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
+     uses more cores than `--cores` gave it",
+    "adds a file of records to the folder of a comparison that goes on",
     "adds to the history of the machine, or to what another program of the user reads",
     "alters the records of earlier runs, and computes their hashes anew",
     "works on other machines than it says, or takes a shorter way on several machines",
