@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::Network;
 use crate::session::verified;
-use crate::support::{Ran, eventually, processes_of_sessions_of};
+use crate::support::{Ran, eventually, processes_of_sessions_of, until_prepared};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -22,7 +22,8 @@ fn dask() -> Installed {
 #[ignore = "installs a large engine: .ci/run --full"]
 fn every_workload_is_verified_in_every_shape() {
     for record in verified(&dask(), &shapes().collect::<Vec<_>>()) {
-        assert_eq!(record["metadata"]["raw_metrics"]["nodes"], 1);
+        let metrics = &record["metadata"]["raw_metrics"];
+        assert_eq!((&metrics["nodes"], &metrics["late_opens"]), (&1.into(), &0.into()), "{metrics}");
         assert_eq!(record["metadata"]["versions"]["distributed"], "2026.8.0");
     }
 }
@@ -90,6 +91,7 @@ fn at_work(dask: &Installed, items: u32) -> Child {
         assert!(running.try_wait().unwrap().is_none(), "it has ended");
         workers_of(&running).len() == 2
     });
+    until_prepared();
     running
 }
 

@@ -73,7 +73,23 @@ pub(crate) fn verified(engine: &Installed, lines: &[String]) -> Vec<Value> {
     let records = records(engine, engine.name, &points);
     let wrong: Vec<_> = records.iter().filter_map(|record| judged(record).err()).collect();
     assert!(wrong.is_empty(), "{} of {} runs:\n{}", wrong.len(), lines.len(), wrong.join("\n"));
+    assert!(
+        were_prepared(&records),
+        "every run of {} opened its workload after the clock had begun",
+        engine.name
+    );
     records
+}
+
+/// Whether not all of many runs opened their workload late, of a backend that counts that. An engine may give a task to a process that
+/// had none when the run was prepared.
+fn were_prepared(records: &[Value]) -> bool {
+    const MANY: usize = 10;
+    // Without an item nothing is opened.
+    let with_items = records.iter().filter(|record| record["metadata"]["total_items"] != 0);
+    let late: Vec<_> =
+        with_items.filter_map(|it| it["metadata"]["raw_metrics"]["late_opens"].as_u64()).collect();
+    late.len() < MANY || late.contains(&0)
 }
 
 /// Runs `points`, each once, in a session for each parallelism that they have, and gives their records in the same order.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Ran, eventually, processes_of_sessions_of};
+use crate::support::{Ran, eventually, processes_of_sessions_of, until_prepared};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -177,6 +177,7 @@ pub(crate) fn until_at_work(mut processes: impl FnMut() -> Vec<u32>) {
         has_library && command_line(pid).contains("pyspark.daemon")
     };
     eventually("somebody works", || processes().into_iter().any(is_at_work));
+    until_prepared();
 }
 
 /// A run that takes minutes, as soon as the engine is at work on it.

@@ -379,6 +379,12 @@ impl Ran {
     }
 }
 
+/// After the processes of an engine have opened the library: that is a part of preparing a run, which then begins within this time also
+/// on a busy machine. Nothing that can be seen from outside says that it has.
+pub(crate) fn until_prepared() {
+    std::thread::sleep(Duration::from_secs(3));
+}
+
 /// The warnings of a record, but for the one that only says how busy the machine was: the worker measured more than the backend.
 pub(crate) fn warnings(record: &Value) -> Vec<&str> {
     let all = record["metadata"]["warnings"].as_array().unwrap().iter();

@@ -22,8 +22,8 @@ Answer = TypeVar("Answer")
 
 SCHEDULERS = ("default", "fifo", "load_aware")
 
-# Seconds between two questions of how far a job is. Java answers them, which is to do other things.
-PROGRESS_SECONDS = 0.5
+# Seconds between two questions of which executors there are and how far a job is. Java answers them, which is to do other things.
+LOOK_SECONDS = 0.5
 
 
 class SparkDriver(Driver):
@@ -41,13 +41,13 @@ class SparkDriver(Driver):
         self._engine = Engine(session)
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
-        """Brings the library to the workers, which open the workload, and asks which executors there are."""
+        """Asks which executors there are, and brings the library to the workers, which open the workload."""
         engine = self._engine
         assert engine is not None
         self._release()
+        engine.executors.begin(spec.parallelism)
         job = partial(functions.prepare, engine.job(workload))
-        _awaited(engine.on_each_worker(job, spec.parallelism), context.check_cancelled)
-        engine.executors.begin()
+        _awaited(engine.on_each_worker(job, spec.parallelism), _looking(engine, context))
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as one job of Spark."""
@@ -84,18 +84,28 @@ class SparkDriver(Driver):
 def _watched(engine: Engine, lineage: Lineage, total: int, context: RunContext) -> bytes:
     """Waits for the job in this thread, which sees a stop. Another thread runs the job."""
     source: int | None = None
-    next_progress = time.monotonic() + PROGRESS_SECONDS
+
+    def progress() -> None:
+        nonlocal source
+        source, done = _progress(engine, source, total)
+        context.progress(done, total)
+
+    return _awaited(engine.jobs.submit(lineage.state), _looking(engine, context, progress))
+
+
+def _looking(engine: Engine, context: RunContext, progress: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """What to call while Spark works: it sees a stop, and now and then looks at the executors and calls `progress`."""
+    next_question = time.monotonic() + LOOK_SECONDS
 
     def look() -> None:
-        nonlocal source, next_progress
+        nonlocal next_question
         context.check_cancelled()
-        if time.monotonic() >= next_progress:
+        if time.monotonic() >= next_question:
             engine.executors.check()
-            source, done = _progress(engine, source, total)
-            context.progress(done, total)
-            next_progress = time.monotonic() + PROGRESS_SECONDS
+            progress()
+            next_question = time.monotonic() + LOOK_SECONDS
 
-    return _awaited(engine.jobs.submit(lineage.state), look)
+    return look
 
 
 def _awaited(job: Future[Answer], look: Callable[[], None]) -> Answer:

@@ -22,6 +22,7 @@ use crate::sources::Sources;
 pub struct PythonRunner {
     engine: &'static Engine,
     supports: &'static [&'static str],
+    needs: fn() -> Result<(), RunnerError>,
     driver: Option<Driver>,
     /// A warning for each run of the session.
     warning: Option<String>,
@@ -30,7 +31,15 @@ pub struct PythonRunner {
 impl PythonRunner {
     /// The backend of `engine`.
     pub const fn new(engine: &'static Engine) -> Self {
-        Self { engine, supports: &[], driver: None, warning: None }
+        Self { engine, supports: &[], needs: || Ok(()), driver: None, warning: None }
+    }
+
+    /// The same for an engine that needs what is not installed with it. `check` returns an error if the machine lacks it: why, and what to
+    /// do.
+    #[must_use]
+    pub const fn needing(mut self, check: fn() -> Result<(), RunnerError>) -> Self {
+        self.needs = check;
+        self
     }
 
     /// The same for an engine whose driver can do more than the stages of API 1.0: the words of what it supports.
@@ -173,8 +182,8 @@ impl WorkloadRunner for PythonRunner {
             reason: error.message,
             remedy: error.remedy.unwrap_or_default(),
         };
-        let found = self.python(data_dir().as_deref());
-        found.map_or_else(unavailable, |_| Availability::Available)
+        let found = self.python(data_dir().as_deref()).and_then(|_| (self.needs)());
+        found.map_or_else(unavailable, |()| Availability::Available)
     }
 
     fn options(&self) -> Vec<Parameter> {
@@ -200,7 +209,9 @@ impl WorkloadRunner for PythonRunner {
         self.warning = sources.warning();
         let Engine { name, variables, .. } = *self.engine;
         let mut driver = Driver::start(name, &python, &folder, &session.log_dir, variables)?;
-        driver.call(&Request::Open { session }, &NoListener)?;
+        // Asked only of an engine that does not start, as the time to ask would be a part of its start.
+        let opened = driver.call(&Request::Open { session }, &NoListener);
+        opened.map_err(|error| (self.needs)().err().unwrap_or(error))?;
         self.driver = Some(driver);
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use plugin_api::{ErrorKind, RunnerError};
 use python_engine::{Variables, answer, restrict, sudo};
 
 /// The oldest version on which Spark runs.
@@ -19,7 +20,7 @@ pub(crate) const VARIABLES: Variables =
 
 /// Why Spark cannot start.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+enum Unfit {
     Missing,
     /// `JAVA_HOME` leads nowhere, and hides the `PATH`.
     Gone {
@@ -51,7 +52,7 @@ impl fmt::Display for Unfit {
 
 impl Unfit {
     /// A command after which Spark finds a Java that is new enough.
-    pub(crate) fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         let hidden = || find(None, env::var_os("PATH").as_deref()).is_ok_and(|java| fitting(java).is_ok());
         // What is installed is not found as long as `JAVA_HOME` leads elsewhere.
         match set_home() {
@@ -74,9 +75,17 @@ impl Unfit {
     }
 }
 
+/// Refuses to start Spark without a Java that is new enough.
+pub(crate) fn check() -> Result<(), RunnerError> {
+    let unavailable = |unfit: Unfit| {
+        RunnerError::new(ErrorKind::Unavailable, unfit.to_string()).with_remedy(unfit.remedy())
+    };
+    ask().map_err(unavailable)
+}
+
 /// Whether `JAVA_HOME`, or else the `PATH`, leads to a Java that is new enough. Java itself is asked, and has ended when this
 /// returns.
-pub(crate) fn ask() -> Result<(), Unfit> {
+fn ask() -> Result<(), Unfit> {
     fitting(find(env::var_os("JAVA_HOME").as_deref(), env::var_os("PATH").as_deref())?)
 }
 

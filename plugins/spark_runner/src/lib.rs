@@ -7,13 +7,10 @@
 
 mod java;
 
-use plugin_api::{
-    Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
-    SetupRequest, WorkloadRunner, WorkloadSpec,
-};
+use plugin_api::Parameter;
 use python_engine::{Engine, PythonRange, PythonRunner};
 
-plugin_api::export_runner!(name = "spark", runner = SparkRunner::new());
+plugin_api::export_runner!(name = "spark", runner = PythonRunner::new(&SPARK).needing(java::check));
 
 static SPARK: Engine = Engine {
     name: "spark",
@@ -38,52 +35,4 @@ fn options() -> Vec<Parameter> {
         "the master of a cluster that already exists, as spark://host:port; none: a Java process of this machine",
         "none",
     )]
-}
-
-/// A backend on a Python engine that needs Java too.
-struct SparkRunner(PythonRunner);
-
-impl SparkRunner {
-    const fn new() -> Self {
-        Self(PythonRunner::new(&SPARK))
-    }
-}
-
-impl WorkloadRunner for SparkRunner {
-    fn backend_name(&self) -> &str {
-        self.0.backend_name()
-    }
-
-    fn is_available(&self) -> Availability {
-        match self.0.is_available() {
-            Availability::Available => java::ask().map_or_else(
-                |unfit| Availability::Unavailable { reason: unfit.to_string(), remedy: unfit.remedy() },
-                |()| Availability::Available,
-            ),
-            unavailable @ Availability::Unavailable { .. } => unavailable,
-        }
-    }
-
-    fn options(&self) -> Vec<Parameter> {
-        self.0.options()
-    }
-
-    fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
-        java::ask().map_err(|unfit| {
-            RunnerError::new(ErrorKind::Unavailable, unfit.to_string()).with_remedy(unfit.remedy())
-        })?;
-        self.0.open(session)
-    }
-
-    fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
-        self.0.run(spec, context)
-    }
-
-    fn close(&mut self) -> Result<(), RunnerError> {
-        self.0.close()
-    }
-
-    fn setup(&mut self, request: &SetupRequest, context: &SetupContext) -> Result<(), RunnerError> {
-        self.0.setup(request, context)
-    }
 }

@@ -17,21 +17,36 @@ from unittest import mock
 
 import driver
 from cluster import Executors
-from crossrun_engine import Result, RunContext, Session, Spec, Workload
+from crossrun_engine import Result, RunContext, Session, Spec, UnavailableError, Workload
 from crossrun_engine.executors import Executor
 from lineage import Lineage
 
-ALIVE, LOST = (Executor(name, "here", 1, name == "1", "" if name == "1" else "gone") for name in ("1", "0"))
+ALIVE, LOST = (Executor(name, "here", 2, name == "1", "" if name == "1" else "gone") for name in ("1", "0"))
+
+
+class Run:
+    """One run, of the same data as all others."""
+
+    def __init__(self, spark: driver.SparkDriver, library: Path, fusion: str) -> None:
+        extra = {"batch_size": 10, "fusion": fusion}
+        opened = {"schema": 1, "name": "word_count", "total_items": 200, "seed": 1, "extra": extra}
+        sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
+        self._spark, self._spec = spark, Spec("word_count", 200, 2, "default", 1, extra)
+        self._workload = Workload(str(library), sha256, json.dumps(opened))
+        self._context = RunContext(Path("."), threading.Event(), lambda message: None)
+
+    def prepare(self) -> None:
+        """What comes before its clock."""
+        self._spark.prepare(self._spec, self._workload, self._context)
+
+    def result(self) -> Result:
+        """What comes of it."""
+        return self._spark.run(self._spec, self._workload, self._context)
 
 
 def run(spark: driver.SparkDriver, library: Path, fusion: str) -> Result:
-    """One run."""
-    extra = {"batch_size": 10, "fusion": fusion}
-    opened = {"schema": 1, "name": "word_count", "total_items": 200, "seed": 1, "extra": extra}
-    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
-    workload = Workload(str(library), sha256, json.dumps(opened))
-    context = RunContext(Path("."), threading.Event(), lambda message: None)
-    return spark.run(Spec("word_count", 200, 2, "default", 1, extra), workload, context)
+    """A run that is not prepared."""
+    return Run(spark, library, fusion).result()
 
 
 def check(spark: driver.SparkDriver, library: Path) -> None:
@@ -49,15 +64,22 @@ def check(spark: driver.SparkDriver, library: Path) -> None:
         assert warnings == ["an executor on here was lost: gone"], warnings
         assert "warnings" not in run(spark, library, "auto").metrics, "a loss is told once"
         engine.executors = Executors(engine.context, "spark://in.a.test:1", 1)
-        engine.executors.begin()
+        prepared = Run(spark, library, "auto")
+        prepared.prepare()
         before = asked.call_count
-        assert run(spark, library, "auto").metrics["warnings"] == warnings, "it was seen before the run"
+        assert prepared.result().metrics["warnings"] == warnings, "it was seen before the run"
         assert asked.call_count == before
+    with mock.patch.object(Executors, "all", return_value=[LOST]):
+        try:
+            Run(spark, library, "auto").prepare()
+        except UnavailableError:
+            return
+        raise AssertionError("a run was prepared whose machine is gone")
 
 
 def main(library: Path) -> None:
     """Starts Spark, which is asked for the progress of none of these short runs."""
-    with tempfile.TemporaryDirectory() as logs, mock.patch.object(driver, "PROGRESS_SECONDS", 3600):
+    with tempfile.TemporaryDirectory() as logs, mock.patch.object(driver, "LOOK_SECONDS", 3600):
         spark = driver.SparkDriver()
         spark.open(Session(2, 1, {}, Path(logs), Path(logs)))
         try:

@@ -62,14 +62,18 @@ class Executors:
         message = f"parallelism {cores} needs as many cores, but {self._cluster} offered {found_cores}"
         raise UnavailableError(message, f"--parallelism {found_cores}")
 
-    def begin(self) -> None:
-        """Looks before a run. Raises UnavailableError if a node is gone."""
+    def begin(self, cores: int) -> None:
+        """Looks before a run on so many cores. Raises UnavailableError if a node is gone, or a core."""
         self._look()
         self._none_since = None
-        machines = {executor.machine for executor in self._seen if executor.is_alive}
+        alive = [executor for executor in self._seen if executor.is_alive]
+        machines, left = {executor.machine for executor in alive}, sum(executor.cores for executor in alive)
         if len(machines) < self._nodes:
             message = f"{self._nodes} nodes were asked for, but of {self._cluster} {len(machines)} are left"
             raise UnavailableError(message)
+        if left < cores:
+            message = f"parallelism {cores} needs as many cores, but of those of {self._cluster} {left} are left"
+            raise UnavailableError(message, f"--parallelism {left}" if left else None)
 
     def check(self) -> None:
         """Raises EngineError when all have been lost for so long that none will come: an engine may wait for ever."""

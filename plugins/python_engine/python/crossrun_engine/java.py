@@ -17,6 +17,10 @@ appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c: %m%n%ex
 """
 
 
+# With it the first line of what Python raised in a worker ends.
+_TRACEBACK = "Traceback (most recent call last):"
+
+
 def logging_properties(log: Path) -> str:
     """The content of a file `log4j2.properties`: errors go to the file `log`, and nothing else does."""
     return _LOGGING.format(path=_escaped(str(log)))
@@ -51,7 +55,15 @@ def options(values: Mapping[str, str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception of Java, or of Python."""
+    """The first line of an exception of Java, or of Python. Of one that Python raised in a worker of Java's, with what it raised."""
     java = getattr(error, "java_exception", None)
     lines = str(java.toString() if java is not None else error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    if not lines[0].endswith(_TRACEBACK):
+        return lines[0]
+    # Calls are indented, and what was raised comes after the last of them; then come those of Java.
+    calls = [number for number, line in enumerate(lines) if line.startswith("  File ")]
+    after = lines[calls[-1] + 1 :] if calls else lines[1:]
+    raised = next((line for line in after if line and not line[0].isspace()), _TRACEBACK)
+    return lines[0].removesuffix(_TRACEBACK) + raised

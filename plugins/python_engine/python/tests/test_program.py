@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from crossrun_engine import java
+from crossrun_engine import UnavailableError, executors, java
 from crossrun_engine.network import free_address, reach, split_address
 from crossrun_engine.program import Program
 
@@ -65,6 +65,32 @@ class Java(unittest.TestCase):
         thrown.java_exception = mock.Mock(toString=lambda: "java.io.IOException: full\n\tat X")  # type: ignore[attr-defined]
         told = [java.first_line(error) for error in (thrown, ValueError("one\ntwo"), ValueError())]
         self.assertEqual(told, ["java.io.IOException: full", "one", "ValueError"])
+
+    def test_what_python_raised_in_a_worker_is_told(self) -> None:
+        lost = "a.B: lost: c.PythonException: "
+        trace = 'Traceback (most recent call last):\n  File "w.py", line 1, in main\n    go()\nOSError: no room\nmore'
+        thrown = RuntimeError("py4j")
+        java_error = mock.Mock(toString=lambda: f"{lost}{trace}\n\n\tat org.X\nDriver stacktrace:")
+        thrown.java_exception = java_error  # type: ignore[attr-defined]
+        self.assertEqual(java.first_line(thrown), f"{lost}OSError: no room")
+
+
+class Left(executors.Executors):
+    """A cluster of two machines of a core each, of which one is lost."""
+
+    def all(self) -> list[executors.Executor]:
+        """Both, and then one."""
+        self.asked = getattr(self, "asked", 0) + 1
+        return [executors.Executor(name, name, 1, name == "a" or self.asked == 1, "") for name in ("a", "b")]
+
+
+class Executors(unittest.TestCase):
+    def test_a_run_does_not_begin_on_fewer_cores(self) -> None:
+        left = Left("cluster", 1)
+        left.begin(2)
+        with self.assertRaises(UnavailableError) as caught:
+            left.begin(2)
+        self.assertEqual(caught.exception.remedy, "--parallelism 1")
 
 
 class Addresses(unittest.TestCase):
