@@ -206,7 +206,7 @@ class Run:
             return None
         phase, following = terminals.phase, (self._emit, state, terminals)
         if self._fused:
-            terminals.fold(self._workload.run_stages(phase.start, phase.end, batch))
+            terminals.fold(phase.through(self._workload, batch))
             return following
         return self._stage, batch, phase.start, terminals, following
 

@@ -55,9 +55,8 @@ class _Engine(Waiter[Any]):
     """How both idioms wait for what they have submitted."""
 
     def wait(self, futures: Collection[Any], number: int, timeout: float) -> list[Any]:
-        """Those of the futures that have finished, with or without success."""
-        ready, _ = ray.wait(list(futures), num_returns=number, timeout=timeout)
-        return list(ready)
+        """Those of the futures that have finished, with or without success. What they stand for stays on its node."""
+        return list(ray.wait(list(futures), num_returns=number, timeout=timeout, fetch_local=False)[0])
 
     def results(self, futures: Sequence[Any]) -> list[Any]:
         """Their values. Raises what an operator raised, without what Ray put around it on each task that it passed."""
@@ -84,6 +83,9 @@ class Tasks(_Engine, FuturesEngine[Any]):
     def put(self, values: Sequence[Any]) -> list[Any]:
         """Puts the values into Ray's object store."""
         return [ray.put(value) for value in values]
+
+    def check(self, futures: Sequence[Any]) -> None:
+        """Does nothing, as to look would bring the results here: the tasks that take them raise what went wrong."""
 
 
 class Actors(_Engine, ActorsEngine[Any]):

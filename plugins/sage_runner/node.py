@@ -1,6 +1,6 @@
 """One node of a FlowNet cluster, on which operators of drivers work.
 
-    python node.py HOST:PORT [--join HOST:PORT] [--slots COUNT] [--allow-public]
+    python -B node.py HOST:PORT [--join HOST:PORT] [--slots COUNT] [--allow-public]
 
 Takes calls at PORT and membership messages at PORT + 1, until it gets a signal. Whoever can connect to it can
 make it run code: FlowNet is pickle over TCP without passwords. Bind it to loopback or to a private network.

@@ -137,5 +137,4 @@ class Closing:
                 following = self._ends[place + 1]
                 for state in end.states:
                     for batch in emitted_until(state, time, self._batch_size):
-                        phase = following.phase
-                        following.fold(self._workload.run_stages(phase.start, phase.end, batch))
+                        following.fold(following.phase.through(self._workload, batch))

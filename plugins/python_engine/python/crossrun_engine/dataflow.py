@@ -83,6 +83,9 @@ class Replicas:
             return []
         if not operator.keys:
             return [batch]
+        if len(operator.keys) == 1:
+            # One replica has all keys: to split would only copy.
+            return [Part(operator.keys[0], batch)]
         parts = self._workload.split(operator.end, batch, len(operator.keys))
         return [Part(key, part) for key, part in zip(operator.keys, parts) if item_count(part)]
 

@@ -39,7 +39,10 @@ class FuturesEngine(Waiter[Future]):
         raise NotImplementedError
 
     def check(self, futures: Sequence[Future]) -> None:
-        """Raises what a task raised. The futures have finished; an engine may know that without their results."""
+        """Raises what a task raised. The futures have finished, and other tasks take their results.
+
+        An engine that would have to bring these here may leave it to those tasks to raise it.
+        """
         self.results(futures)
 
 

@@ -38,6 +38,10 @@ class Phase:
         """The maps, filters and flat maps between the two; empty where there are none."""
         return range(self.start, self.end)
 
+    def through(self, workload: Workload, batch: bytes) -> bytes:
+        """A batch after the stages of the phase. Without any it is the same one: a call would only copy it."""
+        return workload.run_stages(self.start, self.end, batch) if self.stages else batch
+
 
 def phases(workload: Workload, partitions: int) -> list[Phase]:
     """All phases of the plan in order; the last one ends at the sink. Each reduction has so many partitions."""
@@ -67,7 +71,7 @@ class Terminal:
 
     def carry(self, batch: bytes) -> None:
         """Takes a batch from the start of the phase to its end and folds it."""
-        self.fold(self._workload.run_stages(self.phase.start, self.phase.end, batch))
+        self.fold(self.phase.through(self._workload, batch))
 
     def fold(self, batch: bytes) -> None:
         """Folds a batch that came through the phase: split by key where there are several partitions."""
