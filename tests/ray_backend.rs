@@ -85,6 +85,8 @@ fn no_more_operators_run_at_once_than_the_parallelism_allows() {
         assert!(record["duration_seconds"].as_f64().unwrap() >= 0.3, "{record}");
         let metrics = &record["metadata"]["raw_metrics"];
         assert_eq!((&metrics["nodes"], &metrics["idiom"]), (&1.into(), &idiom.into()));
+        // Ray decides which process gets a task.
+        assert!(idiom == "tasks" || metrics["late_opens"] == 0, "{metrics}");
         assert!(metrics["object_store_bytes"].as_u64() >= Some(256 << 20), "{metrics}");
         let work = metrics["node_work"].as_object().unwrap();
         assert!(work.len() == 1 && work.values().all(|batches| *batches == 60), "{work:?}");
@@ -217,7 +219,7 @@ fn a_ray_that_cannot_be_imported_is_reported_with_the_command_that_repairs_it() 
     fs::remove_dir_all(data).unwrap();
     let ran =
         ran.code(3).says("Ray cannot be imported: ImportError: libnone.so.1: cannot open shared object file");
-    ran.says("; try: crossrun setup ray --remove && crossrun setup ray");
+    ran.says("; try: crossrun setup ray --remove --plugin-dir ").says(" && crossrun setup ray --plugin-dir ");
 }
 
 #[test]

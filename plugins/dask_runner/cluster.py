@@ -99,7 +99,7 @@ class ExistingCluster(Cluster):
     """A cluster that somebody else runs, of which as many threads are used as were asked for."""
 
     def __init__(self, address: str, session: Session) -> None:
-        self._address = address
+        self._address, self._session = address, session
         self.client = _connect(address)
         self._shipped: list[str] = []
         self._at_scheduler = ""
@@ -118,18 +118,20 @@ class ExistingCluster(Cluster):
     def _select_workers(self, session: Session) -> None:
         """Says which workers are used, or why there are none."""
         threads = self._threads()
+        if not threads:
+            raise UnavailableError(f"no worker is at the scheduler at {self._address}", f"dask worker {self._address}")
         self._workers = select_workers(threads, session.parallelism)
-        self._restrict(threads)
+        # Dask does not queue tasks that are restricted.
+        self.restriction = self._workers if threads.keys() - set(self._workers) else None
         if not self._workers:
             message = f"each worker at {self._address} may run more than {session.parallelism} tasks at once"
-            raise UnsupportedError(message, f"--parallelism {min(threads.values(), default=1)}")
+            raise UnsupportedError(message, f"--parallelism {min(threads.values())}")
         session.demand_nodes(len({host(worker) for worker in self._workers}), f"more workers at {self._address}")
         used = sum(threads[worker] for worker in self._workers)
         self.warnings = [] if used == session.parallelism else [f"the cluster offers {used} threads for this run"]
 
     def _threads(self) -> dict[str, int]:
-        found = self.client.scheduler_info(n_workers=-1)["workers"]
-        return {worker: int(facts["nthreads"]) for worker, facts in found.items()}
+        return {name: int(it["nthreads"]) for name, it in self.client.scheduler_info(n_workers=-1)["workers"].items()}
 
     def _ship(self, shipped: shipment.Shipment) -> None:
         self.client.register_plugin(shipped)
@@ -144,14 +146,12 @@ class ExistingCluster(Cluster):
 
     def prepare(self, workload: Workload) -> None:
         """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
-        job, present = self.job(workload), self._threads()
-        self._restrict(present)
-        workers = [worker for worker in self._workers if worker in present]
-        self.client.gather([self.client.submit(job.prepare, workers=[worker], pure=False) for worker in workers])
-
-    def _restrict(self, present: dict[str, int]) -> None:
-        # Dask does not queue tasks that are restricted. It is asked before a run, as asking would be a part of its time.
-        self.restriction = self._workers if present.keys() - set(self._workers) else None
+        job = self.job(workload)
+        # Workers may have gone since the run before, and others come. To ask in the run would be a part of its time.
+        self._select_workers(self._session)
+        # One that goes now never comes back under its address: a task for it alone would wait without end.
+        here = {"allow_other_workers": True, "pure": False}
+        self.client.gather([self.client.submit(job.prepare, workers=[worker], **here) for worker in self._workers])
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used."""
@@ -169,7 +169,8 @@ class ExistingCluster(Cluster):
         # Where the scheduler is gone there is nothing to take back.
         with suppress(OSError, RuntimeError):
             for name in self._shipped:
-                self.client.unregister_worker_plugin(name)
+                with suppress(ValueError):  # Another session has taken it back.
+                    self.client.unregister_worker_plugin(name)
             if self._at_scheduler:
                 shipment.clear_scheduler(self.client, self._at_scheduler, self._code)
         self.client.close()

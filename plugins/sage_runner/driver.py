@@ -99,13 +99,14 @@ class SageDriver(Driver):
         if self._cluster is None:
             return Replicas(workload)
         replicas, self._prepared = self._prepared, None
-        if replicas is None:
-            return self._cluster.replicas(workload)
-        # What the nodes opened before the run is not late.
-        replicas.opens = 0
-        if workload.open_loop:
-            replicas.start(workload.spec)
-        return replicas
+        # From now on, as a run that fails leaves something on the nodes too.
+        self._ended = replicas or self._cluster.replicas(workload)
+        if replicas is not None:
+            # What the nodes opened before the run is not late.
+            replicas.opens = 0
+            if workload.open_loop:
+                replicas.start(workload.spec)
+        return self._ended
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload through SAGE."""
@@ -116,9 +117,7 @@ class SageDriver(Driver):
         run = DataflowRun(spec, workload, context, replicas, partition_keys(spec.parallelism))
         for items, operators in run.phases():
             engine.run(items, operators, run.perform, run.deliver, spec.batch_size)
-        if isinstance(replicas, RemoteReplicas):
-            self._ended = replicas
-        else:
+        if not isinstance(replicas, RemoteReplicas):
             replicas.close()
         if scheduler in SCHEDULERS:
             warnings.append(f'scheduler "{scheduler}" was accepted and ignored by SAGE {self._version}')

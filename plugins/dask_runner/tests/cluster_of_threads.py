@@ -2,6 +2,7 @@
 
 - no task is restricted to workers where all of them are used, and every task is where some are not, and in the time of a
   run the scheduler is not asked which there are;
+- a run after the loss of a worker is told to have fewer threads, and one after another has come uses it;
 - a run ends at once when the host stops it, also while the driver waits for nothing;
 - a result that comes just when a wait for it ends is not lost.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from distributed import Client, LocalCluster
 
 import driver
 import engine
+from cluster import ExistingCluster
 from crossrun_engine import TICK, CancelledError, RunContext, Session
 
 
@@ -73,6 +76,20 @@ def submitted_after_stop(address: str, library: Path) -> int:
     raise AssertionError("the run did not stop")
 
 
+def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
+    """The warnings of runs on two workers, on the one that is left, and on two again."""
+    dask, told = opened(cluster.scheduler_address, 2), []
+    assert isinstance(dask.cluster, ExistingCluster)
+    for workers in (2, 1, 2):
+        cluster.scale(workers)
+        while len(dask.cluster._threads()) != workers:
+            time.sleep(TICK)
+        dask.cluster.prepare(shape.workload(library, {"name": "word_count", "total_items": 50}))
+        told.append((len(dask.cluster._workers), dask.cluster.warnings))
+    dask.close()
+    return told
+
+
 class Late(Future):  # type: ignore[type-arg]
     """Comes just when a wait for it ends, or a little later."""
 
@@ -111,6 +128,9 @@ def main(library: Path) -> str:
             return "one of two workers is to be used, and tasks are not restricted to one"
         if after := submitted_after_stop(address, library):
             return f"tasks were submitted {after} times after the run was to stop"
+        told = after_a_loss(cluster, library)
+        if told != [(2, []), (1, ["the cluster offers 1 threads for this run"]), (2, [])]:
+            return f"workers and warnings before and after a loss: {told}"
     return "" if late_result() == ["here"] else "a late result is lost"
 
 

@@ -12,6 +12,11 @@ import driver
 from crossrun_engine import Result, RunContext, Spec, Workload
 
 
+def workload(library: Path, wire: dict[str, Any]) -> Workload:
+    """The workload that a spec asks for."""
+    return Workload(str(library), hashlib.sha256(library.read_bytes()).hexdigest(), json.dumps({"schema": 1, **wire}))
+
+
 def run(
     dask: driver.DaskDriver,
     library: Path,
@@ -23,9 +28,8 @@ def run(
     granted: tuple[str, ...] = (),
 ) -> Result:
     """Runs a workload in an open session."""
-    wire = {"schema": 1, "name": name, "total_items": items, "parallelism": parallelism, "seed": 42, "extra": extra}
+    wire: dict[str, Any] = {"name": name, "total_items": items, "parallelism": parallelism, "seed": 42, "extra": extra}
     wire["use"] = list(granted)
-    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
-    workload = Workload(str(library), sha256, json.dumps(wire))
     context = RunContext(Path("."), cancel or threading.Event(), lambda _: None)
-    return dask.run(Spec(name, items, parallelism, "default", 42, extra, granted), workload, context)
+    spec = Spec(name, items, parallelism, "default", 42, extra, granted)
+    return dask.run(spec, workload(library, wire), context)

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from crossrun_engine import RemoteReplicas, ReplicaServer, RunContext, Session, Spec, Workload
+from crossrun_engine import CancelledError, RemoteReplicas, ReplicaServer, RunContext, Session, Spec, Workload
 from driver import SageDriver
 
 NODES = ("one", "two")
@@ -49,7 +49,7 @@ class Nodes:
 
 
 def main(library: Path) -> None:
-    """Runs twice, and closes the session."""
+    """Runs twice, fails once, and closes the session."""
     sha256 = hashlib.sha256(library.read_bytes()).hexdigest()
     context = RunContext(Path("."), threading.Event(), lambda message: None)
     driver = SageDriver()
@@ -68,8 +68,17 @@ def main(library: Path) -> None:
             result = driver.run(spec, workload, context)
             assert set(nodes.called) == {"perform", "emit"}, nodes.called
             assert sum(result.metrics["node_work"].values()) == len(nodes.called), result.metrics
+        stop = threading.Event()
+        stop.set()
+        driver.prepare(spec, workload, context)
+        try:
+            driver.run(spec, workload, RunContext(Path("."), stop, lambda message: None))
+        except CancelledError:
+            assert nodes.kept() == len(NODES), "the session is still open"
+        else:
+            raise AssertionError("the run was not stopped")
         driver.close()
-        assert nodes.kept() == 0, nodes.kept()
+        assert nodes.kept() == 0, "a run that failed is freed, too"
 
 
 if __name__ == "__main__":

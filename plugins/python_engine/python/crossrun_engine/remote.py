@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .dataflow import Item, Operator, Replicas
-from .failure import UnavailableError
+from .failure import UnavailableError, WorkloadError
 from .kernel import Workload, late_opens
 from .network import listens
 
@@ -36,6 +36,8 @@ class RemoteReplicas(Replicas):
         """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
         super().__init__(workload)
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
+        # Nodes that are gone or hang: to ask one again would take its time-out once more.
+        self._lost: set[str] = set()
         for node in nodes:
             self._send_library(node, workload)
             # A node of an earlier version does not say.
@@ -58,12 +60,19 @@ class RemoteReplicas(Replicas):
     def close(self) -> None:
         """Frees what the nodes keep for the run. It is a call to each, so a driver does it when the run has been timed."""
         for node in self._nodes:
-            self._remote(node, 0, "close", self._run)
+            if node not in self._lost:
+                self._remote(node, 0, "close", self._run)
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
         slot, number = divmod(replica, len(self._nodes))
         node = self._nodes[number]
-        answer = self._remote(node, slot, method, self._run, *arguments)
+        try:
+            answer = self._remote(node, slot, method, self._run, *arguments)
+        except WorkloadError:
+            raise
+        except Exception:
+            self._lost.add(node)
+            raise
         with self._lock:
             self.work[node] = self.work.get(node, 0) + 1
         return answer

@@ -100,7 +100,7 @@ class Session:
         message = f"{self.nodes} nodes were asked for, but there {'is' if found == 1 else 'are'} {found}"
         if option is None:
             raise UnsupportedError(f"{message}: this backend runs on one machine", "--nodes 1")
-        raise UnavailableError(message, f"--nodes {found}, or {option}")
+        raise UnavailableError(message, f"--nodes {found}, or {option}" if found else option)
 
 
 def scheduler_used(spec: Spec, engine: str, known: Collection[str] = ("default",)) -> tuple[str, list[str]]:

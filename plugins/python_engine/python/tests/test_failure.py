@@ -14,6 +14,7 @@ from crossrun_engine import (
     EngineError,
     InvalidSpecError,
     RunContext,
+    Session,
     Spec,
     UnavailableError,
     UnsupportedError,
@@ -123,6 +124,16 @@ class Specs(unittest.TestCase):
         message["extra"] = {"batch_size": 64, "fusion": "off"}
         spec = pickle.loads(pickle.dumps(Spec.of(message)))
         self.assertEqual((spec.batch_size, spec.fusion), (64, "off"))
+
+    def test_more_machines_than_there_are_have_a_remedy_that_can_be_followed(self) -> None:
+        session = Session(2, 3, {}, Path("."), Path("."))
+        session.demand_nodes(3, "more machines")
+        for found, remedy in ((2, "--nodes 2, or more machines"), (0, "more machines")):
+            with self.assertRaises(UnavailableError) as caught:
+                session.demand_nodes(found, "more machines")
+            self.assertEqual(caught.exception.remedy, remedy)
+        with self.assertRaisesRegex(UnsupportedError, "runs on one machine"):
+            session.demand_nodes(1)
 
 
 if __name__ == "__main__":
