@@ -17,7 +17,8 @@ const FIRST: Duration = Duration::from_secs(1);
 /// And a later one, of as many files on a busier machine. A backend that puts so many files there that it takes longer is told of.
 const LATER: Duration = Duration::from_secs(10);
 
-/// The folders in which whole folders are installed are at most so far below the data folder, as `environments/NAME`.
+/// The folders in which others are installed are less than so far below the data folder, as `environments`: the engine of a backend is
+/// installed as `environments/NAME`.
 const INSTALLED: usize = 2;
 
 type Files = HashMap<PathBuf, FileVersion>;
@@ -56,7 +57,8 @@ impl SharedFiles {
 
 fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
     // There are a hundred thousand files, and mostly none is new.
-    let folders = LazyCell::new(|| known_folders(before));
+    let folders: LazyCell<HashSet<&Path>, _> =
+        LazyCell::new(|| before.keys().flat_map(|path| path.ancestors().skip(1)).collect());
     let is_changed = |(path, version): &(&PathBuf, &FileVersion)| match before.get(*path) {
         Some(before) => before != *version,
         None => !is_installed(path, &folders, data_dir),
@@ -72,26 +74,12 @@ fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
     ))
 }
 
-/// The folders of these files, and whether a file is directly in each.
-fn known_folders(files: &Files) -> HashMap<&Path, bool> {
-    let holding: HashSet<&Path> = files.keys().filter_map(|path| path.parent()).collect();
-    let above = holding.iter().flat_map(|folder| folder.ancestors().skip(1)).map(|folder| (folder, false));
-    let mut folders: HashMap<_, _> = above.collect();
-    folders.extend(holding.into_iter().map(|folder| (folder, true)));
-    folders
-}
-
 /// Whether a new file is part of what was installed meanwhile, as the driver of a backend in Python is before its first run, or an
-/// engine by another program; or one that Python keeps of what it has compiled. What has files of its own, such as that driver, is
-/// complete: a file that is new in it is one that Python may import in the place of another.
-fn is_installed(path: &Path, known: &HashMap<&Path, bool>, data_dir: &Path) -> bool {
-    if path.parent().is_some_and(|folder| folder.ends_with("__pycache__")) {
-        return true;
-    }
-    let nearest = path.ancestors().skip(1).find_map(|folder| Some((folder, *known.get(folder)?)));
-    let (folder, has_files) = nearest.unwrap_or((data_dir, false));
-    let depth = folder.strip_prefix(data_dir).map_or(0, |below| below.components().count());
-    depth < INSTALLED || (depth == INSTALLED && !has_files)
+/// engine by another program. What is there is complete: a file that is new in it, and compiled code too, is one that Python may import
+/// in the place of another, and an environment beside that of an engine is one that may be taken in its place.
+fn is_installed(path: &Path, known: &HashSet<&Path>, data_dir: &Path) -> bool {
+    let nearest = path.ancestors().skip(1).find(|folder| known.contains(folder)).unwrap_or(data_dir);
+    nearest.strip_prefix(data_dir).map_or(0, |below| below.components().count()) < INSTALLED
 }
 
 fn look(folders: &Folders, participants: &Participants, limit: Duration) -> Option<Files> {
@@ -153,7 +141,7 @@ mod tests {
         let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir: data_dir.clone() };
         let (engine, logs) = (data_dir.join("environments/engine/hash"), folders.log_dir.clone());
         let (driver, other) =
-            (data_dir.join("python_engine/hash"), data_dir.join("environments/engine/other/lib"));
+            (data_dir.join("python_engine/hash"), data_dir.join("environments/other/hash/lib"));
         for folder in [&engine, &logs] {
             fs::create_dir_all(folder).unwrap();
         }
@@ -162,10 +150,10 @@ mod tests {
         let mut changed = || shared.changed_to(|| files_of(&folders, LATER), &data_dir);
         fs::write(logs.join("backend.log"), "said").unwrap();
         fs::write(data_dir.join("history.jsonl"), "{}").unwrap();
-        // What is installed by the first run of a backend in Python and by a set-up, and what Python compiles.
-        for folder in [&driver, &other, &engine.join("__pycache__")] {
+        // What is installed by the first run of a backend in Python, and by a set-up.
+        for folder in [&driver, &other] {
             fs::create_dir_all(folder).unwrap();
-            fs::write(folder.join("main.pyc"), "compiled").unwrap();
+            fs::write(folder.join("main.py"), "").unwrap();
         }
         assert_eq!(changed(), None);
         let mut expect = |said: &str| {
@@ -192,11 +180,19 @@ mod tests {
         }
         expect(&format!("1 file {words}/a.py"));
         fs::remove_dir_all(&engine).unwrap();
-        expect("3 files that");
-        // Python would import this one in the place of its own.
-        fs::write(driver.join("json.py"), "").unwrap();
-        let said = changed().unwrap();
-        assert!(said.ends_with("such as python_engine/hash/json.py"), "{said}");
+        expect("2 files that");
+        // Python would import each in the place of its own, or be another one.
+        let beside = data_dir.join("environments/other/beside/bin");
+        for (folder, name) in
+            [(&driver, "json.py"), (&driver.join("__pycache__"), "main.pyc"), (&beside, "python")]
+        {
+            fs::create_dir_all(folder).unwrap();
+            let file = folder.join(name);
+            fs::write(&file, "").unwrap();
+            let said = changed().unwrap();
+            let file = file.strip_prefix(&data_dir).unwrap().display().to_string();
+            assert!(said.starts_with("1 file") && said.ends_with(&file), "{said}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Writes the driver and the package `crossrun_engine` to disk, where Python can read them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ pub(crate) fn write(sources: &Sources, data_dir: &Path) -> io::Result<PathBuf> {
     let parent = data_dir.join("python_engine");
     let folder = parent.join(hash(sources));
     if is_intact(sources, &folder) {
+        remove_others(sources, &folder)?;
         return Ok(folder);
     }
     private_folder(&parent)?;
@@ -124,8 +126,29 @@ fn hash(sources: &Sources) -> String {
     hex::encode(digest.finalize())[..16].to_owned()
 }
 
+/// Whether `folder` has these files.
 fn is_intact(sources: &Sources, folder: &Path) -> bool {
     files(sources).all(|(name, text)| fs::read(folder.join(name)).is_ok_and(|found| found == text.as_bytes()))
+}
+
+/// Removes all but these files from `folder`: Python would import a module that another program has put there, or compiled code, in the
+/// place of its own.
+fn remove_others(sources: &Sources, folder: &Path) -> io::Result<()> {
+    let own = files(sources).map(|(name, _)| folder.join(name));
+    let own: HashSet<_> =
+        own.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect();
+    let mut unseen = vec![folder.to_owned()];
+    while let Some(folder) = unseen.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if !own.contains(&path) {
+                remove_any(&path)?;
+            } else if path.is_dir() {
+                unseen.push(path);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn put_in_place(sources: &Sources, partial: TempDir, folder: &Path) -> io::Result<()> {
@@ -161,6 +184,18 @@ mod tests {
         fs::write(folder.join("driver.py"), "half").unwrap();
         assert_eq!(write(&sources, data.path()).unwrap(), folder);
         assert_eq!(fs::read_to_string(folder.join("driver.py")).unwrap(), ENGINE.driver);
+        // What Python would import in the place of a module of its own, or of this one.
+        for name in ["json.py", "__pycache__/driver.cpython-311.pyc", "crossrun_engine/more.py"] {
+            let planted = folder.join(name);
+            fs::create_dir_all(planted.parent().unwrap()).unwrap();
+            fs::write(&planted, "").unwrap();
+            assert_eq!(write(&sources, data.path()).unwrap(), folder);
+            assert!(!planted.exists() && folder.join("driver.py").is_file(), "{name}");
+        }
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.join("json")).unwrap();
+        assert_eq!(write(&sources, data.path()).unwrap(), folder);
+        assert!(!folder.join("json").exists() && elsewhere.path().exists());
         // A file in place of the folder.
         fs::remove_dir_all(&folder).unwrap();
         fs::write(&folder, "").unwrap();

@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -118,6 +118,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
     (Some(Cheat::PoisonJudge), &[How::GainedNothing], "alters and leaves files, to mislead the judge"),
     (None, &[How::GainedNothing], "changes the file of the workload's library while the judge has it open"),
     (None, &[How::Warning], "changes installed engines or files of plugins, to slow another backend"),
+    (
+        None,
+        &[How::Warning],
+        "adds a module, compiled code or an environment to an installed engine in Python, to slow it",
+    ),
     (Some(Cheat::AlterRecords), &[How::Altered], "alters the records of a comparison that goes on"),
     (Some(Cheat::StopClockEarly), &[How::Warning], "stops its clock early"),
     (Some(Cheat::Stall), &[How::Warning], "stalls behind its own clock"),
@@ -173,7 +178,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 45] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 33] = [
+const UNDETECTED: [&str; 32] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -208,8 +213,6 @@ const UNDETECTED: [&str; 33] = [
      use for a while, heat",
     "has a program outside its processes work for it or against others, such as a service manager, moves to another \
      control group or changes one, or changes the machine with the rights of root",
-    "adds files that an engine in Python reads, to slow it: compiled ones in a `__pycache__`, an environment beside the installed \
-     one, or the folder of its driver before its first run",
     "keeps the cores busy after a run that it timed too short, by processes that were there before it and end meanwhile",
     "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
      uses more cores than `--cores` gave it",
