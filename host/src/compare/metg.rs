@@ -3,7 +3,7 @@
 //! Each block of a backend has its own value, or the reason why it has none. `crate::metg` has the mathematics, and
 //! `docs/method.md` the reasons.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::iter;
 
 use serde_json::Value as Json;
@@ -16,7 +16,7 @@ use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, doubled};
-use crate::metg::{self, Estimate, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
+use crate::metg::{self, Estimate, LAST_EFFICIENCY, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
 use crate::record::{Kind, Library, Machines};
 use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
@@ -54,6 +54,12 @@ type BlockOfRun<'a> = (&'a str, Option<&'a str>, u32);
 /// The samples of a row, by run and block.
 type Blocks<'s, 'a> = BTreeMap<BlockOfRun<'a>, Vec<&'s Sample<'a>>>;
 
+/// One sweep, by what its trials have in common: the backend, the workload, the options but for the length of the kernel, and the block.
+type SweepKey<'a> = (&'a str, &'a str, String, BlockOfRun<'a>);
+
+/// The iterations of the shortest kernel of each sweep, which its warm-ups have.
+type Shortest<'a> = HashMap<SweepKey<'a>, u64>;
+
 /// What the samples of a row have in common.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct RowKey<'a> {
@@ -85,9 +91,6 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     let mut grouped: BTreeMap<RowKey<'_>, Blocks<'_, '_>> = BTreeMap::new();
     for sample in &samples {
         let record = &sample.trial.record;
-        let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
-        let started = sample.trial.run_started.as_deref();
-        let block = (run, started, record.metadata.block.unwrap_or_default());
         // A trial that failed before it began is of the graph of others of its sweeps.
         let graph = planned(sample).map(|planned| {
             let graph = ran(sample).or_else(|| known.get(&planned).copied());
@@ -95,14 +98,15 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         });
         let build = build(sample.trial, graph.is_some(), &machines);
         let row = RowKey { backend: &record.backend, cores: record.parallelism, graph, build };
-        grouped.entry(row).or_default().entry(block).or_default().push(sample);
+        grouped.entry(row).or_default().entry(block_of(sample.trial)).or_default().push(sample);
     }
+    let shortest = shortest(inputs);
     let labels: Vec<_> = grouped.keys().map(|key| label(key, grouped.keys(), &machines)).collect();
     let rows =
         grouped.into_iter().zip(labels).map(|((RowKey { backend, cores, graph, .. }, blocks), label)| Row {
             label,
             graph,
-            ..row(backend, cores, &blocks)
+            ..row(backend, cores, &blocks, &shortest)
         });
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
@@ -119,6 +123,40 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         warnings,
         without_chain: Vec::new(),
     }
+}
+
+fn block_of(trial: Trial<'_>) -> BlockOfRun<'_> {
+    let record = &trial.record;
+    let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
+    (run, trial.run_started.as_deref(), record.metadata.block.unwrap_or_default())
+}
+
+fn sweep_of(trial: Trial<'_>) -> SweepKey<'_> {
+    let record = &trial.record;
+    let mut options = record.metadata.extra.clone();
+    options.remove(ITERATIONS);
+    (&record.backend, &record.workload, Json::Object(options).to_string(), block_of(trial))
+}
+
+fn iterations(trial: Trial<'_>) -> Option<u64> {
+    trial.metadata().extra.get(ITERATIONS).and_then(Json::as_u64)
+}
+
+fn shortest(inputs: &[Input]) -> Shortest<'_> {
+    let warm_ups = inputs.iter().filter(|input| input.is_sweep() && input.kind == Kind::Warmup);
+    warm_ups.filter_map(|trial| Some((sweep_of(trial), iterations(trial)?))).collect()
+}
+
+/// Whether a sweep came to its end, which is its shortest kernel or a low efficiency. Of one without records of warm-ups that is not
+/// known, and it counts as one that did.
+fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
+    let last = samples
+        .iter()
+        .min_by(|one, other| one.granularity.kernel_seconds.total_cmp(&other.granularity.kernel_seconds));
+    let Some(last) = last else { return true };
+    let known = shortest.get(&sweep_of(last.trial)).zip(iterations(last.trial));
+    let Some((least, iterations)) = known else { return true };
+    iterations <= *least || last.measured().is_some_and(|point| point.efficiency() <= LAST_EFFICIENCY)
 }
 
 fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &Machines<'_>) -> Build<'a> {
@@ -244,9 +282,10 @@ fn rank(row: &Row) -> f64 {
     row.metg.map_or(f64::INFINITY, Value::seconds)
 }
 
-fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
+fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<'_>) -> Row {
     let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
-    let mut blocks: Vec<_> = samples.iter().map(|((.., number), samples)| block(*number, samples)).collect();
+    let mut blocks: Vec<_> =
+        samples.iter().map(|((.., number), samples)| block(*number, samples, shortest)).collect();
     if let Some(wrong) = by_slow_clock_at_target(samples, &blocks) {
         for block in blocks.iter_mut().filter(|block| block.value().is_some()) {
             (block.outcome, block.floor) = (wrong.clone(), None);
@@ -275,12 +314,13 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>) -> Row {
     }
 }
 
-fn block(number: u32, samples: &[&Sample<'_>]) -> Block {
+fn block(number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block {
     let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
     let failed = samples.iter().find(|sample| sample.measured().is_none());
     let wrong = failed.map(|sample| sample.failed()).or_else(|| by_slow_clock(samples));
     let outcome = match (wrong, metg::block_value(&measured)) {
         (Some(wrong), _) => wrong,
+        (None, _) if !has_ended(samples, shortest) => SweepOutcome::Unfinished,
         (None, Err(NoValue::TooEfficient { kernel_seconds, efficiency })) => {
             SweepOutcome::Invalid { kernel_seconds, efficiency }
         }
@@ -384,7 +424,7 @@ impl Sample<'_> {
         Point {
             source: self.trial.source.clone(),
             status: self.trial.status(),
-            iterations: metadata.extra.get(ITERATIONS).and_then(Json::as_u64),
+            iterations: iterations(self.trial),
             kernel_seconds: self.granularity.kernel_seconds,
             tasks: self.tasks,
             seconds: measured.map(|point| point.seconds),

@@ -44,7 +44,7 @@ fn was_never_efficient(row: &Row) -> bool {
 /// no backend has a value.
 fn failure(block: &Block) -> Option<Status> {
     match block.outcome {
-        SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } => None,
+        SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } | SweepOutcome::Unfinished => None,
         SweepOutcome::Invalid { .. } => Some(Status::Invalid),
         SweepOutcome::Failed { status, .. } => Some(status),
     }

@@ -135,6 +135,7 @@ impl Block {
             SweepOutcome::Value { value, .. } => Some(value),
             SweepOutcome::Invalid { .. }
             | SweepOutcome::NeverEfficient { .. }
+            | SweepOutcome::Unfinished
             | SweepOutcome::Failed { .. } => None,
         }
     }
@@ -154,6 +155,8 @@ pub(crate) enum SweepOutcome {
     Invalid { kernel_seconds: f64, efficiency: f64 },
     /// The longest kernel did not reach the efficiency with which a sweep must begin.
     NeverEfficient { kernel_seconds: f64, efficiency: f64 },
+    /// The run ended before the sweep did, or goes on: its long kernels say nothing of the short ones.
+    Unfinished,
     /// A point has no verified answer.
     Failed { status: Status, phase: String, message: String, remedy: Option<String> },
 }

@@ -96,6 +96,35 @@ fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
 }
 
 #[test]
+fn a_sweep_that_was_interrupted_says_nothing_of_its_block() {
+    let warm_up = |block| {
+        let mut input = Example::new("one", block, 1, 1e-6).input();
+        input.kind = Kind::Warmup;
+        input
+    };
+    let whole = (0..6).flat_map(|block| sweep("one", block, 1e-6 * (1.0 + 0.01 * f64::from(block))));
+    // Interrupted at a kernel of 65 µs, where 98 % is work, or short of one that was to be doubled.
+    let cut = |block, from: u32, to: u32| {
+        (from..to).map(move |exponent| Example::new("one", block, 1 << exponent, 1e-6).input())
+    };
+    let found = sweeps(&(0..7).map(warm_up).chain(whole).chain(cut(6, 16, 20)).collect::<Vec<_>>());
+    let row = &found.rows[0];
+    assert!(matches!(row.metg, Some(Value::At { .. })) && row.metg_interval.is_some(), "{row:?}");
+    assert_eq!((row.blocks.len(), row.blocks_with_value), (7, 6));
+    assert_eq!((&row.blocks[6].outcome, row.blocks[6].floor), (&SweepOutcome::Unfinished, None));
+    for (from, to) in [(16, 20), (9, 11), (10, 11)] {
+        let alone = &sweeps(&iter::once(warm_up(0)).chain(cut(0, from, to)).collect::<Vec<_>>()).rows[0];
+        assert_eq!((alone.metg, alone.floor), (None, None));
+        assert_eq!(alone.blocks[0].outcome, SweepOutcome::Unfinished, "{from}");
+    }
+    // It ends where little of the time is work, or with its shortest kernel.
+    let ended = &sweeps(&iter::once(warm_up(0)).chain(cut(0, 6, 20)).collect::<Vec<_>>()).rows[0];
+    assert_eq!(ended.blocks_with_value, 1, "{ended:?}");
+    let ended = &sweeps(&iter::once(warm_up(0)).chain(cut(0, 0, 20)).collect::<Vec<_>>()).rows[0];
+    assert_eq!(ended.blocks_with_value, 1, "{ended:?}");
+}
+
+#[test]
 fn two_sweeps_with_one_id_are_two_sweeps_and_a_copy_of_one_is_none() {
     let of_run = |started: &str, overhead: f64| {
         let mut inputs: Vec<_> = sweep("a", 0, overhead).collect();

@@ -53,6 +53,9 @@ fn state(row: &Row) -> State {
         _ if !reasons.is_empty() => State::Failed(reasons),
         Some(Value::At { .. }) => State::Verified,
         Some(Value::Below { .. }) => State::WithoutFigures("METG has an upper bound only".into()),
+        None if row.blocks.iter().all(|block| block.outcome == SweepOutcome::Unfinished) => {
+            State::WithoutFigures("no sweep came to its end".into())
+        }
         None => State::WithoutFigures("no block reached an efficiency of 90 %".into()),
     }
 }
@@ -60,7 +63,7 @@ fn state(row: &Row) -> State {
 /// Why a block has no value, if a trial of it went wrong.
 fn failure(outcome: &SweepOutcome) -> Option<Reason> {
     match outcome {
-        SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } => None,
+        SweepOutcome::Value { .. } | SweepOutcome::NeverEfficient { .. } | SweepOutcome::Unfinished => None,
         SweepOutcome::Invalid { efficiency, .. } => Some(Reason {
             kind: "impossible_efficiency".into(),
             message: format!("the efficiency of a point is {efficiency:.2}, which is impossible"),

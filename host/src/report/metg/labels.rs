@@ -61,13 +61,16 @@ fn checks(row: &Row) -> (&'static str, Tone) {
     let any = |wanted: fn(&SweepOutcome) -> bool| row.blocks.iter().any(|block| wanted(&block.outcome));
     let too_efficient = any(|outcome| matches!(outcome, SweepOutcome::Invalid { .. }));
     let never_efficient = any(|outcome| matches!(outcome, SweepOutcome::NeverEfficient { .. }));
+    let unfinished = any(|outcome| matches!(outcome, SweepOutcome::Unfinished));
     match row.metg {
         _ if has(&[Status::Wrong]) => ("wrong answer", Tone::Bad),
         _ if has(&[Status::Failed, Status::Unverified]) => ("failed", Tone::Bad),
         _ if has(&[Status::Invalid]) => ("invalid", Tone::Bad),
         _ if too_efficient => ("too efficient", Tone::Bad),
+        None if unfinished && !never_efficient => ("unfinished", Tone::Unsure),
         None => ("never reached 90 %", Tone::Bad),
         Some(_) if never_efficient => ("some below 90 %", Tone::Unsure),
+        Some(_) if unfinished => ("some unfinished", Tone::Unsure),
         Some(Value::At { .. }) => ("passed", Tone::Good),
         Some(Value::Below { .. }) => ("upper bound only", Tone::Unsure),
     }
@@ -95,6 +98,7 @@ fn failure(outcome: &SweepOutcome) -> Option<String> {
              (--coarsest) is too short"
                 .into(),
         ),
+        SweepOutcome::Unfinished => Some("the run ended before the sweep did, or still goes on".into()),
         SweepOutcome::Failed { status, phase, message, remedy } => {
             let what = match status {
                 Status::Wrong => "wrong answer",
