@@ -60,13 +60,13 @@ pub(super) fn compared(
         noise_floor: if options.rigor == Rigor::Quick {
             None
         } else {
-            noise_floor(table, &group.rows, &labels)
+            noise_floor(table, &group.rows, &labels, &baselines)
         },
     }
 }
 
 /// The rows that others are compared with: the first row of the baseline, and its first row on the same machine for each
-/// other configuration and for other conditions.
+/// other configuration, for other conditions, and for each other library of workloads.
 fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
     let own = |at: &usize| Some(rows[*at].identity.backend) == baseline;
     let mut chosen: Vec<usize> = Vec::new();
@@ -74,8 +74,8 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
         let this = &rows[at].identity;
         let known = chosen.iter().any(|other| {
             let other = &rows[*other].identity;
-            (other.seed, other.config_hash, other.conditions)
-                == (this.seed, this.config_hash, this.conditions)
+            (other.seed, other.config_hash, other.conditions, other.workload_library)
+                == (this.seed, this.config_hash, this.conditions, this.workload_library)
         });
         let same_machine = chosen.first().is_none_or(|first| rows[*first].identity.machine == this.machine);
         if !known && same_machine {
@@ -85,10 +85,20 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
     chosen
 }
 
-/// The largest difference between two rows of the same plugin file (an A/A comparison).
-fn noise_floor(table: &Table<'_>, groups: &[Group<'_>], labels: &[String]) -> Option<NoiseFloor> {
+/// The largest difference between two rows of the same plugin file (an A/A comparison). That on another machine than the baseline's
+/// says nothing of the ratios.
+fn noise_floor(
+    table: &Table<'_>,
+    groups: &[Group<'_>],
+    labels: &[String],
+    baselines: &[usize],
+) -> Option<NoiseFloor> {
+    let machine = |group: &Group<'_>| group.identity.machine;
+    let counts = |group: &Group<'_>| {
+        baselines.first().is_none_or(|baseline| machine(&groups[*baseline]) == machine(group))
+    };
     let mut largest: Option<NoiseFloor> = None;
-    for (at, first) in groups.iter().enumerate() {
+    for (at, first) in groups.iter().enumerate().filter(|(_, group)| counts(group)) {
         let baseline = LazyCell::new(|| by_repetition(first));
         for (second, label) in groups[at + 1..].iter().zip(&labels[at + 1..]) {
             if !is_same_file(table, first, second) {

@@ -175,6 +175,17 @@ fn work_from_another_library_is_compared_only_if_the_user_insists() {
 }
 
 #[test]
+fn rows_of_a_rebuilt_workload_library_are_compared_with_the_baseline_of_their_own_run() {
+    let rebuilt = changed(pair(7), "", |example| {
+        example.workload_library = Some(library("rebuilt", true));
+        example.trial.cell.run_id = example.trial.cell.run_id.replace("night", "next");
+    });
+    let comparison = standard(pair(7).into_iter().chain(rebuilt));
+    let of_b: Vec<_> = comparison.points[0].rows.iter().filter(|row| row.backend == "b").collect();
+    assert!(of_b.len() == 2 && of_b.iter().all(|row| row.ratio.is_some_and(|it| it.blocks == 7)));
+}
+
+#[test]
 fn another_seed_is_another_configuration() {
     let inputs = with_other_b(|example| example.trial.cell.spec.seed = 43);
     for row in insisted(&inputs) {
@@ -259,4 +270,16 @@ fn records_of_the_original_project_that_differ_are_refused() {
         &Options::default(),
     );
     assert_eq!(comparison.unwrap().points.len(), 2);
+}
+
+#[test]
+fn a_point_that_was_only_warmed_up_is_not_missing() {
+    use crate::compare::history::history;
+    let speeds = [("a", 1.0), ("b", 2.0)];
+    let old = [blocks("pipeline", 7, &speeds), blocks("null", 7, &speeds)].concat();
+    let mut new = blocks("pipeline", 7, &speeds);
+    new.push(example("a", "null", 0, 1.0).with(|it| it.trial.purpose = Purpose::WarmUp(0)));
+    let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
+    assert!(found.changes.iter().all(|change| !change.fails), "{:?}", found.changes);
+    assert_eq!((found.changes.len(), found.only_old.len()), (2, 2));
 }

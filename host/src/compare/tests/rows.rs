@@ -154,7 +154,7 @@ fn a_row_counts_the_trials_that_had_not_settled() {
         example.result.warnings.push("did not settle in 20 warm-ups".into());
     }));
     assert_eq!(["a", "b"].map(|backend| row(&comparison, backend).unsettled), [0, 2]);
-    assert_eq!(warns(&comparison, WarningKind::Noted).message, "did not settle in 20 warm-ups (2 trials)");
+    assert_eq!(warns(&comparison, WarningKind::Noted).message, "did not settle in 20 warm-ups (b: 2 trials)");
 }
 
 #[test]

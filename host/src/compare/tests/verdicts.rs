@@ -44,6 +44,15 @@ fn few_blocks_or_a_quick_comparison_have_no_interval_and_no_verdict() {
 }
 
 #[test]
+fn the_noise_of_another_machine_withholds_no_verdict() {
+    let noisy = same_file(blocks("pipeline", 7, &[("a", 1.0), ("a-again", 1.2)]));
+    let noisy = changed(noisy, "", |example| example.system_profile.hostname = Some("noisy".into()));
+    let quiet = blocks("pipeline", 7, &[("a", 1.0), ("b", 1.1)]);
+    let comparison = standard(quiet.into_iter().chain(noisy));
+    assert_eq!((ratio(&comparison, "b").verdict, comparison.noise_floor), (Some(Verdict::Faster), None));
+}
+
+#[test]
 fn a_difference_below_the_noise_floor_has_no_verdict() {
     let speeds = [("a", 1.0), ("a-again", 1.2), ("b", 1.1), ("c", 2.0)];
     let without = standard(blocks("pipeline", 7, &speeds));

@@ -115,3 +115,15 @@ fn ten_thousand_records_are_compared() {
     assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
     assert_eq!(comparison.points.len(), 50);
 }
+
+#[test]
+fn points_are_in_the_order_of_the_numbers_that_are_varied() {
+    let with = |keys: u64| {
+        changed(blocks("pipeline", 1, &[("a", 1.0)]), "", |example| {
+            example.trial.cell.spec.extra.insert("keys".into(), keys.into());
+        })
+    };
+    let comparison = standard([with(10_000), with(2000), with(100)].concat());
+    let keys: Vec<_> = comparison.points.iter().map(|point| point.extra["keys"].as_u64()).collect();
+    assert_eq!(keys, [Some(100), Some(2000), Some(10_000)]);
+}
