@@ -281,7 +281,7 @@ static int32_t open_definition(
     workload->texts = calloc(parameters, sizeof *workload->texts);
     workload->opened.total_items = spec->total_items;
     workload->opened.seed = spec->seed;
-    workload->start = spec->start != 0 ? spec->start : monotonic_nanos();
+    workload->start = spec->start != NO_START ? spec->start : monotonic_nanos();
     workload->by_watermarks = grants_watermarks(spec) && knows_watermarks(definition);
     workload->opened.values = workload->values;
     if (workload->values == NULL || workload->texts == NULL) {
@@ -308,7 +308,7 @@ static int32_t open_definition(
 
 CROSSRUN_EXPORT int32_t crossrun_workload_open(
     const uint8_t *text, size_t length, const crossrun_workload **opened, crossrun_buffer *error) {
-    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0};
+    struct spec spec = {{NULL, 0, 0, 0}, 10, 42, NO_START, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0};
     const crossrun_definition *definition;
     const char *why, *word;
     int32_t status;

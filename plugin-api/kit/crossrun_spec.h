@@ -8,11 +8,14 @@
 #include "crossrun_items.h"
 #include "crossrun_json.h"
 
+/* Stands for no start in the spec: the machine may have started at 0. */
+#define NO_START UINT64_MAX
+
 /* The fields of a spec that a workload needs. */
 struct spec {
     crossrun_bytes name;
     uint64_t total_items, seed;
-    /* When an open loop starts; 0 if it is when the workload is opened. */
+    /* When an open loop starts; NO_START if it is when the workload is opened. */
     uint64_t start;
     /* The values of `extra` and `use`; `at` is null if there is none. */
     struct json extra, granted;

@@ -48,6 +48,17 @@ fn an_item_is_made_when_it_is_due_and_keeps_its_stamp() {
 }
 
 #[test]
+fn a_loop_that_started_with_the_machine_awaits_nothing() {
+    let mut spec = spec("arriving", 2);
+    spec.extra.insert("period_us".into(), 1000.into());
+    spec.start_nanos = Some(0);
+    let workload = library(arriving()).open(&spec).unwrap();
+    let mut out = workload.buffer();
+    workload.source(1, 1, 1, &mut out).unwrap();
+    assert_eq!(Batch::parse(&out).unwrap().iter().next().unwrap()[23] >> 7, 0);
+}
+
+#[test]
 fn what_is_no_open_loop_or_has_no_stamp_is_refused() {
     let (workload, closed) = (arrivals(10, 1), library(arriving()).open(&spec("closed", 10)).unwrap());
     let mut out = workload.buffer();

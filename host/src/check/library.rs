@@ -23,6 +23,9 @@ use crate::worker::protocol::LibraryFile;
 /// The numbers of items: none, one, a prime number, and many.
 const SIZES: [u64; 4] = [0, 1, 101, 5003];
 
+/// The numbers of items and the batch sizes of workloads that close: windows end while the input of the last goes on.
+const CLOSING: [(u64, u64); 4] = [(0, 1), (1, 1), (101, 7), (50_021, 512)];
+
 /// The batch sizes.
 const BATCHES: [u64; 3] = [1, 7, 1024];
 
@@ -143,7 +146,7 @@ pub(super) fn closing(fixture: &mut Fixture) -> CheckResult {
         };
         let entries: Vec<_> = library.judge.catalogue()?.iter().filter(closes).cloned().collect();
         for entry in &entries {
-            for (items, batch) in SIZES.into_iter().zip([1, 1, 7, 64]) {
+            for (items, batch) in CLOSING {
                 let spec = with_batches(spec_of(entry, items), batch);
                 let ran = library.judge.closing(&spec, library.limit);
                 let ran = ran.map_err(|error| NotPassed::from(error).named(&entry.name))?;

@@ -26,7 +26,11 @@ pub(super) fn spec(workload: &str, items: u64, extra: &[(&str, Value)]) -> Workl
 /// A spec for a workload that sleeps for `sleep_us` if it sleeps, and has this `rate` if it is an open loop.
 pub(super) fn spec_of(entry: &CatalogueEntry, items: u64, sleep_us: u64, rate: u64) -> WorkloadSpec {
     let mut parameters = vec![("sleep_us", json!(sleep_us)), ("rate", json!(rate))];
-    parameters.retain(|(name, _)| entry.parameters.iter().any(|parameter| parameter.name == *name));
+    // Elsewhere a parameter of that name has another meaning, such as how many events of a query have one second of their time.
+    parameters.retain(|(name, _)| {
+        (*name != "rate" || entry.plan.open_loop)
+            && entry.parameters.iter().any(|parameter| parameter.name == *name)
+    });
     spec(&entry.name, items, &parameters)
 }
 
@@ -72,5 +76,28 @@ pub(super) fn failed_run(error: CallError) -> NotPassed {
     match error.fault {
         Fault::Reported(ErrorKind::Unsupported) => NotPassed::Skipped(error.message),
         _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Parameter;
+    use plugin_api::workload::Plan;
+
+    use super::*;
+
+    #[test]
+    fn only_an_open_loop_has_the_rate() {
+        let mut entry = CatalogueEntry {
+            name: "queries".into(),
+            description: String::new(),
+            parameters: vec![Parameter::integer("rate", "events in a second of their time", 1, 1, 10)],
+            plan: Plan::new(),
+            needs: Vec::new(),
+            uses: Vec::new(),
+        };
+        assert_eq!(spec_of(&entry, 1, 0, 9).extra.get("rate"), None);
+        entry.plan.open_loop = true;
+        assert_eq!(spec_of(&entry, 1, 0, 9).extra.get("rate"), Some(&json!(9)));
     }
 }
