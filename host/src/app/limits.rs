@@ -27,7 +27,7 @@ pub(crate) struct LimitArguments {
     #[arg(long, value_name = "COUNT", value_parser = options::processes)]
     process_limit: Option<u32>,
     /// Keep only the end of a log that is larger than this [default: 64MiB].
-    #[arg(long, value_name = "SIZE", value_parser = options::size)]
+    #[arg(long, value_name = "SIZE", value_parser = options::log_size)]
     log_limit: Option<u64>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
     Ok(LimitArguments {
         memory_limit: variable(MEMORY, options::size)?,
         process_limit: variable(PROCESSES, options::processes)?,
-        log_limit: variable(LOG, options::size)?,
+        log_limit: variable(LOG, options::log_size)?,
     })
 }
 

@@ -62,6 +62,16 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     bytes.filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
+/// The size of a log. A smaller one has no room for a line and the note about what was left out.
+pub(crate) fn log_size(text: &str) -> Result<u64, String> {
+    let least = |bytes: &u64| *bytes >= 1 << 10;
+    size(text).and_then(|bytes| {
+        Some(bytes)
+            .filter(least)
+            .ok_or_else(|| format!("{text:?} is less than 1KiB, the least size of a log"))
+    })
+}
+
 /// `extra.max_wait_seconds`, by which the original project limits a run.
 pub fn max_wait(extra: &Map<String, Value>) -> Result<Option<Duration>, String> {
     let Some(value) = extra.get(MAX_WAIT) else { return Ok(None) };
@@ -190,6 +200,8 @@ mod tests {
         assert_eq!(size("1 KB"), Ok(1024));
         assert_eq!(size("4096"), Ok(4096));
         refused(size, &["", "0", "-1", "1.5G", "MiB", "5x", "99999999999T"]);
+        assert_eq!(log_size("1k"), Ok(1024));
+        refused(log_size, &["0", "1023", "1x"]);
     }
 
     #[test]

@@ -57,7 +57,10 @@ impl Excess {
     pub fn message(self, limits: &Limits) -> String {
         match self {
             Self::Memory(mib) => {
-                let (had, may) = (Bytes(u64::from(mib) << 20), Bytes(limits.memory_bytes));
+                let [had, may] =
+                    [u64::from(mib) << 20, limits.memory_bytes].map(|bytes| Bytes(bytes).to_string());
+                // What is beyond the limit may be less than the last digit.
+                let had = if had == may { format!("more than {may}") } else { had };
                 format!("its processes had {had} of memory, but may have {may}")
             }
             Self::Processes(count) => {
@@ -100,6 +103,13 @@ mod tests {
     fn the_default_memory_limit_is_a_part_of_what_a_machine_has() {
         let limits = Limits::default();
         assert!(limits.memory_bytes > 64 << 20 && limits.memory_bytes < 1 << 50, "{limits:?}");
+    }
+
+    #[test]
+    fn an_excess_smaller_than_the_last_digit_is_told() {
+        let limits = Limits { memory_bytes: 9564 << 20, processes: 1, log_bytes: 1 };
+        let told = Excess::Memory(9565).message(&limits);
+        assert_eq!(told, "its processes had more than 9.3 GiB of memory, but may have 9.3 GiB");
     }
 
     #[test]

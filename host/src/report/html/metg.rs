@@ -13,7 +13,7 @@ use super::plot::{CurvePoint, LARGER, Plot};
 use crate::compare::metg::model::{Block, Point, Row, Sweeps, SweptGraph};
 use crate::compare::model::Status;
 use crate::first_seen::grouped;
-use crate::report::labels::{self, name, one_line, or_none};
+use crate::report::labels::{self, MAX_COMMAND, name, one_line, or_none};
 use crate::report::metg::{TableRow, cores, failures, value};
 use crate::report::number;
 use backends::Backends;
@@ -133,7 +133,7 @@ fn point(point: &Point) -> Value {
         status => crate::text::word(point.status),
         bad => point.status != Status::Verified,
         record => format!("{}:{}", one_line(&point.source.file, 200), point.source.line),
-        command => point.command.as_ref().map_or_else(String::new, |command| one_line(command, 1000)),
+        command => point.command.as_ref().map_or_else(String::new, |command| one_line(command, MAX_COMMAND)),
     }
 }
 

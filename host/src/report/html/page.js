@@ -46,12 +46,12 @@
     command.before(copied);
   }
 
-  // Sorting: by the number with which a cell begins, in its unit, or else by its text.
+  // Sorting: by the number with which a cell begins, in its unit, or else by its text, as a date is.
   const units = {
     ns: 1e-9, "\u00b5s": 1e-6, ms: 1e-3, k: 1e3, M: 1e6, G: 1e9, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3,
   };
   const number = (text) => {
-    const found = /^\s*[~<]?(?:p[\d.]+ )?(-?\d[\d.]*(?:e-?\d+)?)\s?([A-Za-z\u00b5]*)/.exec(text);
+    const found = /^\s*[~<]?(?:p[\d.]+ )?(-?\d[\d.]*(?:e-?\d+)?)(?![\d.]|-\d)\s?([A-Za-z\u00b5]*)/.exec(text);
     return found ? found[1] * (units[found[2]] || 1) : NaN;
   };
   const text = (row, column) => (row.cells[column] ? row.cells[column].textContent.replaceAll("\u202f", "") : "");

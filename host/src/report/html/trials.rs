@@ -5,14 +5,12 @@ use minijinja::{Value, context};
 use super::layout::{Group, Layout, PlacedPoint};
 use super::row_charts::has_only_peaks;
 use crate::compare::model::{MeanRatio, NoInterval, NoRatio, Ratio, Row, Sample, Spread, Status, Withheld};
-use crate::report::labels::{self, name, one_line, or_none};
+use crate::report::labels::{self, MAX_COMMAND, name, one_line, or_none};
 use crate::report::number;
 use crate::stats::MARGIN;
 
 /// The longest path of a file.
 const MAX_PATH: usize = 300;
-/// The longest command.
-const MAX_COMMAND: usize = 2000;
 
 /// The rows of each workload, and the file of all records if it is one.
 pub(super) fn trials(layout: &Layout<'_>) -> Value {

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use crate::sandbox::limits::Bytes;
 
-/// How many bytes of the end are kept.
+/// How many bytes of the end are kept at most. Of a small limit it is half, or the log would be cut again at once.
 const KEPT: u64 = 64 << 10;
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Logs {
         let others = others.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
         others.fold(own, |any, path| {
             // Most logs are small, and reading the size is cheaper than opening the file.
-            let large = fs::symlink_metadata(&path).is_ok_and(|status| on_disk(&status) > limit);
+            let large = fs::symlink_metadata(&path).is_ok_and(|status| size_without_holes(&status) > limit);
             any | (large && reopen(&path).and_then(|log| cut(&log, limit)).unwrap_or_default())
         })
     }
@@ -57,18 +57,18 @@ fn reopen(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).custom_flags(flags).open(path)
 }
 
-/// The bytes that a file takes on disk. A process that goes on writing at its old offset after a cut leaves a hole, which takes
-/// none.
-fn on_disk(status: &fs::Metadata) -> u64 {
-    status.blocks() * 512
+/// The bytes of a file without its holes: a process that goes on writing at its old offset after a cut leaves one. On disk a file
+/// takes whole blocks, which a small one does not fill.
+fn size_without_holes(status: &fs::Metadata) -> u64 {
+    (status.blocks() * 512).min(status.len())
 }
 
 fn cut(mut log: &File, limit: u64) -> io::Result<bool> {
     let status = log.metadata()?;
-    if !status.is_file() || on_disk(&status) <= limit {
+    if !status.is_file() || size_without_holes(&status) <= limit {
         return Ok(false);
     }
-    let start = status.len().saturating_sub(KEPT);
+    let start = status.len().saturating_sub(KEPT.min(limit / 2));
     let mut end = vec![0; (status.len() - start) as usize];
     let read = log.read_at(&mut end, start)?;
     log.set_len(0)?;
@@ -100,6 +100,21 @@ mod tests {
         );
         assert!(text.ends_with("line\nafter\n") && text.len() < 70_000);
         assert!(!logs.cut(1 << 20));
+    }
+
+    #[test]
+    fn a_small_limit_holds_and_a_log_is_cut_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let logs = Logs::of_folder(folder.path());
+        fs::write(&path, "small\n").unwrap();
+        assert!(!logs.cut(1 << 10), "it takes a block, and is not larger");
+        fs::write(&path, "line\n".repeat(1 << 12)).unwrap();
+        assert!(logs.cut(1 << 10));
+        let once = fs::read_to_string(&path).unwrap();
+        assert!(once.starts_with("[crossrun left out 19.5 KiB here") && once.len() <= 1 << 10, "{once}");
+        assert!(!logs.cut(1 << 10));
+        assert_eq!(fs::read_to_string(&path).unwrap(), once);
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Watch {
     }
 
     fn excess_of(&self, bytes: u64) -> Option<Excess> {
-        let mib = || (bytes >> 20).try_into().unwrap_or(u32::MAX);
+        // Rounded up: what exceeds a limit must not be told as less.
+        let mib = || bytes.div_ceil(1 << 20).try_into().unwrap_or(u32::MAX);
         (bytes > self.limits.memory_bytes).then(|| Excess::Memory(mib()))
     }
 }
@@ -161,6 +162,13 @@ mod tests {
     fn watch(memory_bytes: u64, processes: u32) -> Watch {
         let limits = Limits { memory_bytes, processes, log_bytes: u64::MAX };
         Watch::new(limits, Logs::none())
+    }
+
+    #[test]
+    fn an_excess_is_never_told_as_less_than_the_limit() {
+        let limit = (300 << 20) + (1 << 19);
+        assert_eq!(watch(limit, 1).excess_of(limit), None);
+        assert_eq!(watch(limit, 1).excess_of(limit + 1), Some(Excess::Memory(301)));
     }
 
     #[test]
