@@ -17,6 +17,7 @@ use crate::run::executor::log_file;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::trial::{TrialResult, TrialSpec};
+use crate::run::work_check::names_a_cluster;
 use crate::text::word;
 use crate::worker::is_deeper;
 
@@ -57,7 +58,9 @@ impl TrialRecord {
         // Of a trial without an answer only the number that was asked for is known.
         let (nodes, warning) = metrics.map_or((trial.nodes, None), |metrics| nodes(metrics, trial.nodes));
         result.warnings.extend(warning);
-        let open_loop = open_loop(&result, nodes);
+        // Items are due by the clock of this machine. That of a machine of a cluster is another one, also of its only one.
+        let joins_cluster = spec.extra.iter().any(names_a_cluster);
+        let open_loop = open_loop(&result, nodes <= 1 && !joins_cluster);
         let duration_seconds = finite(result.seconds()).filter(|_| verified);
         let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
         let latency = open_loop.as_ref().filter(|_| verified).and_then(|it| it.scheduled.as_ref());
@@ -92,10 +95,10 @@ impl TrialRecord {
     }
 }
 
-/// The latencies of an open loop. If more than one machine took part, it has no figures.
-fn open_loop(result: &TrialResult, nodes: u32) -> Option<OpenLoop> {
+/// The latencies of an open loop. If another machine may have taken part, it has no figures.
+fn open_loop(result: &TrialResult, shared_clock: bool) -> Option<OpenLoop> {
     let latency = result.actual.as_ref()?.latency.as_ref()?;
-    Some(OpenLoop::new(latency, nodes <= 1))
+    Some(OpenLoop::new(latency, shared_clock))
 }
 
 /// The metadata that do not depend on the outcome.

@@ -20,10 +20,10 @@ use crate::plan::Purpose;
 use crate::sandbox::affinity;
 use crate::slowdown;
 
-/// Whether an option of a backend, by its name, has it join a cluster that runs already, as options whose names end in `_address`
-/// or `_master` do.
-pub(crate) fn names_a_cluster(option: &str) -> bool {
-    option.ends_with("_address") || option.ends_with("_master")
+/// Whether an option of a backend has it join a cluster that runs already, as options whose names end in `_address` or `_master` do,
+/// unless their value is `none`.
+pub(crate) fn names_a_cluster((option, value): (&String, &Value)) -> bool {
+    (option.ends_with("_address") || option.ends_with("_master")) && *value != "none"
 }
 
 /// So many cores, or as many as a quota of processor time leaves. Of a part of a core the whole counts, so that no run is above 100 %.
@@ -120,7 +120,7 @@ impl Executor {
             width,
             cores: given.unwrap_or(machine),
             nodes: trial.nodes,
-            joins_cluster: spec.extra.keys().any(|option| names_a_cluster(option)),
+            joins_cluster: spec.extra.iter().any(names_a_cluster),
             latest_seconds: latest_seconds(result.actual.as_ref()),
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
