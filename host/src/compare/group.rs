@@ -1,7 +1,10 @@
 //! Groups the records into points and rows.
 
+use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
 
 use super::input::Input;
 use super::trial::{Repetition, Trial};
@@ -81,6 +84,18 @@ impl Conditions {
     }
 }
 
+/// Numbers by their size, as those of an option that is varied; all else by its text.
+fn by_options(one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {
+    let by_value = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one.total_cmp(&other),
+        _ => one.to_string().cmp(&other.to_string()),
+    };
+    let pairs = one.iter().zip(other).map(|((key, value), (other_key, other_value))| {
+        key.cmp(other_key).then_with(|| by_value(value, other_value))
+    });
+    pairs.fold(Ordering::Equal, Ordering::then).then_with(|| one.len().cmp(&other.len()))
+}
+
 impl<'a> Table<'a> {
     pub(super) fn new(inputs: &'a [Input]) -> Self {
         let profiles = inputs.iter().filter_map(|input| input.metadata().system_profile.as_ref());
@@ -140,7 +155,8 @@ impl<'a> Table<'a> {
             let key = |point: &plan::Point<'a>| {
                 (point.workload, point.items, point.nodes, point.scheduler, point.parallelism)
             };
-            key(&a.point).cmp(&key(&b.point)).then_with(|| a.id.cmp(&b.id))
+            let by_options = || by_options(a.point.extra, b.point.extra);
+            key(&a.point).cmp(&key(&b.point)).then_with(by_options).then_with(|| a.id.cmp(&b.id))
         });
         for point in points {
             point

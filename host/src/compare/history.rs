@@ -262,7 +262,8 @@ pub(crate) fn history(
 fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
     let mut cells = Cells::new();
     for point in &table.points {
-        for row in &point.rows {
+        // What was only warmed up when its run was interrupted has not been run.
+        for row in point.rows.iter().filter(|row| !row.measured.is_empty()) {
             let it = &row.identity;
             let key = CellKey {
                 backend: it.backend.to_owned(),

@@ -134,21 +134,25 @@ fn failed(row: &Row) -> u32 {
     row.counts.wrong + row.counts.invalid + row.counts.failed
 }
 
-/// The warnings of the trials, each once with the number of trials.
+/// The warnings of the trials, each once with the number of trials, and with the backends where there are several.
 fn noted(table: &Table<'_>) -> Vec<Warning> {
-    let mut notes: BTreeMap<&str, (BTreeSet<&str>, u64)> = BTreeMap::new();
+    let mut notes: BTreeMap<&str, (BTreeSet<&str>, BTreeMap<&str, u64>)> = BTreeMap::new();
     for PointGroup { id, rows, .. } in &table.points {
-        for note in
-            rows.iter().flat_map(Group::trials).flat_map(|trial: &Trial<'_>| &trial.metadata().warnings)
-        {
-            let (points, count) = notes.entry(note).or_default();
-            points.insert(id);
-            *count += 1;
+        for row in rows {
+            for note in row.trials().flat_map(|trial: &Trial<'_>| &trial.metadata().warnings) {
+                let (points, backends) = notes.entry(note).or_default();
+                points.insert(id);
+                *backends.entry(row.identity.backend).or_default() += 1;
+            }
         }
     }
-    let warning = |(note, (points, count)): (&str, (BTreeSet<&str>, u64))| Warning {
+    let counted = |(backend, count): (&&str, &u64)| match table.backends.len() {
+        1 => plural(*count, "trial"),
+        _ => format!("{backend}: {}", plural(*count, "trial")),
+    };
+    let warning = |(note, (points, backends)): (&str, (BTreeSet<&str>, BTreeMap<&str, u64>))| Warning {
         kind: WarningKind::Noted,
-        message: format!("{note} ({})", plural(count, "trial")),
+        message: format!("{note} ({})", backends.iter().map(counted).collect::<Vec<_>>().join(", ")),
         points: points.into_iter().map(str::to_owned).collect(),
     };
     notes.into_iter().map(warning).collect()

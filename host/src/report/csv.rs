@@ -20,7 +20,7 @@ type Column = (&'static str, fn(&Line<'_>) -> String);
 
 /// The columns. Times are in seconds, rates in items per second, memory in bytes. A missing value is
 /// an empty cell.
-const COLUMNS: [Column; 64] = [
+const COLUMNS: [Column; 65] = [
     ("workload", |it| text(&it.point.workload)),
     ("items", |it| number(it.point.items)),
     ("parallelism", |it| it.point.parallelism.to_string()),
@@ -95,6 +95,7 @@ const COLUMNS: [Column; 64] = [
     ("unsettled", |it| it.row.unsettled.to_string()),
     ("withheld", |it| withheld(it.row).map_or_else(String::new, word)),
     ("cores", |it| number(it.row.cores)),
+    ("prepare_median", |it| median(it.row.stages.prepare)),
 ];
 
 /// The values of every row, after a line with the names of the columns.

@@ -32,7 +32,7 @@ enum Column {
 use Column::{Flag, Number, Text, Time, Whole};
 
 /// The columns. First those of `unified_results.csv`, in its order.
-const COLUMNS: [(&str, Column); 43] = [
+const COLUMNS: [(&str, Column); 44] = [
     ("backend", Text(|it| Some(it.record.backend.clone()))),
     ("workload", Text(|it| Some(it.record.workload.clone()))),
     ("run_id", Text(|it| Some(it.record.run_id.clone()))),
@@ -64,6 +64,7 @@ const COLUMNS: [(&str, Column); 43] = [
     ("host_elapsed", Number(|it| it.record.metadata.host_elapsed)),
     ("load_seconds", Number(|it| it.record.metadata.phases.load_seconds)),
     ("open_seconds", Number(|it| it.record.metadata.phases.open_seconds)),
+    ("prepare_seconds", Number(|it| it.record.metadata.phases.prepare_seconds)),
     ("cpu_seconds", Number(|it| used(it).cpu_seconds)),
     ("peak_memory_bytes", Whole(|it| used(it).peak_memory_bytes)),
     ("memory_bytes", Whole(|it| used(it).memory_bytes)),

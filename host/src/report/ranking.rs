@@ -104,7 +104,8 @@ fn places(comparison: &Comparison) -> &'static str {
 /// The rows that can be compared with each other, the fastest first; none with fewer than two. Of several baselines, as of two seeds, those
 /// beside the first with any count, and those in blocks before single runs.
 fn ranking(point: &Point) -> Option<Vec<&Row>> {
-    let ranked: Vec<_> = fastest_first(point).into_iter().filter(|row| is_ranked(row)).collect();
+    let counts = |row: &&Row| is_ranked(row) && !is_again(row, point);
+    let ranked: Vec<_> = fastest_first(point).into_iter().filter(counts).collect();
     let beside = |baseline: &Row| {
         let is_beside =
             |row: &Row| row.label == baseline.label || row.compared_with.as_deref() == Some(&*baseline.label);
@@ -113,6 +114,18 @@ fn ranking(point: &Point) -> Option<Vec<&Row>> {
     };
     let baselines = point.rows.iter().filter(|row| row.is_baseline && is_ranked(row));
     baselines.map(beside).filter(|rows| rows.len() > 1).min_by_key(|rows| !is_in_blocks(rows[0]))
+}
+
+/// Whether a row has the second name of an A/A comparison: it is no other backend than the row with the first.
+fn is_again(row: &Row, point: &Point) -> bool {
+    let Some(floor) = &point.noise_floor else { return false };
+    let names = &floor.names;
+    // The baseline stays, or else the first of the two.
+    let stays = |other: &Row| other.is_baseline || other.label == names[0];
+    let is_twin = |other: &Row| names.contains(&other.label) && other.label != row.label;
+    names.contains(&row.label)
+        && !row.is_baseline
+        && point.rows.iter().any(|other| is_twin(other) && is_ranked(other) && stays(other))
 }
 
 /// A single run is the first of its engine, and has no verdict.
@@ -142,6 +155,12 @@ fn is_clearly_first(rows: &[&Row], least_factor: Option<f64>) -> bool {
     let is_slower = |other: &&Row| match (first.is_baseline, other.is_baseline) {
         (true, _) => verdict(other) == Some(Verdict::Slower),
         (false, true) => verdict(first) == Some(Verdict::Faster),
+        // The baseline is between the two: their verdicts hold together.
+        (false, false)
+            if verdict(first) == Some(Verdict::Faster) && verdict(other) == Some(Verdict::Slower) =>
+        {
+            true
+        }
         (false, false) => interval(first)
             .zip(interval(other))
             .zip(least_factor)
@@ -370,5 +389,31 @@ mod tests {
     fn several_points_of_a_workload_are_counted_as_points() {
         let told = sentence(&examples::scaling()).unwrap();
         assert!(told.contains(" of 6 points"), "{told}");
+    }
+
+    #[test]
+    fn the_second_name_of_an_a_a_comparison_is_no_other_backend() {
+        let told = |others: &[(&str, f64)], names: [&str; 2]| {
+            let mut comparison = comparison([rows(others)]);
+            let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
+            let names = names.map(str::to_owned);
+            comparison.points[0].noise_floor = Some(NoiseFloor { names, ratio, factor: 1.02 });
+            sentence(&comparison)
+        };
+        let alpha = ["alpha", "alpha-again"];
+        for again in [0.99, 1.0, 1.01] {
+            let found = told(&[("alpha-again", again), ("beta", 0.5)], alpha);
+            assert_eq!(found.as_deref(), Some("alpha was fastest."));
+        }
+        let found = told(&[("beta", 2.0), ("beta-again", 2.0)], ["beta", "beta-again"]);
+        assert_eq!(found.as_deref(), Some("beta was fastest."));
+        assert_eq!(told(&[("alpha-again", 1.0)], alpha), None);
+    }
+
+    #[test]
+    fn a_row_is_faster_than_one_on_the_other_side_of_the_baseline() {
+        let mut between = comparison([rows(&[("beta", 1.5), ("gamma", 0.5)])]);
+        between.rigor = Rigor::Publish;
+        assert_eq!(sentence(&between).unwrap(), "beta was fastest.");
     }
 }

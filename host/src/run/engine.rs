@@ -95,6 +95,8 @@ impl Engine {
     }
 
     fn prepare(&mut self, request: &RunRequest, listener: Listener<'_>) -> Result<(), CallError> {
+        // That of the run before is not this one's, if this one fails.
+        self.phases.prepare_seconds = None;
         let deadline = self.session.deadlines.prepare;
         let prepared = self.call("prepare", Request::Prepare(request.order(deadline)), deadline, listener);
         let (_, seconds) = prepared.inspect_err(|_| self.alive = false)?;
