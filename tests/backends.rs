@@ -143,6 +143,10 @@ fn setup_is_idempotent_and_can_be_undone() {
     place.crossrun(&["setup", "misbehaving", "--remove"]).code(0);
     assert!(!installed.exists());
     place.crossrun(&["setup", "nosuch"]).code(3);
+    place
+        .crossrun(&["setup", "misbehavin", "--remove"])
+        .code(3)
+        .says("try: crossrun setup misbehaving --remove --plugin-dir ");
 }
 
 #[test]

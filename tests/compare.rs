@@ -249,7 +249,23 @@ fn a_key_that_no_backend_and_no_workload_reads_is_warned_of() {
         assert_eq!(said.contains(&format!("extra.{key} has no effect")), is_unread, "{key}: {said}");
     }
     let sweep = "metg --backends native --blocks 1 --cores 1 --coarsest 40ns --extra batchsize=3";
-    place.run(sweep).says("extra.batchsize has no effect");
+    let swept = place.run(sweep).says("extra.batchsize has no effect").stderr();
+    // A sweep sets these, and refuses them.
+    assert!(!swept.contains("iters") && !swept.contains("stages"), "{swept}");
+}
+
+#[test]
+fn a_value_that_a_workload_cannot_have_is_refused_before_anything_is_measured() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads word_count --items 20 --blocks 1 --extra keys=0";
+    place.run(compare).code(2).says("--extra keys: 0 is not").says("as word_count needs it");
+    let compare = "compare --backends native --workloads null --items 20 --blocks 1 --extra fusion=some";
+    place.run(compare).code(2).says("--extra fusion: \"some\" is not");
+    place
+        .run("metg --backends native --quick --pattern stencil_1d --extra fusion=some")
+        .code(2)
+        .says("fusion");
+    assert!(!place.path().join("results").exists());
 }
 
 #[test]
@@ -480,5 +496,37 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     let shown = place.crossrun(&["show", "small", "1"]).code(0).stdout();
     assert!(shown.contains(&format!("{log} cannot be read")), "{shown}");
     place.crossrun(&["show", "small", "nosuch"]).code(2);
-    place.crossrun(&["show", "nosuch"]).code(2).says("there is no run");
+    place.crossrun(&["show", "nosuch"]).code(2).says("there is no run").says("try: ls results");
+    let measured = std::fs::File::open(place.path().join("results/small/unified_results.jsonl")).unwrap();
+    let mut show = place.command(&["show", "-"]);
+    show.stdin(measured);
+    let without =
+        "standard input has records without their trials, as in trials.jsonl; try: crossrun report -";
+    crate::support::Ran::of(show).code(2).says(without);
+}
+
+#[test]
+fn a_time_budget_counts_also_where_no_engine_starts() {
+    let place = Place::with_misbehaving();
+    let run =
+        "compare --backends misbehaving --workloads null --items 20 --blocks 3 --run-id r --time-budget 1ns";
+    let ran = place.run(&format!("{run} --extra behaviour=segfault --extra at=open")).code(4);
+    assert!(ran.stderr().contains("the time budget is used up"), "{}", ran.explain());
+}
+
+#[test]
+fn no_address_is_no_cluster() {
+    let place = Place::new();
+    for (address, bounds, rest) in [("none", "checked", true), ("tcp://h:1", "not checked", false)] {
+        let run = format!("run --no-lock --backend native --extra dask_address={address} --json");
+        let record = place
+            .run(&format!("{run} --workload pipeline --items 20000 --extra batch_size=100"))
+            .code(0)
+            .json();
+        assert_eq!(record["metadata"]["reference"]["bounds"], bounds, "{record}");
+        assert_eq!(record["metadata"]["efficiency"].is_number(), rest, "{record}");
+        let open_loop = format!("{run} --workload open_loop --items 800 --parallelism 1 --extra rate=1000");
+        let record = place.run(&open_loop).json();
+        assert_eq!(record["metadata"]["open_loop"]["shared_clock"], rest, "{record}");
+    }
 }

@@ -197,6 +197,10 @@ fn a_name_or_a_folder_that_cannot_be_is_refused_and_nothing_is_written() {
         (["backends", "new", "Mine"].as_slice(), "is not a valid name for a plugin"),
         (&["backends", "new", "a/b"], "is not a valid name for a plugin"),
         (&["backends", "new", "native"], "there is a backend \"native\" already"),
+        (
+            &["backends", "new", "native", "--lang", "c", "--dir", "its"],
+            "try: crossrun backends new my_native --lang c --dir its",
+        ),
         (&["backends", "new", "sage"], "there is a backend \"sage\" already"),
         (&["workloads", "new", "word_count"], "there is a workload \"word_count\" already"),
         (&["workloads", "new", "standard_workloads"], "already"),

@@ -66,8 +66,7 @@ def actors_window(spec: Spec, has_due_results: bool) -> int:
 
 def resolve_address(extra: dict[str, Any]) -> str | None:
     """The cluster to use, if not one of our own."""
-    address = extra.get("ray_address", "none")
-    if address == "none":
+    if (address := extra.get("ray_address", "none")) == "none":
         return None
     where, remedy = "extra.ray_address", "--extra ray_address=HOST:PORT"
     if address == "auto":

@@ -86,7 +86,7 @@ impl Harm {
     }
 }
 
-const DEBUGGER: &str = "--isolation none in a debugger";
+const DEBUGGER: &str = "crossrun run, with --isolation none in a debugger";
 /// Short for the phase that hangs, and for no other.
 const SHORT: &[&str] = &["CROSSRUN_DEADLINES={phase}={limit}", "--timeout", "2s"];
 

@@ -208,7 +208,9 @@ fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
         (&["workloads", "show", "pipelin"], "crossrun workloads show pipeline"),
     ] {
         let ran = place.crossrun(words).code(3);
-        ran.says(&format!("; try: {remedy}\n"));
+        let folders = format!(" --plugin-dir {}", place.plugins().display());
+        let folders = if remedy.starts_with("crossrun ") { folders } else { String::new() };
+        ran.says(&format!("; try: {remedy}{folders}\n"));
     }
 }
 

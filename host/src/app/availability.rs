@@ -28,7 +28,7 @@ pub(crate) fn with_lock(
         let problem = Problem::from(error);
         // Whatever the cause is, the command failed because the set-up did.
         let exit = if problem.exit == Exit::Interrupted { Exit::Interrupted } else { Exit::SetupFailed };
-        Problem { exit, remedy: problem.remedy.map(|remedy| context.in_folders(remedy)), ..problem }
+        context.problem_in_folders(Problem { exit, ..problem })
     })
 }
 

@@ -36,6 +36,13 @@ use crate::worker::protocol::{Folders, LibraryFile};
 /// Without `/proc`, this program does not find itself.
 const MOUNT_PROC: &str = "sudo mount -t proc proc /proc";
 
+/// What is between two commands of a remedy.
+const AND: &str = " && ";
+
+/// Commands that look for plugins, as remedies name them.
+const LOOKING_FOR_PLUGINS: [&str; 4] =
+    ["crossrun setup ", "crossrun run ", "crossrun backends", "crossrun workloads"];
+
 const WRITABLE: &str = "export CROSSRUN_DATA_DIR=DIR, with a folder that you may write to";
 
 pub(crate) struct Context {
@@ -120,11 +127,23 @@ impl Context {
         self.launch.cores.as_ref().map(|cores| cores.numbers().to_vec())
     }
 
-    /// A remedy of a plugin, which does not know where it was found: commands of crossrun find it in the folders that were named.
+    /// A remedy with commands that look for plugins, as one of a plugin, which does not know where it was found: each command looks in the
+    /// folders that were named.
     pub(crate) fn in_folders(&self, remedy: String) -> String {
-        let is_command = ["crossrun setup ", "crossrun run "].iter().any(|command| remedy.contains(command));
-        let folders = self.explicit.iter().filter(|_| is_command);
-        folders.fold(remedy, |line, folder| line + " --plugin-dir " + &shell::quote(folder))
+        let looks = |command: &str| {
+            LOOKING_FOR_PLUGINS.iter().any(|looking| command.contains(looking))
+                && !command.contains(" --plugin-dir ")
+        };
+        let folders: String =
+            self.explicit.iter().map(|folder| format!(" --plugin-dir {}", shell::quote(folder))).collect();
+        let command =
+            |command: &str| if looks(command) { format!("{command}{folders}") } else { command.to_owned() };
+        remedy.split(AND).map(command).collect::<Vec<_>>().join(AND)
+    }
+
+    /// The problem with such a remedy.
+    pub(crate) fn problem_in_folders(&self, problem: Problem) -> Problem {
+        Problem { remedy: problem.remedy.map(|remedy| self.in_folders(remedy)), ..problem }
     }
 
     /// The folders of a run. Its log folder is created, and is in use until [`tidy`](Self::tidy); old log folders are removed.

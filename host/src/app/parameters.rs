@@ -53,6 +53,23 @@ pub(crate) fn declared(entry: Option<&CatalogueEntry>) -> Vec<Parameter> {
     own.into_iter().chain([batch_size, fusion]).collect()
 }
 
+/// Refuses a value of `--extra` that a parameter of one of `workloads` cannot have, as each of its trials would. `entries` has what
+/// their libraries list of them.
+pub(crate) fn check_extra(
+    extra: &Map<String, Value>,
+    workloads: &[WorkloadChoice],
+    entries: &[Option<CatalogueEntry>],
+) -> Result<(), Problem> {
+    for (workload, entry) in workloads.iter().zip(entries) {
+        for parameter in declared(entry.as_ref()) {
+            let Some(value) = extra.get(&parameter.name) else { continue };
+            let variation = Variation { key: parameter.name.clone(), values: vec![value.clone()] };
+            check(&variation, &parameter, &workload.name, &format!("--extra {}", parameter.name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `workload` cannot have.
 pub(crate) fn check(
     variation: &Variation,

@@ -51,7 +51,8 @@ impl Selection {
         };
         if backends.is_empty() {
             let message = "no backend is available";
-            return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
+            let listing = context.in_folders("crossrun backends".to_owned());
+            return Err(Problem::new(Exit::Unavailable, message).with_remedy(listing));
         }
         let (backends, options): (Vec<_>, Vec<_>) = backends.into_iter().unzip();
         Ok(Self { backends, workloads, options: options.concat() })
@@ -97,18 +98,19 @@ impl Selection {
         self.workloads.iter().map(choice).collect()
     }
 
-    /// A warning for each of `options` that no backend reads, and no workload, whose `entries` these are. Of a library that cannot list
-    /// its workloads it is not known what they read.
+    /// A warning for each of `options` that no backend reads, and no workload, whose `entries` these are. The keys in `set` have values
+    /// of this command, and no option can give others. Of a library that cannot list its workloads it is not known what they read.
     pub(crate) fn without_effect(
         &self,
         options: &Map<String, Value>,
         entries: &[Option<CatalogueEntry>],
+        set: &[&str],
     ) -> Vec<String> {
         if entries.is_empty() || entries.iter().any(Option::is_none) {
             return Vec::new();
         }
         let own = entries.iter().flatten().flat_map(|entry| &entry.parameters);
-        let known = read_in_trials(own.chain(&self.options));
+        let known = read_in_trials(own.chain(&self.options)).filter(|key| !set.contains(key));
         without_effect(options, known, "the workloads and the backends read")
     }
 

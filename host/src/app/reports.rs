@@ -176,8 +176,8 @@ fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let first = inputs.len();
-    let (content, holds_trials) = reader::open_any(path).map_err(Problem::of_record)?;
-    let left_out = if holds_trials {
+    let (content, holds) = reader::open_any(path).map_err(Problem::of_record)?;
+    let left_out = if holds == reader::Holds::Trials {
         skipped::read_each(Records::new(content, path), |line, trial| {
             inputs.push(Input::trial(source(line), trial));
             Ok(())

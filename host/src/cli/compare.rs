@@ -74,7 +74,11 @@ impl PreparedRun {
         for (workload, entry) in matrix.workloads.iter_mut().zip(&entries) {
             workload.row_width = entry.as_ref().and_then(row_width);
         }
-        selection.without_effect(&matrix.options, &entries).iter().for_each(|warning| ui.warning(warning));
+        parameters::check_extra(&matrix.options, &matrix.workloads, &entries)?;
+        selection
+            .without_effect(&matrix.options, &entries, &[])
+            .iter()
+            .for_each(|warning| ui.warning(warning));
         vary::apply(&varied.options, &mut matrix, &entries)?;
         matrix.rounded_items().iter().for_each(|note| ui.warning(note));
         let plan = Plan::new(&matrix)?;
@@ -221,7 +225,8 @@ impl PreparedRun {
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| {
-                if matches!(event, Event::Started(_)) {
+                // An engine that does not start has a trial that only ends.
+                if matches!(event, Event::Started(_) | Event::Finished(..)) {
                     begun.get_or_insert_with(Instant::now);
                 }
                 consumers.note(event, ui)

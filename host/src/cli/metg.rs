@@ -95,17 +95,21 @@ impl Arguments {
         })
     }
 
+    /// The keys of `extra` that the sweeps set.
+    fn swept_keys(&self) -> Vec<&'static str> {
+        if self.graph.are_given() { self.graph.swept_keys() } else { SWEPT_KEYS.to_vec() }
+    }
+
     fn backend_options(&self) -> Result<Map<String, Value>, Problem> {
         let options = self.schedule.trial.extra()?;
-        if let Some(option) = options.keys().find(|option| names_a_cluster(option)) {
+        if let Some((option, _)) = options.iter().find(|option| names_a_cluster(*option)) {
             let message = format!(
                 "--extra {option} is not allowed: METG is about the cores of this machine, and how many cores of a cluster work is \
                  not known"
             );
             return Err(Problem::usage(message).with_remedy("crossrun compare"));
         }
-        let swept = if self.graph.are_given() { self.graph.swept_keys() } else { SWEPT_KEYS.to_vec() };
-        match swept.iter().find(|key| options.contains_key(**key)) {
+        match self.swept_keys().iter().find(|key| options.contains_key(**key)) {
             Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),
             None => Ok(options),
         }
@@ -267,7 +271,9 @@ impl PreparedRun {
         let selection = Selection::new(context, &backends, &names, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
         let entries = parameters::entries(&workloads, context).unwrap_or_default();
-        selection.without_effect(&options, &entries).iter().for_each(|warning| ui.warning(warning));
+        parameters::check_extra(&options, &workloads, &entries)?;
+        let warnings = selection.without_effect(&options, &entries, &arguments.swept_keys());
+        warnings.iter().for_each(|warning| ui.warning(warning));
         let matrix = arguments.matrix(&selection, workloads, options, cores);
         let output_dir = schedule.output_dir(&matrix.run);
         arguments.refuse_other_run(&output_dir)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::json;
 
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
@@ -81,6 +82,17 @@ pub(super) fn workload(
     create(template, arguments, "workload", &taken, ui)
 }
 
+/// The command with another name.
+fn other_name<L: ValueEnum + Send + Sync>(arguments: &Arguments<L>, what: &str) -> String {
+    let mut command = CommandLine::new(&[&format!("{what}s"), "new", &format!("my_{}", arguments.name)]);
+    let lang = arguments.lang.to_possible_value().map(|value| value.get_name().to_owned());
+    command
+        .options("lang", lang.filter(|lang| lang != "rust"))
+        .paths("dir", &arguments.dir)
+        .paths("plugin-api", &arguments.plugin_api);
+    command.to_string()
+}
+
 /// Creates the project under a name that is not `taken`, and prints what to run next.
 fn create<L: ValueEnum + Send + Sync>(
     template: Template,
@@ -94,7 +106,7 @@ fn create<L: ValueEnum + Send + Sync>(
     if taken.contains(name) {
         let message =
             format!("there is a {what} {name:?} already: of two with one name, one hides the other");
-        return Err(Problem::usage(message).with_remedy(format!("crossrun {what}s new my_{name}")));
+        return Err(Problem::usage(message).with_remedy(other_name(arguments, what)));
     }
     let folder = arguments.dir.clone().unwrap_or_else(|| project.crate_name().into());
     let path = std::path::absolute(&folder).map_err(|error| {

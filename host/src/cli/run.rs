@@ -254,7 +254,8 @@ fn measure_and_record(
     // Again: while this run waited, a comparison may have begun in the folder.
     PlanFile::refuse_in(&options.output_dir)?;
     let trial = options.trial(&executor.setting.participants);
-    let result = measure(executor, context, options, &trial, ui)?;
+    let result = measure(executor, context, options, &trial, ui);
+    let result = result.map_err(|problem| context.problem_in_folders(problem))?;
     let command = options.command(context, &executor.setting.participants);
     let (profile, folders) = (SystemProfile::collect(), &executor.setting.folders);
     let conditions = command.conditions(profile, context, folders, lock.as_ref());

@@ -6,6 +6,7 @@ use plugin_api::SetupRequest;
 use serde_json::json;
 
 use crate::app::availability::with_lock;
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
@@ -85,8 +86,12 @@ fn whole(
 
 fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
     let runner = context.runner(name);
-    let runner =
-        runner.map_err(|problem| problem.with_name("--backend", |name| format!("crossrun setup {name}")))?;
+    let again = |name: &str| {
+        let mut command = CommandLine::new(&["setup", name]);
+        command.paths("python", &request.python).flag("remove", request.remove);
+        context.in_folders(command.to_string())
+    };
+    let runner = runner.map_err(|problem| problem.with_name("--backend", again))?;
     let folders = context.folders("setup")?;
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);

@@ -8,7 +8,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, reports};
 use crate::named_file::is_standard_input;
 use crate::record::claims::claims;
-use crate::record::reader::{holds_records, open_any};
+use crate::record::reader::{Holds, open_any};
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
 use crate::regular_file;
@@ -23,24 +23,28 @@ pub(super) struct Arguments {
     trial: Option<String>,
 }
 
+/// Where runs are, unless they were given another folder.
+const RESULTS: &str = "results";
+
 /// A trial and its line number.
 type Line = (u64, TrialRecord);
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = trials_of(&arguments.run)?;
     let mut trials = Vec::new();
-    let records = Records::open(&file).map_err(Problem::of_record)?;
-    let left_out = skipped::read_each(records, |line, trial| {
+    let (content, holds) = open_any(&file).map_err(Problem::of_record)?;
+    if holds == Holds::Measured {
+        let named =
+            if is_standard_input(&file) { "standard input".into() } else { file.display().to_string() };
+        let message = format!("{named} has records without their trials, as in {TRIALS}");
+        let report = shell::command("crossrun", ["report".as_ref(), file.as_os_str()]);
+        return Err(Problem::usage(message).with_remedy(report));
+    }
+    let left_out = skipped::read_each(Records::new(content, &file), |line, trial| {
         trials.push((line, trial));
         Ok(())
     });
     let left_out = left_out.map_err(Problem::of_record)?;
-    let has_trials = || open_any(&file).is_ok_and(|(_, has_trials)| has_trials);
-    if trials.is_empty() && holds_records(&file) && !has_trials() {
-        let report = shell::command("crossrun", ["report".as_ref(), file.as_os_str()]);
-        let message = format!("{} has records without their trials, as in {TRIALS}", file.display());
-        return Err(Problem::usage(message).with_remedy(report));
-    }
     let unread = reports::report_left_out(&file, &left_out, ui);
     let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
@@ -60,7 +64,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
     if is_standard_input(named) || (named.exists() && !named.is_dir()) {
         return Ok(named.to_owned());
     }
-    let folders = [named.to_owned(), Path::new("results").join(named)];
+    let folders = [named.to_owned(), Path::new(RESULTS).join(named)];
     if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
         return Ok(file);
     }
@@ -80,8 +84,9 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
-            Err(Problem::usage(format!("there is no run {run:?} (looked for {looked})"))
-                .with_remedy("ls results"))
+            let remedy =
+                if Path::new(RESULTS).is_dir() { "ls results" } else { "crossrun show FOLDER_OF_A_RUN" };
+            Err(Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy(remedy))
         }
     }
 }

@@ -52,8 +52,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 fn one(context: &Context, name: &str, folders: &Folders, ui: &Ui) -> Result<String, Problem> {
     let library = context.workload_library(name);
-    let library = library
-        .map_err(|problem| problem.with_name("--workload", |name| format!("crossrun workloads {name}")))?;
+    let again = |name: &str| context.in_folders(format!("crossrun workloads {name}"));
+    let library = library.map_err(|problem| problem.with_name("--workload", again))?;
     let mut judge = context.judge(&library, folders)?;
     let entry = crate::app::context::entry(&mut judge, name);
     judge.end();

@@ -194,11 +194,21 @@ impl<T, R> Records<T, R> {
     }
 }
 
-/// The bytes of a file, and whether its first object is a trial, in which the record is nested. The file is opened once: a pipe
-/// gives its bytes to the first reader only.
-pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), RecordError> {
+/// What a file has, as its first object says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Trials, in which the records are nested.
+    Trials,
+    /// The records of measured trials.
+    Measured,
+    /// Something else, or nothing.
+    NoRecords,
+}
+
+/// The bytes of a file, and what they hold. The file is opened once: a pipe gives its bytes to the first reader only.
+pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, Holds), RecordError> {
     let file = NamedFile::open_or_standard_input(path).map_err(failed("open", path))?;
-    let (mut source, mut read, mut holds_trials) = (BufReader::new(file), Vec::new(), false);
+    let (mut source, mut read, mut holds) = (BufReader::new(file), Vec::new(), Holds::NoRecords);
     // Of what has no end, or nothing but lines that are no records, no more than a line is kept.
     for _ in 0..MOST_BAD {
         let start = read.len();
@@ -210,11 +220,13 @@ pub(crate) fn open_any(path: &Path) -> Result<(impl BufRead + use<>, bool), Reco
             break;
         }
         if let Ok(first) = serde_json::from_slice::<Map<String, Value>>(without_mark(&read[start..])) {
-            holds_trials = first.contains_key("record");
+            let found = [("record", Holds::Trials), ("run_id", Holds::Measured)];
+            let found = found.into_iter().find(|(key, _)| first.contains_key(*key));
+            holds = found.map_or(holds, |(_, found)| found);
             break;
         }
     }
-    Ok((Cursor::new(read).chain(source), holds_trials))
+    Ok((Cursor::new(read).chain(source), holds))
 }
 
 /// Makes the error of an action on the file at `path`, or on standard input, for `map_err`.

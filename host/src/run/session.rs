@@ -323,7 +323,7 @@ fn crash_remedy(last: &str) -> &'static str {
     if last.contains(FOREIGN_EXCEPTION) {
         return "call crossrun::guarded of crossrun.h, or declare the function noexcept: both tell what() of the exception";
     }
-    "--isolation none in a debugger"
+    "crossrun run, with --isolation none in a debugger"
 }
 
 /// The option that gives a phase a longer deadline than `seconds`, if there is one.

@@ -216,8 +216,10 @@ impl Context {
         let remedy = match (error, near) {
             (GetError::Unknown { near: Some(name), .. }, Some(option)) => format!("{option} {name}"),
             (GetError::Unknown { .. }, _) if refused.is_some() => refused.unwrap_or_default(),
-            (GetError::Unknown { what: "backend", .. }, _) if rejected > 0 => "crossrun backends".to_owned(),
-            _ => listing.to_owned(),
+            (GetError::Unknown { what: "backend", .. }, _) if rejected > 0 => {
+                self.in_folders("crossrun backends".to_owned())
+            }
+            _ => self.in_folders(listing.to_owned()),
         };
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
     }

@@ -131,7 +131,8 @@ fn library(context: &Context, file: &Path) -> Result<PluginRef, Problem> {
         Kind::Workloads(_) => context.identify(&plugin),
         Kind::Runner => {
             let message = format!("{}: is a backend, not a library of workloads", file.display());
-            Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends --no-probe"))
+            let listing = context.in_folders("crossrun backends --no-probe".to_owned());
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(listing))
         }
     }
 }

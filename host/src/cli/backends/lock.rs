@@ -43,7 +43,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
     if plugins.is_empty() {
         let message = "there is no plugin to lock";
-        return Err(Problem::new(Exit::Unavailable, message).with_remedy("crossrun backends"));
+        let listing = context.in_folders("crossrun backends".to_owned());
+        return Err(Problem::new(Exit::Unavailable, message).with_remedy(listing));
     }
     for row in context.inventory.rows.iter().filter(|row| row.status == Status::Rejected) {
         let reason = row.reason.as_deref().unwrap_or_default();

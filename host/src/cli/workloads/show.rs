@@ -102,9 +102,8 @@ fn of_judge<T>(
     ask: impl FnOnce(&mut Judge, &WorkloadSpec) -> Result<T, CallError>,
 ) -> Result<T, Problem> {
     let found = context.workload(&arguments.name);
-    let (name, library) = found.map_err(|problem| {
-        problem.with_name("--workload", |name| format!("crossrun workloads show {name}"))
-    })?;
+    let again = |name: &str| context.in_folders(format!("crossrun workloads show {name}"));
+    let (name, library) = found.map_err(|problem| problem.with_name("--workload", again))?;
     let spec = WorkloadSpec {
         name,
         total_items: arguments.items,
