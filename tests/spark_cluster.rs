@@ -124,7 +124,7 @@ fn the_work_of_a_killed_node_is_done_again_and_the_node_is_named() {
     for words in [
         "--workload scheduler_comparison --items 1000 sleep_us=20000",
         // What is lost here is not only what was under way: parts of the shuffle were on the node.
-        "--workload word_count --items 8000000 batch_size=1000",
+        "--workload word_count --items 40000000 batch_size=1000",
     ] {
         let cluster = Cluster::start();
         let ran = cluster.run_and_lose(&[&cluster.workers[1]], &format!("{words} --nodes 2"));
