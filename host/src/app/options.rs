@@ -64,12 +64,10 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 
 /// The size of a log. A smaller one has no room for a line and the note about what was left out.
 pub(crate) fn log_size(text: &str) -> Result<u64, String> {
-    let least = |bytes: &u64| *bytes >= 1 << 10;
-    size(text).and_then(|bytes| {
-        Some(bytes)
-            .filter(least)
-            .ok_or_else(|| format!("{text:?} is less than 1KiB, the least size of a log"))
-    })
+    match size(text)? {
+        ..1024 => Err(format!("{text:?} is less than 1KiB, the least size of a log")),
+        bytes => Ok(bytes),
+    }
 }
 
 /// `extra.max_wait_seconds`, by which the original project limits a run.
