@@ -122,7 +122,26 @@ fn the_work_of_a_killed_worker_process_is_done_again() {
     kill(workers_of(&running)[0]);
     let ran = Ran::ended(running);
     ran.verified();
+    let warnings = ran.json()["metadata"]["warnings"].to_string();
+    assert!(
+        warnings.contains("of 2 worker processes were lost: their work was done again"),
+        "{}",
+        ran.explain()
+    );
     dask.left_nothing(&ran);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn the_users_own_settings_do_not_reach_a_session_of_its_own() {
+    let (dask, home) = (dask(), tempfile::tempdir().unwrap());
+    let folder = home.path().join(".config/dask");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Whoever reads it fails.
+    std::fs::write(folder.join("own.yaml"), "[").unwrap();
+    let mut command = dask.run_command("dask", "--workload null --items 100");
+    command.env("HOME", home.path());
+    Ran::of(command).verified();
 }
 
 #[test]

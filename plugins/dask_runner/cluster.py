@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,9 +12,12 @@ from distributed import Client, LocalCluster
 
 import crossrun_dask
 import crossrun_engine.code
+import environment
 import shipment
-from crossrun_dask import LIBRARY, SentJob, folder_name, host
+from crossrun_dask import LIBRARY, SentJob, folder_name
 from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
+from crossrun_engine.executors import Processes, select_workers
+from crossrun_engine.network import host
 
 # Seconds that a cluster has to answer.
 ANSWERING = 10
@@ -26,7 +27,7 @@ ANSWERING = 10
 # number would do more than that: Dask then gives a whole run of tasks that are submitted together to one worker.
 AHEAD = 256
 
-# Seconds that a session of our own waits for a worker to be replaced, if all are gone.
+# Seconds that a session of our own waits for workers to be replaced: in a run if all are gone, before one for each.
 REPLACING = 30
 
 LOOPBACK = "127.0.0.1"
@@ -36,7 +37,8 @@ class Cluster:
     """What runs tasks."""
 
     client: Client
-    warnings: Sequence[str] = ()
+    # Those of this machine, of which it is seen whether one is lost.
+    processes = Processes(set[str], 0, 0)
     # The workers to which tasks are restricted; `None` if all may be used.
     restriction: list[str] | None = None
 
@@ -68,6 +70,8 @@ class OwnCluster(Cluster):
                 "temporary-directory": str(self._folder.path),
                 "distributed.scheduler.worker-saturation": AHEAD,
                 "distributed.scheduler.no-workers-timeout": f"{REPLACING}s",
+                # What Dask keeps for its developers: the last messages to each worker, of which one may have a whole window of tasks.
+                "distributed.admin.low-level-log-length": 10,
                 # Neither pages nor figures are served. The port is there all the same.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
@@ -87,6 +91,8 @@ class OwnCluster(Cluster):
         self.client = Client(self._cluster)
         self.client.wait_for_workers(session.parallelism)
         self.client.run(crossrun_dask.ready)
+        # By the scheduler, which is in this process: a client learns of a loss later.
+        self.processes = Processes(lambda: set(self._cluster.scheduler.workers), session.parallelism, REPLACING)
 
     def close(self) -> None:
         """Stops the workers first: one that outlives its client complains."""
@@ -128,10 +134,13 @@ class ExistingCluster(Cluster):
             raise UnsupportedError(message, f"--parallelism {min(threads.values())}")
         session.demand_nodes(len({host(worker) for worker in self._workers}), f"more workers at {self._address}")
         used = sum(threads[worker] for worker in self._workers)
-        self.warnings = [] if used == session.parallelism else [f"the cluster offers {used} threads for this run"]
+        if used < session.parallelism:
+            needs = f"parallelism {session.parallelism} needs as many threads"
+            raise UnavailableError(f"{needs}, but workers that fit have {used}", f"--parallelism {used}")
 
     def _threads(self) -> dict[str, int]:
-        return {name: int(it["nthreads"]) for name, it in self.client.scheduler_info(n_workers=-1)["workers"].items()}
+        # Not from `scheduler_info`: a clock of the client's replaces that by one without workers, also while it is returned.
+        return dict(self.client.nthreads())
 
     def _ship(self, shipped: shipment.Shipment) -> None:
         self.client.register_plugin(shipped)
@@ -183,6 +192,9 @@ def connect(session: Session) -> Cluster:
 
 
 def _connect(address: str) -> Client:
+    # The certificates of such a cluster may be among the user's settings.
+    dask.config.paths.append(str(Path(environment.HOME, ".config", "dask")))
+    dask.config.refresh()
     try:
         return Client(address, timeout=ANSWERING)
     except OSError as error:
@@ -190,16 +202,3 @@ def _connect(address: str) -> Client:
     except ValueError as error:
         message = f"extra.dask_address is {address!r}: {error}"
         raise InvalidSpecError(message, "--extra dask_address=tcp://HOST:PORT") from error
-
-
-def select_workers(threads: dict[str, int], parallelism: int) -> list[str]:
-    """Workers, from one host after the other, that have no more threads together than may be busy at once."""
-    by_host: dict[str, list[str]] = {}
-    for worker in sorted(threads):
-        by_host.setdefault(host(worker), []).append(worker)
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_host.values()))
-    taken: list[str] = []
-    for worker in turns:
-        if worker is not None and sum(threads[one] for one in taken) + threads[worker] <= parallelism:
-            taken.append(worker)
-    return taken

@@ -8,6 +8,7 @@ from pathlib import Path
 from distributed import get_worker
 
 from crossrun_engine import ShippedJob
+from crossrun_engine.network import host
 
 # The library's file, in the folder that `folder_name` names.
 LIBRARY = "workload.so"
@@ -16,11 +17,6 @@ LIBRARY = "workload.so"
 def folder_name(sha256: str) -> str:
     """The folder, among those of a worker, of what was sent there under this hash."""
     return f"crossrun-{sha256[:16]}"
-
-
-def host(worker: str) -> str:
-    """The machine of a worker's address."""
-    return worker.split("://")[-1].rsplit(":", 1)[0]
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class DaskDriver(Driver):
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the workers, which open the workload."""
         assert self.cluster is not None
+        self.cluster.processes.begin(context.check_cancelled)
         try:
             self.cluster.prepare(workload)
         except OSError as error:
@@ -80,7 +81,7 @@ class DaskDriver(Driver):
             "tasks_in_flight": run.size,
             "closes": closes(spec),
         }
-        return report(workload, state, scheduler, run.work, [*cluster.warnings, *warnings], metrics)
+        return report(workload, state, scheduler, run.work, [*cluster.processes.losses(), *warnings], metrics)
 
     def close(self) -> None:
         """Stops the workers, if they were started here."""

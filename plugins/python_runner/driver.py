@@ -164,7 +164,6 @@ class Run:
         *reduced, last = all_phases
         ends: list[End] = [*(Owners(workload, phase) for phase in reduced), Terminals(workload, last)]
         self._closing = Closing(workload, ends, spec.batch_size)
-        self._closes_at_once = workload.has_due_results
         return ends
 
     def _wait_for_low(self, start: int) -> None:

@@ -41,6 +41,12 @@ class Environment(unittest.TestCase):
             environment.prepare("127.0.0.1:1")
             self.assertEqual(os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"], "0")
 
+    def test_a_session_of_our_own_is_not_encrypted_because_a_cluster_is(self) -> None:
+        for address, expected in ((None, "0"), ("127.0.0.1:1", "1")):
+            with unittest.mock.patch.dict(os.environ, {"RAY_USE_TLS": "1"}):
+                environment.prepare(address)
+                self.assertEqual(os.environ["RAY_USE_TLS"], expected)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,14 +1,17 @@
-"""The processes of a cluster in which an engine's tasks run: waiting for them, and which were lost.
+"""The processes of a cluster in which an engine's tasks run: which are used, waiting for them, and which were lost.
 
 A driver says by `Executors.all` which there are, and which there were.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .failure import EngineError, UnavailableError
+from .network import host
 
 # Seconds that a cluster may take to start an executor, or to start one anew when all are lost.
 START_TIMEOUT = 60
@@ -104,3 +107,46 @@ class Executors:
 
     def _look(self) -> None:
         self._seen = self.all()
+
+
+class Processes:
+    """Worker processes of this machine, which an engine starts anew when they are lost.
+
+    `names` says who is there, each process by another name; `number` is how many there must be, and `patience` how many
+    seconds the engine may take to start all anew.
+    """
+
+    def __init__(self, names: Callable[[], set[str]], number: int, patience: float) -> None:
+        self._names, self._number, self._patience = names, number, patience
+        self._began: set[str] = set()
+
+    def begin(self, check: Callable[[], None]) -> None:
+        """Waits before a run until all are there, as long as `check` raises nothing. Raises UnavailableError if some stay away."""
+        deadline = time.monotonic() + self._patience
+        while len(self._names()) < self._number:
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"of {self._number} worker processes {len(self._names())} are left")
+            check()
+            time.sleep(0.1)
+        self._began = self._names()
+
+    def losses(self) -> list[str]:
+        """A warning if some were lost since the run began."""
+        lost = len(self._began - self._names())
+        return [f"{lost} of {self._number} worker processes were lost: their work was done again"] if lost else []
+
+
+def select_workers(threads: Mapping[str, int], parallelism: int) -> list[str]:
+    """Workers, from one host after the other, that have no more threads together than may be busy at once.
+
+    Of a host those with the most threads come first, as the others fit into what is left. `threads` has the number of each, by its address.
+    """
+    by_host: dict[str, list[str]] = {}
+    for worker in sorted(threads, key=lambda one: (-threads[one], one)):
+        by_host.setdefault(host(worker), []).append(worker)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_host.values()))
+    taken: list[str] = []
+    for worker in turns:
+        if worker is not None and sum(threads[one] for one in taken) + threads[worker] <= parallelism:
+            taken.append(worker)
+    return taken

@@ -7,13 +7,18 @@ import socket
 
 def split_address(address: str) -> tuple[str, int]:
     """The host, without brackets, and the port. Raises ValueError if either is missing, or the port is not in `1..65536`."""
-    host, _, port = address.strip().rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
+    name, _, port = address.strip().rpartition(":")
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
     # Of a URL, the scheme would be taken for a part of the host.
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not name or "/" in name or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{address.strip()!r} is no address: write host:port")
-    return host, int(port)
+    return name, int(port)
+
+
+def host(address: str) -> str:
+    """The host of an address, with its brackets, whatever scheme comes before it."""
+    return address.split("://")[-1].rsplit(":", 1)[0]
 
 
 def listens(address: str, timeout: float) -> bool:
@@ -36,8 +41,8 @@ def reach(address: str, timeout: float) -> str:
 
 def own_address(peer: str) -> str:
     """The address of this machine from which it reaches a peer, without a port. Sends nothing. Raises OSError if there is none."""
-    host, port = split_address(peer)
-    family, _, _, _, place = socket.getaddrinfo(host, port, proto=socket.IPPROTO_UDP)[0]
+    name, port = split_address(peer)
+    family, _, _, _, place = socket.getaddrinfo(name, port, proto=socket.IPPROTO_UDP)[0]
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         # Connecting a datagram socket only asks the system for the route.
         probe.connect(place)
@@ -46,6 +51,6 @@ def own_address(peer: str) -> str:
 
 def free_address(peer: str) -> str:
     """An address of this machine at which a peer reaches it, with a port that is free now. Raises OSError if there is none."""
-    host = own_address(peer)
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        return f"{host}:{listener.getsockname()[1]}"
+    own = own_address(peer)
+    with socket.create_server((own, 0), family=socket.AF_INET6 if ":" in own else socket.AF_INET) as listener:
+        return f"{own}:{listener.getsockname()[1]}"

@@ -1,0 +1,38 @@
+"""Which workers of a cluster are used, and waiting for those of this machine that were lost."""
+
+from __future__ import annotations
+
+import unittest
+
+from crossrun_engine import UnavailableError
+from crossrun_engine.executors import Processes, select_workers
+
+
+class SelectWorkers(unittest.TestCase):
+    def test_hosts_take_turns_and_no_more_threads_are_taken_than_may_be_busy(self) -> None:
+        threads = {"tcp://a:1": 1, "tcp://a:2": 1, "tcp://b:1": 1}
+        self.assertEqual(select_workers(threads, 2), ["tcp://a:1", "tcp://b:1"])
+        self.assertEqual(select_workers({"tcp://a:1": 4}, 2), [])
+
+    def test_of_a_host_the_largest_that_fits_comes_first(self) -> None:
+        self.assertEqual(select_workers({"tcp://a:1": 3, "tcp://a:2": 4}, 4), ["tcp://a:2"])
+        self.assertEqual(select_workers({"tcp://a:1": 3, "tcp://a:2": 4}, 3), ["tcp://a:1"])
+
+
+class WorkerProcesses(unittest.TestCase):
+    def test_a_run_waits_for_a_process_that_is_started_anew(self) -> None:
+        seen = [{"a"}, {"a"}, {"a", "c"}, {"a", "c"}]
+        processes, checks = Processes(lambda: seen.pop(0) if len(seen) > 1 else seen[0], 2, 60), list[int]()
+        processes.begin(lambda: checks.append(1))
+        self.assertEqual(len(checks), 2)
+        self.assertEqual(processes.losses(), [])
+        seen[:] = [{"a", "d"}]
+        self.assertEqual(processes.losses(), ["1 of 2 worker processes were lost: their work was done again"])
+
+    def test_one_that_stays_away_is_told(self) -> None:
+        with self.assertRaisesRegex(UnavailableError, "of 2 worker processes 1 are left"):
+            Processes(lambda: {"a"}, 2, 0).begin(lambda: None)
+
+
+if __name__ == "__main__":
+    unittest.main()
