@@ -55,6 +55,26 @@ pub(crate) fn threaded() -> &'static Path {
     BUILT.get_or_init(|| example("threaded"))
 }
 
+#[test]
+fn a_build_with_a_sanitizer_is_no_release_build_whatever_the_compiler_tells() {
+    // What gcc makes of -fsanitize=undefined, without the library for it, which need not be there.
+    let example = repository().join("plugin-api/examples/c/minimal_backend.c");
+    let call = "void __ubsan_handle_add_overflow(void);\n\
+                void checked(void);\nvoid checked(void) { __ubsan_handle_add_overflow(); }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("checked.c");
+    std::fs::write(&source, std::fs::read_to_string(example).unwrap() + call).unwrap();
+    let library = compiled(source.to_str().unwrap(), "checked", &[]);
+    let place = Place::empty();
+    let file = place.stage(&library);
+    let described = place.crossrun(&["backends", "inspect", "--json", file.to_str().unwrap()]).code(0).json();
+    assert_eq!(described["build"]["debug_assertions"], true, "{described}");
+    let plain = place.stage(minimal());
+    let described =
+        place.crossrun(&["backends", "inspect", "--json", plain.to_str().unwrap()]).code(0).json();
+    assert_eq!(described["build"]["debug_assertions"], false, "{described}");
+}
+
 /// It closes what has ended by watermarks.
 pub(crate) fn watermark() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

@@ -202,10 +202,29 @@ fn without(part: &str, name: &str) -> PathBuf {
     std::fs::write(&source, text.replace(part, "")).unwrap();
     let kit = repository().join(KIT);
     let include = format!("-I{}", repository().join("plugin-api/include").display());
-    let arguments = [kit.to_str().unwrap(), &include, "-Wno-unused-function"];
-    let library =
-        format!("lacking_{}", part.trim_matches(|c: char| !c.is_ascii_alphanumeric()).replace(' ', ""));
-    compiled(source.to_str().unwrap(), &library.replace('=', "_"), &arguments)
+    let arguments = [kit.to_str().unwrap(), &include, "-Wno-unused"];
+    let letters: String = part.chars().filter(char::is_ascii_alphanumeric).collect();
+    compiled(source.to_str().unwrap(), &format!("lacking_{letters}"), &arguments)
+}
+
+#[test]
+fn a_definition_in_which_something_was_forgotten_is_told_by_name() {
+    for (part, says) in [
+        (
+            " .description = \"Multiplies random numbers and keeps the even ones\",",
+            "the definition of workload \"even_multiples\" lacks .description",
+        ),
+        (" .parameter_count = 1,", "lacks .parameters with their parameter_count"),
+        (" .stages = STAGES,", "lacks .stages with their stage_count"),
+    ] {
+        let place = Place::new();
+        let file = place.stage(&without(part, "minimal"));
+        let ran = place.crossrun(&["backends", "check", file.to_str().unwrap(), "--json"]);
+        let report = ran.json();
+        let found = report["checks"].as_array().unwrap().iter().find(|it| it["id"] == "library.catalogue");
+        assert_eq!(found.unwrap()["outcome"], "failed", "{}", ran.explain());
+        assert!(found.unwrap().to_string().contains(&says.replace('"', "\\\"")), "{}", ran.explain());
+    }
 }
 
 #[test]

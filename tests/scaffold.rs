@@ -119,6 +119,7 @@ fn a_backend_in_rust_is_built_outside_and_runs_everything() {
     let project = Project::new(&["backends", "new", "stranger-1"]);
     project.build();
     project.compare("native,stranger-1", &standard_workloads(&project.place), &["batch_size=7"]);
+    refuses_what_is_not_written_yet(&project, "stranger-1");
     refuses_more_machines(&project, "stranger-1");
 }
 
@@ -142,6 +143,7 @@ fn a_backend_in_c_is_built_outside_and_runs_everything() {
     project.make();
     let options = ["batch_size=7"].as_slice();
     project.compare("native,stranger-4", &standard_workloads(&project.place), options);
+    refuses_what_is_not_written_yet(&project, "stranger-4");
     refuses_more_machines(&project, "stranger-4");
 }
 
@@ -151,6 +153,26 @@ fn a_workload_in_c_is_built_outside_and_runs_on_every_kind_of_backend() {
     project.make();
     project.compare("native,python,timely", &["stranger-5".into()], &["batch_size=7", "divisor=5"]);
     project.place.run("run --backend native --workload stranger-5 --extra divisor=1").code(2).says("divisor");
+}
+
+/// A run without fusion that has it would be faster than all others.
+fn refuses_what_is_not_written_yet(project: &Project, backend: &str) {
+    let run =
+        ["run", "--backend", backend, "--workload", "pipeline", "--items", "10", "--extra", "fusion=off"];
+    project.place.crossrun(&run).code(4).says("fusion=off is ").says("--extra fusion=auto");
+}
+
+#[test]
+fn the_test_of_a_workload_in_c_passes_whatever_only_the_oracle_says() {
+    let project = Project::new(&["workloads", "new", "its", "--lang", "c"]);
+    let (path, definition) = (project.path().join("workload.c"), ".name = ");
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(definition).count(), 1, "{text}");
+    let waiting = "static double waits(const crossrun_opened *opened) {\n    return (double)opened->total_items;\n}\n\n\
+                   static const crossrun_definition";
+    let text = text.replace(definition, ".waiting_seconds = waits, .name = ");
+    fs::write(path, text.replace("static const crossrun_definition", waiting)).unwrap();
+    project.make();
 }
 
 /// What is said of machines in a record is true.
@@ -204,6 +226,8 @@ fn a_name_or_a_folder_that_cannot_be_is_refused_and_nothing_is_written() {
         (&["backends", "new", "sage"], "there is a backend \"sage\" already"),
         (&["workloads", "new", "word_count"], "there is a workload \"word_count\" already"),
         (&["workloads", "new", "standard_workloads"], "already"),
+        (&["workloads", "new", "show"], "already"),
+        (&["workloads", "new", "help"], "already"),
         (&["backends", "new", "mine", "--dir", "full"], "exists already, and is not an empty folder"),
         (&["backends", "new", "mine", "--plugin-api", "full"], "not a checkout of plugin-api"),
     ] {

@@ -184,9 +184,11 @@ mod tests {
             assert_eq!(paths.len(), count, "{}", template.folder);
             let of_rust =
                 ["Cargo.toml", "src/lib.rs", "vendor/plugin-api/src/lib.rs", "Cargo.lock"].as_slice();
-            let of_c = ["Makefile", "include/crossrun_workloads.h", "ABI.md"].as_slice();
+            let of_c =
+                ["Makefile", "include/crossrun_workloads.h", "include/crossrun_remote_kit.h", "ABI.md"]
+                    .as_slice();
             let own = if template.crates.is_empty() { of_c } else { of_rust };
-            for wanted in own.iter().chain(&["README.md"]) {
+            for wanted in own.iter().chain(&["README.md", ".gitignore"]) {
                 assert!(paths.contains(wanted), "{} has no {wanted}", template.folder);
             }
         }

@@ -19,6 +19,10 @@
 
 #include "crossrun.h"
 
+#ifndef O_CLOEXEC
+#error "define _POSIX_C_SOURCE as 200809L before the first header, or compile with -std=gnu99: this header needs POSIX"
+#endif
+
 /* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 /* A message: what it is, which both sides agree on, and its bytes. Begin with zeros; free `data` with free(). */

@@ -154,6 +154,44 @@ static int32_t unknown(crossrun_buffer *error, const crossrun_bytes *name) {
     return status;
 }
 
+/* The first text or list of the definition itself that is needed and was forgotten, or null. */
+static const char *forgotten(const crossrun_definition *definition) {
+    return definition->name == NULL                                                 ? "name"
+           : definition->description == NULL                                        ? "description"
+           : (definition->parameters == NULL) != (definition->parameter_count == 0) ? "parameters with their parameter_count"
+           : (definition->stages == NULL) != (definition->stage_count == 0)         ? "stages with their stage_count"
+                                                                                    : NULL;
+}
+
+static const char *forgotten_of_parameter(const crossrun_parameter *parameter) {
+    const int has_text = parameter->domain == CROSSRUN_CHOICE || parameter->domain == CROSSRUN_TEXT;
+    return parameter->name == NULL               ? "name"
+           : parameter->description == NULL      ? "description"
+           : has_text && parameter->text == NULL ? "text"
+                                                 : NULL;
+}
+
+/* Refuses a definition in which a text or a list was forgotten. The catalogue has them all, and is asked for before anything is opened. */
+static int32_t demand_texts(const crossrun_definition *definition, crossrun_buffer *error) {
+    const char *lacking = forgotten(definition), *name = definition->name == NULL ? "?" : definition->name;
+    uint32_t at;
+    if (lacking != NULL) {
+        return say(error, CROSSRUN_SPEC, "the definition of workload \"%s\" lacks .%s", name, lacking);
+    }
+    for (at = 0; at < definition->parameter_count; at++) {
+        lacking = forgotten_of_parameter(&definition->parameters[at]);
+        if (lacking != NULL) {
+            return say(error, CROSSRUN_SPEC, "parameter %" PRIu32 " of workload \"%s\" lacks .%s", at + 1, name, lacking);
+        }
+    }
+    for (at = 0; at < definition->stage_count; at++) {
+        if (definition->stages[at].name == NULL) {
+            return say(error, CROSSRUN_SPEC, "stage %" PRIu32 " of workload \"%s\" lacks .name", at + 1, name);
+        }
+    }
+    return CROSSRUN_OK;
+}
+
 /* The first function that a stage of this kind needs and the workload lacks, or null. */
 static const char *lacking_for(const crossrun_definition *definition, uint32_t kind) {
     if (kind == CROSSRUN_STAGE_KEYED_REDUCE) {

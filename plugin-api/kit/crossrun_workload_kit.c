@@ -34,7 +34,10 @@ CROSSRUN_EXPORT uint32_t crossrun_workload_abi_version(void) {
 static int32_t put_default_entry(crossrun_bytes *json, const crossrun_definition *definition, crossrun_buffer *error) {
     const struct spec spec = {{NULL, 0, 0, 0}, 0, 42, NO_START, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0};
     const crossrun_workload *opened = NULL;
-    int32_t status = definition->graph == NULL ? CROSSRUN_OK : demand_functions(definition, error);
+    int32_t status = demand_texts(definition, error);
+    if (status == CROSSRUN_OK && definition->graph != NULL) {
+        status = demand_functions(definition, error);
+    }
     if (status == CROSSRUN_OK && definition->graph != NULL) {
         status = open_definition(definition, &spec, &opened, error);
     }

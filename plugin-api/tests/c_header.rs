@@ -84,6 +84,18 @@ fn the_headers_for_authors_are_c99_and_cpp() {
 }
 
 #[test]
+fn what_the_header_for_remote_backends_needs_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("strict.c");
+    std::fs::write(&source, "#include \"crossrun_remote_kit.h\"\n").unwrap();
+    let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include");
+    let output =
+        Command::new("cc").args(["-std=c99", "-fsyntax-only", include]).arg(&source).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("define _POSIX_C_SOURCE as 200809L"), "{said}");
+}
+
+#[test]
 fn how_it_was_built_is_what_the_preprocessor_tells() {
     for (options, level, assertions) in [
         (["-O0", "-g"].as_slice(), "0", "true"),

@@ -92,6 +92,13 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
         return Err(NotPassed::Failed(format!("the plan of {} is not well formed", entry.name)));
     }
     for entry in &entries {
+        let is_bad = |word: &&String| word.is_empty() || word.contains(char::is_whitespace);
+        if let Some(word) = entry.needs.iter().chain(&entry.uses).find(is_bad) {
+            let name = &entry.name;
+            return Err(NotPassed::Failed(format!(
+                "{name} has the word {word:?}, which no backend can have"
+            )));
+        }
         defaults(&entry.parameters).map_err(|not_passed| not_passed.named(&entry.name))?;
     }
     with_library(fixture, |library| {

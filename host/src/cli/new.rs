@@ -73,8 +73,9 @@ pub(super) fn workload(
 ) -> Result<Exit, Problem> {
     let context = Context::new(global, Isolation::Process, ui)?;
     let mut taken = context.inventory.workloads.names();
-    // `crossrun workloads new` is this command, and does not show a workload.
-    taken.extend(context.inventory.libraries.names().into_iter().chain(["new".to_owned()]));
+    // `crossrun workloads new` is this command, and does not show a workload; neither do these others.
+    let commands = ["new", "show", "help"].map(str::to_owned);
+    taken.extend(context.inventory.libraries.names().into_iter().chain(commands));
     let template = match arguments.lang {
         WorkloadLanguage::Rust => RUST_WORKLOADS,
         WorkloadLanguage::C => C_WORKLOADS,

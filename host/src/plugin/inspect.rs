@@ -135,13 +135,9 @@ pub(crate) fn inspect_open(file: File, folder: Option<&Path>) -> Result<Metadata
 
 /// Whether a library may ask in which folder it is, for the libraries that it needs or for other files. True if that cannot be told.
 pub(crate) fn asks_for_its_folder(file: File) -> bool {
-    const WORDS: [&[u8]; 3] = [b"$ORIGIN", b"${ORIGIN}", b"dladdr"];
     let reader = BoundedReader::new(file);
-    // It has the paths to search and the names of the imports.
-    let strings = ObjectFile::parse(&reader).ok().and_then(|file| file.section(".dynstr"));
-    strings.is_none_or(|strings| {
-        WORDS.iter().any(|word| strings.windows(word.len()).any(|found| found == *word))
-    })
+    let file = ObjectFile::parse(&reader).ok();
+    file.and_then(|file| file.has_string(&[b"$ORIGIN", b"${ORIGIN}", b"dladdr"])).unwrap_or(true)
 }
 
 /// The SHA-256 of the file at `path`, in hex.

@@ -62,6 +62,7 @@ pub(crate) const C_BACKEND: Template = Template {
     suffix: "_runner",
     copied: &[
         ("plugin-api/include/crossrun.h", "include/crossrun.h"),
+        ("plugin-api/include/crossrun_remote_kit.h", "include/crossrun_remote_kit.h"),
         ("plugin-api/include/crossrun_workloads.h", "include/crossrun_workloads.h"),
         ("plugin-api/ABI.md", "ABI.md"),
         (GUIDES, GUIDES),

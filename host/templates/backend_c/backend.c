@@ -16,6 +16,8 @@ static int32_t run(void *unused, const crossrun_run *run, crossrun_reply *reply)
     int32_t cancelled = 0, status = CROSSRUN_OK;
     char json[96];
     (void)unused;
+    if (run->fusion_off)
+        return reply->fail(reply, CROSSRUN_ERROR_UNSUPPORTED, "fusion=off is not written yet", "--extra fusion=auto");
     /* From the source to the first keyed reduction, from what that emits to the next one, and so on to the sink. */
     for (at = 0; at < last && status == CROSSRUN_OK && !cancelled; at = end) {
         for (end = at + 1; end < last && run->stages[end] != CROSSRUN_STAGE_KEYED_REDUCE; end++) {}
@@ -41,17 +43,15 @@ static int32_t run(void *unused, const crossrun_run *run, crossrun_reply *reply)
         before = state, state = NULL;
     }
     if (status == CROSSRUN_OK && !cancelled && (status = call->state_encode(before, &out)) == CROSSRUN_OK) {
-        double seconds = (double)(host->clock_nanos(host) - started) / 1e9;
-        snprintf(json, sizeof json, "{\"elapsed_time\": %.9f, \"results_count\": %" PRIu64 "}", seconds, results);
-        reply->sink(reply, out.data, out.length);
-        status = reply->answer(reply, json);
+        snprintf(json, sizeof json, "{\"elapsed_time\": %.9f, \"results_count\": %" PRIu64 "}",
+                 (double)(host->clock_nanos(host) - started) / 1e9, results);
+        reply->sink(reply, out.data, out.length), status = reply->answer(reply, json);
     } else {
         status = cancelled ? reply->fail(reply, CROSSRUN_ERROR_CANCELLED, "cancelled by the host", NULL)
                            : reply->workload_failed(reply, status, &out);
     }
     call->state_free(before);
-    call->buffer_free(&in);
-    call->buffer_free(&out);
+    call->buffer_free(&in), call->buffer_free(&out);
     return status;
 }
 

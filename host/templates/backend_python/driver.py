@@ -23,14 +23,13 @@ class PoolDriver(Driver):
         tasks: deque[Future[tuple[int, bytes]]] = deque()
 
         def step(stage: int, batch: bytes, first: int = 0, count: int = 0) -> tuple[int, bytes]:
-            after = end if fused else stage + 1
+            after = end if fused else min(stage + 1, end)
             made = workload.run_stages(stage, after, batch) if stage else workload.source(first, count, after)
             if after == end:
                 state.fold(made)
             return after, made
 
-        def go_on(most: int) -> None:
-            """Until at most so many tasks are under way: memory stays flat, however long the input is."""
+        def go_on(most: int) -> None:  # Until so many tasks are under way: memory stays flat, however long the input.
             while len(tasks) > most:
                 context.check_cancelled()
                 stage, batch = tasks.popleft().result()
@@ -46,8 +45,9 @@ class PoolDriver(Driver):
             stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
             while item_count(emitted := reduced.emit(spec.batch_size)):
-                context.check_cancelled()
-                state.fold(workload.run_stages(stage, end, emitted))
+                tasks.append(self._pool.submit(step, stage, emitted))
+                go_on(4 * spec.parallelism)
+            go_on(0)
         return Result.of(state, workload, spec)
 
     def close(self) -> None:

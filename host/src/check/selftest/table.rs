@@ -192,7 +192,7 @@ const UNDETECTED: [&str; 32] = [
     "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it; \
      or in every run by no more than 20 ms and 5 % of it",
     "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing; or rests then, \
-     so that the processor is cooler",
+     so that the processor is cooler and other programs are quiet, or warms up for longer",
     "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run or 0.05 s",
     "has no stable speed in its warm-ups, and another one in the run that is measured",
     "handles many items, or all stages, as one task where a batch of one item and `fusion=off` ask for a task each",

@@ -58,7 +58,21 @@ impl<'a> ObjectFile<'a> {
         if section.size() > MAX_LENGTH {
             return Err(Rejection::new("its metadata is damaged: it is too long"));
         }
-        Metadata::parse(section.data().map_err(|error| damaged(&error))?)
+        let mut metadata = Metadata::parse(section.data().map_err(|error| damaged(&error))?)?;
+        metadata.debug_assertions |= self.is_sanitized();
+        Ok(metadata)
+    }
+
+    /// Whether a sanitizer checks what its code does. Not every compiler tells the code, which then says that it is a release build.
+    fn is_sanitized(&self) -> bool {
+        self.has_string(&[b"\0__asan_", b"\0__msan_", b"\0__tsan_", b"\0__ubsan_handle_"]).unwrap_or_default()
+    }
+
+    /// Whether one of these is among the strings of the dynamic linker: the names of imports, and the paths to search. None if they
+    /// cannot be read.
+    pub(super) fn has_string(&self, words: &[&[u8]]) -> Option<bool> {
+        let strings = self.section(".dynstr")?;
+        Some(words.iter().any(|word| strings.windows(word.len()).any(|found| found == *word)))
     }
 
     /// The content of the section with this name.

@@ -23,8 +23,10 @@ impl WorkloadRunner for Runner {
 
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let (started, total, size) = (Instant::now(), spec.total_items, spec.batch_size()?);
-        // There is one call for each batch, fused or not: only what cannot be is refused.
-        spec.fusion()?;
+        if spec.fusion()? == plugin_api::Fusion::Off {
+            let (kind, why) = (plugin_api::ErrorKind::Unsupported, "fusion=off is missing");
+            return Err(RunnerError::new(kind, why).with_remedy("--extra fusion=auto"));
+        }
         let (workload, plan) = (context.workload(), context.workload().plan());
         let (mut emitted, mut batch) = (workload.buffer(), workload.buffer());
         // The source, and the stages behind it as far as a keyed reduction or the sink.
