@@ -209,12 +209,17 @@ impl<'c, 'a> Worker<'c, 'a> {
                 break;
             }
             let from = reduction.stage + 1;
-            workload.run_stages(from, reduction.end, &self.batch, &mut self.output)?;
+            let output = if from == reduction.end {
+                &self.batch
+            } else {
+                workload.run_stages(from, reduction.end, &self.batch, &mut self.output)?;
+                &self.output
+            };
             let Some(next) = reductions.iter().find(|next| next.stage == reduction.end) else {
-                self.sink.fold(&self.output)?;
+                self.sink.fold(output)?;
                 continue;
             };
-            let parts = workload.split(next.stage, &self.output, *partitions)?;
+            let parts = workload.split(next.stage, output, *partitions)?;
             for (owner, part) in next.owners.iter().zip(&parts) {
                 lock(owner).fold(part)?;
             }
