@@ -27,7 +27,7 @@ const AT_ONCE: usize = 4096;
 /// there.
 ///
 /// A link stays, and the file that it leads to is replaced, or made. A device, a pipe and an open file of `/proc` get what is
-/// written. A file whose folder takes no other file, as one that is mounted by itself, is written over in place.
+/// written. A file whose folder takes no other file, as one that is mounted by itself, is written over in place, but not on a full disk.
 ///
 /// # Errors
 /// What `write` says, or the system; and [`io::ErrorKind::PermissionDenied`] for what another user has put into a folder that is
@@ -41,9 +41,11 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }
     let old = old.filter(Metadata::is_file);
     let folder = folder_of(path);
-    let made = unfinished::file_in(folder, mode);
-    let elsewhere = |_| unfinished::file_in(&std::env::temp_dir(), mode);
-    let file = if old.is_some() { made.or_else(elsewhere) } else { made }?;
+    let file = match unfinished::file_in(folder, mode) {
+        // Not on a full disk: to write over the old file there would lose it.
+        Err(error) if old.is_some() && !is_full(&error) => unfinished::file_in(&std::env::temp_dir(), mode),
+        made => made,
+    }?;
     write(file.as_file())?;
     if let Some(old) = &old {
         file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
@@ -56,9 +58,15 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
             release(&file);
             Ok(())
         }
-        Err(PersistError { file, .. }) if old.is_some() => write_over(path, file.path()),
+        Err(PersistError { file, error }) if old.is_some() && !is_full(&error) => {
+            write_over(path, file.path())
+        }
         Err(error) => Err(error.error),
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Puts a new file at `path`, where no file may be, and at which nobody sees a part of it, also if this process is killed. The

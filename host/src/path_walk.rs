@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
@@ -106,6 +106,15 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     // Where nothing was before, there may be such a link by now. What is there and is this user's own stays.
     check_links(path)
+}
+
+/// Makes the folder at `path`, with those that lead to it, for this user alone, whatever the umask allows to others. One that is there
+/// stays as it is.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Fails for a path on which another user has put a link, as [`refuse_planted`] says. The path need not exist.

@@ -80,6 +80,17 @@ fn a_disk_that_is_full_swallows_no_result() {
 }
 
 #[test]
+fn a_report_on_a_full_disk_leaves_the_old_one() {
+    let place = Place::new();
+    place.run("run --backend native --workload null --output-dir r").code(0);
+    let report = line(&place.command(&["report", "r", "--html", "small/page.html"]));
+    // The folder itself and this file: there is room for bytes, and none for another file.
+    let script = format!("printf old > small/page.html; {{ {report}; echo code $?; cat small/page.html; }}");
+    let ran = on_a_small_disk(&place, "512k,nr_inodes=2", &script).code(0).says("No space left on device");
+    assert!(ran.stdout().ends_with("code 1\nold"), "{}", ran.explain());
+}
+
+#[test]
 fn a_limit_of_the_size_of_files_swallows_no_result() {
     let place = Place::new();
     let run = line(&place.command(&[&RUN[..], &["--output-dir", "r"]].concat()));

@@ -3,14 +3,15 @@
 //! A folder is removed only if crossrun marked it and no process uses it, because the data directory may hold logs of other
 //! programs too.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
+use crate::path_walk;
 use crate::record::{clock, file_lock};
 
 /// The file that marks a folder as created by crossrun. A process that uses the folder holds a lock on the file; the system
@@ -52,8 +53,7 @@ pub(super) fn enter(logs: &Path, name: &str) -> io::Result<(PathBuf, File)> {
 /// Creates `folder`, and marks it as created by crossrun and in use.
 fn mark(folder: &Path) -> io::Result<File> {
     for _ in 0..TRIES {
-        // What is below is nobody else's, whatever the umask allows to a group.
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        path_walk::make_private_folder(folder)?;
         let path = folder.join(MARK);
         let flags = OFlags::NOFOLLOW.bits() as i32;
         let opened = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(&path);

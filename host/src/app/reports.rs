@@ -273,8 +273,6 @@ impl Reported for Comparison {
     const EVENT: &str = "comparison";
 
     fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
-        // A report of records has no other command than theirs.
-        let command = command.or(self.commands.first().map(String::as_str));
         report::html(self, generated_at, command)
     }
 
@@ -299,7 +297,6 @@ impl Reported for Sweeps {
     const EVENT: &str = "metg";
 
     fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
-        let command = command.or(self.commands.first().map(String::as_str));
         report::metg_html(self, generated_at, command)
     }
 
@@ -330,6 +327,12 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
 
 /// The files that [`publish`] writes: the page, Markdown, and JSON.
 const REPORTS: [&str; 3] = ["report.html", "report.md", "report.json"];
+
+/// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something.
+pub(crate) fn nothing() -> Problem {
+    Problem::usage("no records were read")
+        .with_remedy("the path of what has records, or look why there are none")
+}
 
 /// Refuses a folder for a run that begins, if it has reports already: they are of something else, and would be replaced.
 pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {
@@ -382,13 +385,12 @@ pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Re
     Ok(page_of_records(&comparison, sweeps.as_ref())?)
 }
 
-/// The page of records. It has no other command than theirs.
+/// The page of records. It has no other commands than theirs.
 pub(crate) fn page_of_records(
     comparison: &Comparison,
     sweeps: Option<&Sweeps>,
 ) -> Result<String, ReportError> {
-    let command = comparison.commands.first().map(String::as_str);
-    report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), command)
+    report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), None)
 }
 
 /// How the plan beside a file of records has them compared.

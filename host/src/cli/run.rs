@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, RunResult, WorkloadSpec};
 
@@ -54,7 +55,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "2", value_parser = options::parallelism)]
     parallelism: u32,
     /// A hint to the engine: default, fifo, load_aware, or another name that the engine knows.
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = NonEmptyStringValueParser::new())]
     scheduler: String,
     /// The seed of the workload's data.
     #[arg(long, default_value_t = 42)]
@@ -262,7 +263,8 @@ fn measure_and_record(
     let outcome = result.outcome.clone();
     let record = TrialRecord::new(&conditions, &trial, result);
     let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);
-    let recorder = opened.and_then(|mut recorder| recorder.writer.append(&record).map(|()| recorder));
+    // What the unified file lacks is appended at the end, or told.
+    let recorder = opened.and_then(|mut recorder| recorder.writer.append(&record).map(|_| recorder));
     Ok(Measured { record, outcome, recorder })
 }
 

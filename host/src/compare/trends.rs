@@ -3,13 +3,15 @@
 mod cell;
 pub(crate) mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
 use super::group::{Conditions, Group, Table};
+use super::label::machine_name;
 use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
+use crate::text::plural;
 use cell::{RunGroups, trend};
 use model::{Machine, Noise, Trends, VERSION};
 
@@ -36,11 +38,12 @@ pub(crate) fn trends(
     let mut warnings = Vec::new();
     let runs = runs(inputs, since, &mut warnings);
     let of_all = Machines::new(runs.iter().flat_map(|run| run.table.machines.profiles.iter().copied()));
-    let described = |profile: &&SystemProfile| Machine {
+    let described = |(at, profile): (usize, &&SystemProfile)| Machine {
         profile: (*profile).clone(),
+        name: machine_name(Some(at), of_all.profiles.iter().copied()),
         noise: Noise::of(&aa_factors(profile)),
     };
-    let machines: Vec<Machine> = of_all.profiles.iter().map(described).collect();
+    let machines: Vec<Machine> = of_all.profiles.iter().enumerate().map(described).collect();
     let mut cells: BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>> = BTreeMap::new();
     let mut undescribed = 0;
     for run in &runs {
@@ -65,8 +68,9 @@ pub(crate) fn trends(
             .push(format!("{undescribed} trials are left out, as their records do not describe the machine"));
     }
     if let [first, others @ ..] = machines.as_slice() {
-        warnings.extend(others.iter().map(|other| another_machine(&first.profile, &other.profile)));
+        warnings.extend(others.iter().map(|other| another_machine(first, other)));
     }
+    let shows_seed = cells.keys().map(|key| key.4).collect::<BTreeSet<_>>().len() > 1;
     let cells = cells.into_iter().map(|(key, runs)| {
         let (machine, backend, point, config, seed, Conditions { cores, is_single }, is_debug, form) = key;
         let of_cell = model::Cell {
@@ -75,6 +79,7 @@ pub(crate) fn trends(
             point,
             config_hash: config.map(str::to_owned),
             seed,
+            shows_seed,
             cores,
             is_single,
             is_debug,
@@ -82,8 +87,24 @@ pub(crate) fn trends(
         };
         trend(of_cell, &runs, machines[machine].noise)
     });
-    let cells = cells.collect();
+    let cells: Vec<_> = cells.collect();
+    warnings.extend(cells.iter().filter_map(without_newest));
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
+}
+
+/// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that.
+fn without_newest(trend: &model::CellTrend) -> Option<String> {
+    let newest = trend.runs.last().filter(|run| run.median.is_none())?;
+    let with_value = trend.runs.iter().rfind(|run| run.median.is_some())?;
+    let model::Cell { backend, point, seed, shows_seed, .. } = &trend.cell;
+    let seed = if *shows_seed { format!(" (seed {seed})") } else { String::new() };
+    Some(format!(
+        "{backend} at {point}{seed} has no value in its newest run, {} ({} of {} verified): the newest value is that of {}",
+        newest.run,
+        newest.verified,
+        plural(newest.trials as u64, "trial"),
+        with_value.run
+    ))
 }
 
 /// What the records of one run have in common.
@@ -145,14 +166,11 @@ fn join_unknown_forms(cells: &mut BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>>)
     }
 }
 
-fn another_machine(first: &SystemProfile, other: &SystemProfile) -> String {
-    let name = |profile: &SystemProfile| {
-        profile.hostname.clone().unwrap_or_else(|| "a machine without a name".into())
-    };
+fn another_machine(first: &Machine, other: &Machine) -> String {
     format!(
         "runs of several machines are kept apart: {} differs from {} in {}",
-        name(other),
-        name(first),
-        distinguishing_keys(first, other).join(", ")
+        other.name,
+        first.name,
+        distinguishing_keys(&first.profile, &other.profile).join(", ")
     )
 }

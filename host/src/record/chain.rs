@@ -88,6 +88,8 @@ impl<'a> Chained<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct ChainCheck {
     last: Link,
+    /// The line before, if it carries no hash: its own is computed where a line refers to it, which is seldom.
+    unhashed: Option<Vec<u8>>,
     lines: u64,
     /// Whether a line before carries a hash.
     chained: bool,
@@ -100,12 +102,24 @@ impl ChainCheck {
         self.lines += 1;
         // Another program may have written the key in another way: that is no file from before there were chains.
         let has_key = || line.windows(7).any(|key| key == b"\"chain\"");
-        let carries_hash = Chained::parse(line).is_some() || has_key();
-        if (carries_hash || self.chained) && !self.last.leads_to(line) {
+        let chained = Chained::parse(line);
+        let carries_hash = chained.is_some() || has_key();
+        if (carries_hash || self.chained) && (chained.is_none() || !self.before().leads_to(line)) {
             self.breaks.push(self.lines);
         }
         self.chained |= carries_hash;
-        self.last = Link::of(line);
+        self.unhashed = chained.is_none().then(|| line.to_vec());
+        if let Some(chained) = chained {
+            self.last = Link(chained.hash.into());
+        }
+    }
+
+    /// The link of the line before.
+    fn before(&mut self) -> &Link {
+        if let Some(line) = self.unhashed.take() {
+            self.last = Link::of(&line);
+        }
+        &self.last
     }
 
     /// Whether there are lines, and none carries a hash: they were written before there were chains, or by the original project.

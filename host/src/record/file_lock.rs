@@ -89,6 +89,9 @@ fn warn_of_missing_locks(path: &Path, error: &io::Error) {
     });
 }
 
+/// The name of a holder of which the system says nothing.
+pub(super) const UNKNOWN: &str = "another process";
+
 /// The process that holds a lock on `file`, as far as the system says.
 pub(crate) fn holder(file: &File) -> String {
     let found = file.metadata().ok().and_then(|status| {
@@ -104,7 +107,7 @@ pub(crate) fn holder(file: &File) -> String {
         locks.lines().find_map(of_file)
     });
     let pid = found.and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0);
-    pid.map_or_else(|| "another process".to_owned(), other_process::named)
+    pid.map_or_else(|| UNKNOWN.to_owned(), other_process::named)
 }
 
 #[cfg(test)]
@@ -128,7 +131,7 @@ mod tests {
         exclusive(file.as_file(), file.path()).unwrap();
         // A system may hide the locks.
         let (named, expected) = (holder(file.as_file()), format!("process {}:", std::process::id()));
-        assert!(named.starts_with(&expected) || named == "another process", "{named}");
+        assert!(named.starts_with(&expected) || named == UNKNOWN, "{named}");
         release(file.as_file()).unwrap();
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::config::Config;
@@ -75,14 +76,14 @@ pub struct UnifiedRecord {
     /// [`backend_hash`](super::config::backend_hash) of the backend's name.
     pub backend_hash: Option<String>,
     /// Everything else.
-    #[serde(default, deserialize_with = "tolerant_metadata")]
+    #[serde(default)]
     pub metadata: Metadata,
     /// Keys that another writer added.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// The metadata of a record. Any object can be read: a key of another type than here counts as absent, and keys that are not
+/// The metadata of a record. Any object can be read, by `read`: a key of another type than here counts as absent, and keys that are not
 /// listed here are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -285,15 +286,33 @@ pub(crate) fn timestamp(at: SystemTime) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
-fn tolerant_metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metadata, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let metadata = Metadata::deserialize(&value);
-    Ok(metadata.or_else(|_| Metadata::deserialize(fitting(value))).unwrap_or_default())
+/// What a line holds. The metadata of most lines are those of [`Metadata`]. A line with others is read again, which takes longer, without
+/// those members of its metadata whose type is another.
+pub(super) fn read<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<Box<T>> {
+    serde_json::from_slice(line).or_else(|error| {
+        let tolerant = if error.is_data() { without_unfit(line) } else { None };
+        tolerant.ok_or(error)
+    })
+}
+
+fn without_unfit<T: DeserializeOwned>(line: &[u8]) -> Option<Box<T>> {
+    let mut line: Value = serde_json::from_slice(line).ok()?;
+    let metadata = match line.get_mut("record") {
+        Some(record) => record.get_mut("metadata"),
+        None => line.get_mut("metadata"),
+    };
+    let metadata = metadata?;
+    let fit = fitting(metadata.clone());
+    if *metadata == fit {
+        return None;
+    }
+    *metadata = fit;
+    serde_json::from_value(line).ok()
 }
 
 /// The members of an object whose type is the one in [`Metadata`].
 fn fitting(value: Value) -> Value {
-    let Value::Object(object) = value else { return Value::Null };
+    let Value::Object(object) = value else { return Value::Object(Map::new()) };
     let fits = |(key, value): &(String, Value)| {
         let alone = Map::from_iter([(key.clone(), value.clone())]);
         Metadata::deserialize(Value::Object(alone)).is_ok()
@@ -340,7 +359,7 @@ mod tests {
     fn with_metadata(metadata: Value) -> UnifiedRecord {
         let mut record = serde_json::to_value(examples::verified().record).unwrap();
         record["metadata"] = metadata;
-        serde_json::from_value(record).unwrap()
+        *read(record.to_string().as_bytes()).unwrap()
     }
 
     #[test]
@@ -358,6 +377,16 @@ mod tests {
         for nothing in [json!(null), json!({}), json!([1])] {
             assert_eq!(with_metadata(nothing).metadata, Metadata::default());
         }
+        // The same in a line that has more than the record.
+        let mut trial = serde_json::to_value(examples::verified()).unwrap();
+        trial["record"]["metadata"] = json!({"results_count": 7, "checksum": 5});
+        let trial: TrialRecord = *read(trial.to_string().as_bytes()).unwrap();
+        assert_eq!(trial.record.metadata, Metadata { results_count: Some(7), ..Metadata::default() });
+        // What is wrong beside the metadata stays an error.
+        assert!(
+            read::<TrialRecord>(br#"{"format_version":1,"record":{"metadata":{"checksum":5}}}"#).is_err()
+        );
+        assert!(read::<UnifiedRecord>(b"{").is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! in the data folder, to which several processes may write. `docs/record-format.md` describes its lines.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use super::environment::SystemProfile;
 use super::format::timestamp;
 use super::machine::machine_keys;
 use super::{RecordError, clock, file_lock};
-use crate::{atomic_file, regular_file};
+use crate::{atomic_file, path_walk, regular_file};
 
 /// The file, in the data folder.
 pub(crate) const FILE: &str = "history.jsonl";
@@ -239,7 +239,8 @@ fn pruned(texts: Vec<String>, now: SystemTime) -> Vec<String> {
 
 /// Changes the lines while no other process does.
 fn rewrite(data_dir: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<(), RecordError> {
-    fs::create_dir_all(data_dir).map_err(RecordError::file("make the folder", data_dir))?;
+    let made = path_walk::make_private_folder(data_dir);
+    made.map_err(RecordError::file("make the folder", data_dir))?;
     let (path, lock_path) = (data_dir.join(FILE), data_dir.join(LOCK));
     let lock = regular_file::open(&lock_path, File::options().write(true).create(true).truncate(false));
     let lock = lock.map_err(RecordError::file("open", &lock_path))?;
@@ -267,6 +268,8 @@ fn texts(data_dir: &Path) -> Result<Vec<String>, RecordError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn machine(name: &str) -> SystemProfile {

@@ -164,11 +164,13 @@ fn write_holder(file: &mut File) -> io::Result<()> {
     file.write_all_at(format!("{HOLDER}{}: {command}\n", std::process::id()).as_bytes(), 0)
 }
 
+/// What the system says is of now. The text may be that of a process that was killed, in a file that its successor may not write.
 fn holder(file: &File) -> String {
+    let now = file_lock::holder(file);
     let text = content(file);
     match text.lines().next().unwrap_or_default() {
-        line if line.starts_with(HOLDER) => line.to_owned(),
-        _ => file_lock::holder(file),
+        line if now == file_lock::UNKNOWN && line.starts_with(HOLDER) => line.to_owned(),
+        _ => now,
     }
 }
 

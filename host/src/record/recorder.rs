@@ -26,9 +26,9 @@ impl Recorder {
     /// Records a trial that is over. Ignores other events.
     ///
     /// # Errors
-    /// When the record cannot be written; then the file does not have it.
+    /// When the record cannot be written to both files, of which the first may have it.
     pub(crate) fn note(&mut self, event: &Event<'_>) -> Result<(), RecordError> {
         let Event::Finished(trial, result) = event else { return Ok(()) };
-        self.writer.append(&TrialRecord::new(&self.conditions, trial, (*result).clone()))
+        self.writer.append(&TrialRecord::new(&self.conditions, trial, (*result).clone())).flatten()
     }
 }

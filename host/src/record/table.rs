@@ -34,7 +34,7 @@ impl Table {
             return None;
         }
         let last = match records.last_line().ok()? {
-            Some(line) => row(&serde_json::from_slice(&line).ok()?).ok()?,
+            Some(line) => row(&*super::format::read(&line).ok()?).ok()?,
             None => row_of(&COLUMNS).ok()?,
         };
         // A line feed comes before the row, unless the row is the first.

@@ -90,14 +90,17 @@ impl Writer {
     /// Appends a trial to [`TRIALS`], and returns when it is on the disk. A torn last line is moved to another file first. A
     /// measured trial is appended to [`UNIFIED`] too, before another process can append to [`TRIALS`].
     ///
+    /// The inner error says why [`UNIFIED`] lacks a trial that is recorded: [`Writer::complete_unified`] appends it.
+    ///
     /// # Errors
-    /// When a file cannot be locked or written; then it does not have the line.
-    pub(crate) fn append(&mut self, trial: &TrialRecord) -> Result<(), RecordError> {
+    /// When [`TRIALS`] cannot be locked or written; then it does not have the line.
+    pub(crate) fn append(&mut self, trial: &TrialRecord) -> Result<Result<(), RecordError>, RecordError> {
         let (object, table) = (self.trials.object(trial)?, self.table());
         let Self { trials, unified, .. } = self;
         trials.with_lock(|trials| {
             trials.append_line(&object)?;
-            if trial.kind == Kind::Measured { append_unified(unified, &table, &trial.record) } else { Ok(()) }
+            let is_measured = trial.kind == Kind::Measured;
+            Ok(if is_measured { append_unified(unified, &table, &trial.record) } else { Ok(()) })
         })
     }
 
@@ -192,7 +195,7 @@ mod tests {
         let mut writer = Writer::open(&output, Access::Shared).unwrap();
         let trials = [examples::verified(), examples::wrong(), examples::failed()];
         for trial in &trials {
-            writer.append(trial).unwrap();
+            writer.append(trial).unwrap().unwrap();
         }
         let read = Records::<TrialRecord, _>::open(&output.join(TRIALS)).unwrap().map(|entry| {
             match entry.unwrap() {
@@ -298,7 +301,7 @@ mod tests {
     fn a_row_that_was_altered_is_undone_at_the_end_whatever_time_the_table_has() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path(), Access::Exclusive).unwrap();
-        (0..2).for_each(|_| writer.append(&examples::verified()).unwrap());
+        (0..2).for_each(|_| writer.append(&examples::verified()).unwrap().unwrap());
         let whole = derived(&mut writer);
         let time = fs::metadata(writer.table()).unwrap().modified().unwrap();
         fs::write(writer.table(), whole.replacen("verified", "altered", 1).replacen("42", "43", 1)).unwrap();
@@ -341,7 +344,7 @@ mod tests {
                 let mut writer = Writer::open(folder.path(), Access::Shared).unwrap();
                 scope.spawn(move || {
                     for _ in 0..5 {
-                        writer.append(&examples::verified()).unwrap();
+                        writer.append(&examples::verified()).unwrap().unwrap();
                         writer.complete_unified().unwrap();
                     }
                 });

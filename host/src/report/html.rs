@@ -30,12 +30,15 @@ pub(crate) use self::trends::trends_html;
 
 use self::layout::Layout;
 use super::error::ReportError;
+use super::labels::{MAX_COMMAND, one_line};
 use super::ranking;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::model::Comparison;
+use crate::first_seen::distinct;
 use crate::text::printable;
 
-/// The page. `generated_at` is the time for the reader; `command` makes the records and the page again.
+/// The page. `generated_at` is the time for the reader; `command` makes the records and the page again. Without it the page has the
+/// commands of the records.
 pub fn html(
     comparison: &Comparison,
     generated_at: &str,
@@ -52,9 +55,10 @@ pub(crate) fn html_with_sweeps(
     command: Option<&str>,
 ) -> Result<String, ReportError> {
     let layout = Layout::of(comparison);
+    let of_sweeps = sweeps.iter().flat_map(|sweeps| &sweeps.commands);
     let page = context! {
         generated_at,
-        command,
+        commands => commands(command, comparison.commands.iter().chain(of_sweeps)),
         sentence => ranking::sentence(comparison),
         lead => summary::lead(comparison, &layout),
         machines => summary::machines(comparison),
@@ -81,11 +85,19 @@ pub(crate) fn metg_html(
 ) -> Result<String, ReportError> {
     let page = context! {
         generated_at,
-        command,
+        commands => commands(command, sweeps.commands.iter()),
         metg => metg::parts(sweeps, &[]),
         environment => environment::of_sweeps(sweeps),
     };
     render("metg.html", page)
+}
+
+/// What makes the page again, or else what repeats its runs.
+fn commands<'a>(command: Option<&str>, of_records: impl Iterator<Item = &'a String>) -> Vec<String> {
+    match command {
+        Some(command) => vec![command.to_owned()],
+        None => distinct(of_records.map(|command| one_line(command, MAX_COMMAND))),
+    }
 }
 
 /// The page without control characters, for which HTML has no character references.

@@ -26,7 +26,7 @@ pub(super) fn by_machine(trends: &Trends) -> impl Iterator<Item = (&Machine, Vec
 }
 
 pub(super) fn machine_name(machine: &Machine) -> String {
-    one_line(machine.profile.hostname.as_deref().unwrap_or("a machine without a name"), 60)
+    one_line(&machine.name, 60)
 }
 
 /// `1 regression in 2 cells over 14 runs`
@@ -85,7 +85,8 @@ fn point(cell: &CellTrend) -> String {
     let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
     let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
     let run_as = run_as(cell.cell.cores, cell.cell.is_single);
-    format!("{}{latency}{debug}{form}{run_as}", one_line(&cell.cell.point, 120))
+    let seed = if cell.cell.shows_seed { format!(" (seed {})", cell.cell.seed) } else { String::new() };
+    format!("{}{latency}{debug}{form}{run_as}{seed}", one_line(&cell.cell.point, 120))
 }
 
 pub(super) fn name(cell: &CellTrend) -> String {

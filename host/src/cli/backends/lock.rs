@@ -8,6 +8,7 @@ use crate::app::context::Context;
 use crate::app::resolve::{default_lock_file, rejected, renew_command};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, reports};
+use crate::path_walk;
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
@@ -60,7 +61,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = format!("{} is no lock file, and stays as it is", path.display());
         return Err(Problem::usage(message).with_remedy(renew_command(global, &path, &context.data_dir)));
     }
-    now.write(&path).map_err(|error| {
+    let private = if path.starts_with(&context.data_dir) {
+        path_walk::make_private_folder(&context.data_dir)
+    } else {
+        Ok(())
+    };
+    private.and_then(|()| now.write(&path)).map_err(|error| {
         let message = format!("cannot write the lock file {}: {error}", path.display());
         Problem::of_file(&error, message, "--output FILE, in a folder that you may write to")
     })?;

@@ -56,6 +56,28 @@ fn a_step_is_a_change_with_the_run_and_what_differs() {
 }
 
 #[test]
+fn cells_of_two_seeds_show_them() {
+    let with = |day, seed| run(day, 1.0, move |example| example.trial.cell.spec.seed = seed);
+    let trends = without_aa([with(0, 42), with(1, 7)].concat());
+    let mut seeds: Vec<_> = trends.cells.iter().map(|it| (it.cell.seed, it.cell.shows_seed)).collect();
+    seeds.sort();
+    assert_eq!(seeds, [(7, true), (42, true)]);
+    assert!(!without_aa(run(0, 1.0, |_| ())).cells[0].cell.shows_seed);
+}
+
+#[test]
+fn a_newest_run_without_a_value_is_told() {
+    let wrong = |example: &mut Example| {
+        example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+    };
+    let trends = without_aa([step(1.0), run(14, 1.0, wrong)].concat());
+    let says = "has no value in its newest run, night-14 (0 of 6 trials verified): the newest value is that of night-13";
+    assert!(trends.warnings.iter().any(|warning| warning.ends_with(says)), "{:?}", trends.warnings);
+    assert!(without_aa(step(1.0)).warnings.is_empty());
+    assert!(without_aa(run(0, 1.0, wrong)).warnings.is_empty());
+}
+
+#[test]
 fn a_change_below_the_noise_of_the_machine_is_not_reported() {
     let changes = |seconds: f64, factors: &[f64]| {
         let trends = trends(&mut step(seconds), None, |_| factors.to_vec());
@@ -74,7 +96,13 @@ fn an_earlier_run_makes_no_two_machines_one() {
     let on = |day, with| run(day, 1.0, move |example| mitigate(example, with));
     let trends = without_aa([on(0, None), on(1, Some("on")), on(2, Some("off"))].concat());
     assert_eq!((trends.machines.len(), trends.cells.len()), (3, 3));
-    assert!(trends.warnings[0].ends_with("differs from machine in mitigations"), "{:?}", trends.warnings);
+    assert!(
+        trends.warnings[0].ends_with("machine #2 differs from machine in mitigations"),
+        "{:?}",
+        trends.warnings
+    );
+    let names: Vec<_> = trends.machines.iter().map(|machine| machine.name.as_str()).collect();
+    assert_eq!(names, ["machine", "machine #2", "machine #3"]);
     assert_eq!(without_aa([on(0, None), on(1, Some("on"))].concat()).machines.len(), 1);
 }
 

@@ -32,6 +32,9 @@ pub(crate) struct Trends {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Machine {
     pub profile: SystemProfile,
+    /// Machines of one name, as one before and after an update of its system, have numbers.
+    #[serde(skip)]
+    pub name: String,
     pub noise: Noise,
 }
 
@@ -60,6 +63,9 @@ pub(crate) struct Cell {
     pub point: String,
     pub config_hash: Option<String>,
     pub seed: u64,
+    /// Whether other cells have other seeds.
+    #[serde(skip)]
+    pub shows_seed: bool,
     /// The number of cores to which the backend was kept; absent if it could use all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,

@@ -53,7 +53,7 @@ pub(crate) fn trends_html(all: &Trends, generated_at: &str) -> Result<String, Re
     };
     let page = context! {
         generated_at,
-        command => None::<&str>,
+        commands => Vec::<String>::new(),
         runs => plural(all.runs as u64, "run"),
         sentence => trends::total(all),
         regressions => regressions.map(regression).collect::<Vec<_>>(),
@@ -199,6 +199,7 @@ mod tests {
             seed: 42,
             cores: None,
             is_single: false,
+            shows_seed: false,
             is_debug: false,
             form: None,
         };
@@ -233,6 +234,7 @@ mod tests {
         });
         let machine = |name: &str, aa_comparisons| Machine {
             profile: SystemProfile { hostname: Some(name.into()), ..SystemProfile::default() },
+            name: name.into(),
             noise: Noise { factor: 1.05, aa_comparisons },
         };
         Trends {
@@ -283,6 +285,7 @@ mod tests {
         trends.warnings = vec![format!("{HOSTILE}{long}")];
         trends.altered = vec![HOSTILE.into()];
         trends.machines[0].profile.hostname = Some(HOSTILE.into());
+        trends.machines[0].name = HOSTILE.into();
         for cell in &mut trends.cells {
             (cell.cell.backend, cell.cell.point) = (HOSTILE.into(), format!("{HOSTILE}{long}"));
             for run in &mut cell.runs {

@@ -249,6 +249,9 @@ fn to_the_second(timestamp: &str) -> String {
 fn difference(shown: Option<&str>, command: Option<&str>) -> String {
     let Some(shown) = shown else { return String::new() };
     let Some(command) = command else { return "not recorded".into() };
+    if shown == command {
+        return String::new();
+    }
     let (one, other): (Vec<_>, Vec<_>) = (shown.split(' ').collect(), command.split(' ').collect());
     let differs = |at: &usize| one[*at] != other[*at];
     if one.len() != other.len() {
