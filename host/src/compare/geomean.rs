@@ -53,9 +53,11 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
 }
 
 /// Whether a trial of a backend went wrong at a point, or its trials cannot be right together: by failing where it is slow a backend
-/// would leave those points out of its mean. What it says beforehand that it does not support is no failure.
+/// would leave those points out of its mean. What it says beforehand that it does not support is no failure, unless it does support it
+/// in some blocks.
 fn is_unsound(point: &Point, backend: &str) -> bool {
-    let failed = |row: &Row| row.failures.iter().any(|group| group.phase != NEGOTIATION);
+    let ran = |row: &Row| row.counts.verified + row.counts.unverified > 0;
+    let failed = |row: &Row| row.failures.iter().any(|group| group.phase != NEGOTIATION || ran(row));
     point.rows.iter().any(|row| row.backend == backend && (failed(row) || !row.doubts.is_empty()))
 }
 

@@ -48,8 +48,9 @@ struct Sample<'a> {
     tasks: u64,
 }
 
-/// A run and one of its blocks. Two runs may have one id, but they began at different times.
-type BlockOfRun<'a> = (&'a str, Option<&'a str>, u32);
+/// When a run began, its id, and one of its blocks: in the order in which they were run. Two runs may have one id, but they began
+/// at different times.
+type BlockOfRun<'a> = (Option<&'a str>, &'a str, u32);
 
 /// The samples of a row, by run and block.
 type Blocks<'s, 'a> = BTreeMap<BlockOfRun<'a>, Vec<&'s Sample<'a>>>;
@@ -128,7 +129,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
 fn block_of(trial: Trial<'_>) -> BlockOfRun<'_> {
     let record = &trial.record;
     let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
-    (run, trial.run_started.as_deref(), record.metadata.block.unwrap_or_default())
+    (trial.run_started.as_deref(), run, record.metadata.block.unwrap_or_default())
 }
 
 fn sweep_of(trial: Trial<'_>) -> SweepKey<'_> {

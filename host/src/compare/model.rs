@@ -99,8 +99,8 @@ pub struct Row {
     pub backend: String,
     /// The name, with the differences where a point has several rows of the backend. Unique in a point.
     pub label: String,
-    /// Whether others of this point are compared with this row. There is one such row for each configuration, and
-    /// for each library of workloads.
+    /// Whether others of this point are compared with this row. There is one such row for each configuration, for each library of
+    /// workloads, and for each file of the baseline's plugin that has blocks of its own.
     pub is_baseline: bool,
     /// The label of the row that this one is compared with. Null for a baseline, and where there is none.
     pub compared_with: Option<String>,

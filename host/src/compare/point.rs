@@ -1,6 +1,7 @@
 //! Compares the rows of a point with the baseline.
 
 use std::cell::LazyCell;
+use std::collections::HashSet;
 
 use super::comparability::{can_be_overridden, differences};
 use super::doubt::{Least, doubts};
@@ -29,9 +30,10 @@ pub(super) fn compared(
         }
         let difference =
             |baseline: &usize| (*baseline, differences(table, group_of_row, &group.rows[*baseline]));
-        // Of several baselines the first with the fewest differences, which was run in the same way if there is one.
+        // Of several baselines the first with the fewest differences, which was run in the same way, and beside it, if there is one.
         let other_way = |at: usize| group.rows[at].identity.conditions != group_of_row.identity.conditions;
-        let nearest = |(at, it): &(usize, Vec<_>)| (it.len(), other_way(*at));
+        let is_apart = |at: usize| baselines.len() > 1 && !share_a_block(&group.rows[at], group_of_row);
+        let nearest = |(at, it): &(usize, Vec<_>)| (it.len(), other_way(*at), is_apart(*at));
         let Some((baseline, incomparable)) = baselines.iter().map(difference).min_by_key(nearest) else {
             return Row { no_ratio: Some(NoRatio::NoBaseline), ..row };
         };
@@ -66,16 +68,19 @@ pub(super) fn compared(
 }
 
 /// The rows that others are compared with: the first row of the baseline, and its first row on the same machine for each
-/// other configuration, for other conditions, and for each other library of workloads.
+/// other configuration, for other conditions, and for each other library of workloads; and those of another file, in blocks of which
+/// it has none.
 fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
     let own = |at: &usize| Some(rows[*at].identity.backend) == baseline;
     let mut chosen: Vec<usize> = Vec::new();
     for at in (0..rows.len()).filter(own) {
         let this = &rows[at].identity;
-        let known = chosen.iter().any(|other| {
-            let other = &rows[*other].identity;
+        let known = chosen.iter().any(|place| {
+            let other = &rows[*place].identity;
             (other.seed, other.config_hash, other.conditions, other.workload_library)
                 == (this.seed, this.config_hash, this.conditions, this.workload_library)
+                // Blocks pair within a run only: after a rebuilt file nothing pairs with the first one.
+                && (this.conditions.is_single || share_a_block(&rows[*place], &rows[at]))
         });
         let same_machine = chosen.first().is_none_or(|first| rows[*first].identity.machine == this.machine);
         if !known && same_machine {
@@ -83,6 +88,12 @@ fn baselines(rows: &[Group<'_>], baseline: Option<&str>) -> Vec<usize> {
         }
     }
     chosen
+}
+
+/// Whether two rows have trials in one block.
+fn share_a_block(one: &Group<'_>, other: &Group<'_>) -> bool {
+    let blocks: HashSet<_> = one.measured.iter().filter_map(|trial| trial.place()).collect();
+    other.measured.iter().any(|trial| trial.place().is_some_and(|place| blocks.contains(&place)))
 }
 
 /// The largest difference between two rows of the same plugin file (an A/A comparison). That on another machine than the baseline's

@@ -58,7 +58,7 @@ fn withhold(ratio: &mut Ratio, why: Withheld) {
     }
 }
 
-/// Holm over all ratios with a verdict, except that of the A/A comparison, which tests no hypothesis about a backend. The
+/// Holm over all ratios with a verdict, except those of A/A comparisons, which test no hypothesis about a backend. The
 /// p-values are those of the margin, because the verdicts claim a difference of more than that: with those of equal speeds, many
 /// a table of differences just within the margin would have a false verdict.
 fn correct_for_all_comparisons(points: &mut [Point]) {
@@ -72,10 +72,20 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
     }
 }
 
+/// Without those of a second name of a file that is the baseline, or is compared with the same baseline already.
 fn tested(point: &mut Point) -> Vec<&mut Ratio> {
-    let sha256 = |row: &Row| row.plugin.as_ref().map(|plugin| plugin.sha256.clone());
-    let baselines: Vec<_> = point.rows.iter().filter(|row| row.is_baseline).map(sha256).collect();
-    let is_baseline_again = |row: &Row| sha256(row).is_some() && baselines.contains(&sha256(row));
-    let rows = point.rows.iter_mut().filter(|row| !is_baseline_again(row));
-    rows.filter_map(|row| row.ratio.as_mut()).filter(|ratio| ratio.verdict.is_some()).collect()
+    let mut seen: Vec<(String, String, Option<String>)> = Vec::new();
+    let mut is_again = |row: &Row| {
+        let Some(plugin) = &row.plugin else { return false };
+        // Baselines come first.
+        let known = seen.iter().any(|(backend, sha256, with)| {
+            *sha256 == plugin.sha256
+                && (with.is_none() || (*backend != row.backend && *with == row.compared_with))
+        });
+        seen.push((row.backend.clone(), plugin.sha256.clone(), row.compared_with.clone()));
+        known
+    };
+    let rows: Vec<_> = point.rows.iter_mut().filter(|row| !is_again(row)).collect();
+    let ratios = rows.into_iter().filter_map(|row| row.ratio.as_mut());
+    ratios.filter(|ratio| ratio.verdict.is_some()).collect()
 }

@@ -166,9 +166,13 @@ fn verdict_of_row(row: &Row) -> VerdictLabel {
         return VerdictLabel::new(Tone::Bad, "✗", kind);
     }
     match (&row.ratio, row.no_ratio) {
-        _ if row.is_baseline => VerdictLabel::new(Tone::Unsure, "", "baseline"),
+        _ if row.is_baseline && row.doubts.is_empty() => VerdictLabel::new(Tone::Unsure, "", "baseline"),
         // Also where there would be no verdict for another reason, such as few blocks.
         (Some(ratio), _) => verdict(&Ratio { withheld: not_whole(row).or(ratio.withheld), ..*ratio }),
+        // What went wrong in the row itself comes before why it has no ratio.
+        (None, _) if not_whole(row).is_some() => {
+            verdict(&Ratio { withheld: not_whole(row), ..Ratio::default() })
+        }
         (None, Some(why)) => VerdictLabel::new(Tone::Unsure, "", no_ratio(why)),
         (None, None) => VerdictLabel::new(Tone::Unsure, "", "no verdict"),
     }
@@ -365,8 +369,8 @@ fn prepared(comparison: &Comparison) -> Option<String> {
 
 /// What the reader of the ratios and of their means must know.
 pub(super) fn ratio_notes(comparison: &Comparison) -> Vec<String> {
-    let all = [paired_ratios(comparison), two_groups(comparison), without_mean(comparison)];
-    all.into_iter().flatten().collect()
+    let notes = [paired_ratios, partly_paired, two_groups, without_mean];
+    notes.into_iter().filter_map(|note| note(comparison)).collect()
 }
 
 /// The rows of which some blocks show another ratio than the rest.
@@ -418,6 +422,18 @@ fn paired_ratios(comparison: &Comparison) -> Option<String> {
         number::percent(comparison.margin - 1.0),
         number::percent(most - 1.0),
     ))
+}
+
+/// The rows of which some runs are in no ratio, as the other side has none in their blocks: their medians are of more runs.
+fn partly_paired(comparison: &Comparison) -> Option<String> {
+    let of_row = |(point, row): (&Point, &Row)| {
+        let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
+        let runs = row.counts.verified + row.counts.unverified;
+        (ratio.blocks < runs).then(|| format!("{} ({} of {runs})", place(point, row), ratio.blocks))
+    };
+    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
+    let what = "a ratio is over the blocks in which both sides ran, and these rows have other runs too";
+    (!rows.is_empty()).then(|| format!("{what}: {}", rows.join("; ")))
 }
 
 /// The factor of at least 1 by which a paired ratio differs from the quotient of the medians that are shown.

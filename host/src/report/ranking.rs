@@ -62,8 +62,12 @@ pub(super) fn sentence(comparison: &Comparison) -> Option<String> {
     for (rows, least) in &points {
         let is_clear = is_clearly_first(rows, *least);
         let near = |row: &&&Row| speed(rows[0]) / speed(row) <= comparison.margin;
+        // The row with the best estimate is near itself, which says nothing.
+        let is_told = is_clear || rows.iter().all(is_known) && rows.iter().filter(near).count() > 1;
         rows.iter().take(usize::from(is_clear)).for_each(|row| first.add(row));
-        rows.iter().skip(usize::from(is_clear)).filter(near).for_each(|row| close.add(row));
+        if is_told {
+            rows.iter().skip(usize::from(is_clear)).filter(near).for_each(|row| close.add(row));
+        }
     }
     let of = format!(" of {}", plural(all as u64, places(comparison)));
     let margin = number::tick(&number::percent(comparison.margin - 1.0));
@@ -85,6 +89,11 @@ pub(super) fn sentence(comparison: &Comparison) -> Option<String> {
         parts.push(format!("on {} fewer than two backends can be compared", all - points.len()));
     }
     Some(parts.join("; ") + ".")
+}
+
+/// Whether there is an interval, or the row is what others are compared with. Without one nothing is known closely.
+fn is_known(row: &&Row) -> bool {
+    row.is_baseline || row.ratio.is_some_and(|ratio| ratio.interval.is_some())
 }
 
 /// The row that the verdicts of this point call faster than every other, as the sentence counts it.
@@ -302,11 +311,11 @@ mod tests {
             sentence(&comparison).unwrap()
         };
         assert_eq!(told(|_| ()), "beta was fastest.");
-        let nobody = "No backend was clearly the fastest; beta was within 5 % of the fastest.";
+        let nobody = "No backend was clearly the fastest.";
         assert_eq!(told(|it| it.rigor = Rigor::Publish), nobody);
         assert_eq!(
             told(|it| it.margin = 1.3),
-            nobody.replace("beta was within 5 %", "beta and gamma were within 30 %")
+            "No backend was clearly the fastest; beta and gamma were within 30 % of the fastest."
         );
         let noise = |it: &mut Comparison| {
             let names = ["beta".into(), "beta_again".into()];
@@ -349,16 +358,22 @@ mod tests {
                 })
                 .collect(),
         );
+        assert_eq!(told, (None, Some("No backend was clearly the fastest.".into())));
+    }
+
+    #[test]
+    fn who_is_near_the_fastest_is_told_of_several_with_intervals_only() {
+        let told = |others: &[(&str, f64)], change: fn(&mut Vec<Row>)| {
+            let mut rows = rows(others);
+            change(&mut rows);
+            sentence(&comparison([rows])).unwrap()
+        };
+        let nobody = "No backend was clearly the fastest.";
         assert_eq!(
-            told,
-            (
-                None,
-                Some(
-                    "No backend was clearly the fastest; beta (single runs) was within 5 % of the fastest."
-                        .into()
-                )
-            )
+            told(&[("beta", 1.01)], |_| ()),
+            "No backend was clearly the fastest; beta and alpha were within 5 % of the fastest."
         );
+        assert_eq!(told(&[("beta", 1.01)], |rows| rows[1].ratio.as_mut().unwrap().interval = None), nobody);
     }
 
     #[test]
@@ -366,7 +381,7 @@ mod tests {
         let mut withheld = rows(&[("beta", 2.0)]);
         withheld[1].ratio.as_mut().unwrap().withheld = Some(Withheld::Holm);
         let told = sentence(&comparison([withheld])).unwrap();
-        assert_eq!(told, "No backend was clearly the fastest; beta was within 5 % of the fastest.");
+        assert_eq!(told, "No backend was clearly the fastest.");
         assert_eq!(sentence(&examples::quick()), None);
         assert_eq!(sentence(&examples::empty()), None);
         assert_eq!(sentence(&comparison([rows(&[])])), None);

@@ -142,6 +142,27 @@ fn two_sweeps_with_one_id_are_two_sweeps_and_a_copy_of_one_is_none() {
 }
 
 #[test]
+fn blocks_of_several_runs_are_in_the_order_in_which_they_were_run() {
+    let of_run = |run: &str, started: &str, overhead: f64| {
+        let mut inputs: Vec<_> = sweep("a", 0, overhead).collect();
+        for input in &mut inputs {
+            input.record.timestamp = started.into();
+            input.record.run_id = input.record.run_id.replace("run/", &format!("{run}/"));
+        }
+        crate::compare::mark_runs(&mut inputs);
+        inputs
+    };
+    let (first, later) =
+        (of_run("z", "2026-01-01T00:00:00Z", 1e-6), of_run("a", "2026-01-02T00:00:00Z", 50e-6));
+    let values: Vec<_> = sweeps(&[later, first].concat()).rows[0]
+        .blocks
+        .iter()
+        .map(|block| block.value().unwrap().seconds())
+        .collect();
+    assert!(values.len() == 2 && values[0] < values[1], "{values:?}");
+}
+
+#[test]
 fn a_block_with_a_wrong_answer_or_a_failure_has_no_value_and_says_why() {
     let failure = CallError {
         remedy: Some("crossrun run".into()),

@@ -186,6 +186,21 @@ fn rows_of_a_rebuilt_workload_library_are_compared_with_the_baseline_of_their_ow
 }
 
 #[test]
+fn rows_of_rebuilt_plugins_are_compared_with_the_baseline_of_their_own_run() {
+    let rebuilt = changed(pair(7), "", |example| {
+        example.plugin =
+            Some(library(if example.trial.backend.name == "a" { "newer-a" } else { "newer-b" }, true));
+        example.trial.cell.run_id = example.trial.cell.run_id.replace("night", "next");
+    });
+    let comparison = standard(pair(7).into_iter().chain(rebuilt));
+    let rows = &comparison.points[0].rows;
+    assert_eq!(rows.iter().filter(|row| row.is_baseline).count(), 2);
+    let of_b: Vec<_> = rows.iter().filter(|row| row.backend == "b").collect();
+    assert!(of_b.len() == 2 && of_b.iter().all(|row| row.ratio.is_some_and(|it| it.blocks == 7)));
+    assert_ne!(of_b[0].compared_with, of_b[1].compared_with);
+}
+
+#[test]
 fn another_seed_is_another_configuration() {
     let inputs = with_other_b(|example| example.trial.cell.spec.seed = 43);
     for row in insisted(&inputs) {

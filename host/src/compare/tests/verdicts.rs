@@ -100,6 +100,18 @@ fn an_a_a_comparison_does_not_count_in_the_correction() {
 }
 
 #[test]
+fn an_a_a_comparison_of_another_backend_than_the_baseline_does_not_count_either() {
+    let mut examples = blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3), ("b-again", 1.3)]);
+    for example in examples.iter_mut().filter(|example| example.trial.backend.name != "a") {
+        example.plugin = Some(library("b", true));
+    }
+    let comparison = rigorous(Rigor::Publish, examples);
+    assert_eq!(ratio(&comparison, "b-again").adjusted_p_value, None);
+    let b = ratio(&comparison, "b");
+    assert_eq!(b.adjusted_p_value, b.margin_p_value);
+}
+
+#[test]
 fn a_table_is_judged_by_what_its_verdicts_claim() {
     // All blocks say that b is a bit faster, and none that it is by more than the margin.
     let comparison = rigorous(Rigor::Publish, blocks("pipeline", 12, &[("a", 1.0), ("b", 1.03)]));

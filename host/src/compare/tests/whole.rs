@@ -45,6 +45,20 @@ fn a_backend_that_says_that_it_does_not_support_a_point_has_a_mean_of_the_others
 }
 
 #[test]
+fn a_backend_that_supports_a_point_in_some_blocks_only_has_no_mean() {
+    let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
+    let mut examples = blocks("null", 7, &speeds);
+    examples.extend(changed(blocks("pipeline", 7, &speeds), "c", |example| {
+        if example.trial.block == Some(3) {
+            let unsupported = error(NEGOTIATION, Fault::Reported(ErrorKind::Unsupported), "needs time");
+            example.result = TrialResult::new(example.result.started, Outcome::Failed(unsupported));
+        }
+    }));
+    let comparison = standard(examples);
+    assert_eq!(comparison.geomeans[1].ratio, None, "{:?}", comparison.geomeans);
+}
+
+#[test]
 fn points_are_sorted_though_records_are_shuffled() {
     let sized = |items: u64, parallelism: u32| {
         changed(blocks("pipeline", 1, &[("a", 1.0)]), "", |example| {

@@ -2,7 +2,7 @@
 
 use super::row::{ExportedRow, Figure, Reason, State};
 use crate::compare::model::{Comparison, Counts, Point, Ratio, Row};
-use crate::report::labels::{doubt, failure, one_line, shown_ratio};
+use crate::report::labels::{doubt, failure, one_line, shown_ratio, succeeded};
 use crate::report::number;
 use crate::run::session::NEGOTIATION;
 use crate::text::{plural, word};
@@ -64,7 +64,7 @@ fn state(row: &Row) -> State {
             let trials = plural(counts.unverified.into(), "trial");
             State::WithoutFigures(format!("nobody verified the answers of {trials}"))
         }
-        () if row.failures.iter().all(|group| group.phase == NEGOTIATION) => {
+        () if !succeeded(&counts) && row.failures.iter().all(|group| group.phase == NEGOTIATION) => {
             State::WithoutFigures(one_line(&row.failures[0].message, LONGEST))
         }
         () => State::Failed(row.failures.iter().map(reason).collect()),

@@ -80,6 +80,23 @@ fn a_page_of_records_with_sweeps_has_their_metg() {
 }
 
 #[test]
+fn a_page_of_several_runs_has_the_commands_of_all() {
+    let page = |commands: &[&str]| {
+        let commands = commands.iter().map(|command| (*command).to_owned()).collect();
+        let comparison = Comparison { commands, ..examples::several_workloads() };
+        html(&comparison, "2026-02-21 05:00:00 UTC", None).unwrap()
+    };
+    let one = page(&["crossrun compare --run-id a"]);
+    assert!(one.contains("UTC by <code>crossrun compare --run-id a</code>"), "{one}");
+    let two = page(&["crossrun compare --run-id a", "crossrun compare --run-id b"]);
+    assert!(!two.contains("UTC by <code>") && two.contains("Its runs were made by 2 commands:"), "{two}");
+    assert!(
+        two.contains("<pre>crossrun compare --run-id a</pre>\n<pre>crossrun compare --run-id b</pre>"),
+        "{two}"
+    );
+}
+
+#[test]
 fn a_page_without_records_says_so() {
     let page = page(&examples::empty());
     assert!(page.contains("There are no records to compare."));

@@ -22,6 +22,21 @@ fn the_settings_of_a_point_leave_out_the_defaults() {
 }
 
 #[test]
+fn a_ratio_over_a_part_of_the_runs_of_a_row_is_told() {
+    let mut point = examples::point("pipeline", Some(1000), 2);
+    let mut row = examples::row("x", Some(0.5));
+    row.ratio.as_mut().unwrap().blocks = 7;
+    row.counts.verified = 14;
+    point.rows = vec![row];
+    let comparison = Comparison { points: vec![point], ..Comparison::default() };
+    let notes = ratio_notes(&comparison);
+    assert!(
+        notes.iter().any(|note| note.ends_with("have other runs too: x, pipeline (7 of 14)")),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn a_withheld_verdict_is_not_shown() {
     let mut row = examples::row("x", Some(0.5));
     let ratio = row.ratio.as_mut().unwrap();
@@ -30,6 +45,19 @@ fn a_withheld_verdict_is_not_shown() {
     assert_eq!(verdict(ratio).text, "within noise");
     ratio.withheld = Some(Withheld::Holm);
     assert_eq!(verdict_of_row(&row).tone, Tone::Unsure);
+}
+
+#[test]
+fn what_went_wrong_in_a_row_without_a_ratio_is_its_verdict() {
+    let mut row = examples::row("x", None);
+    assert_eq!(verdict_of_row(&row).text, "baseline");
+    row.doubts.push(Doubt::CpuTime { part: 0.8 });
+    assert_eq!(verdict_of_row(&row).text, "in doubt");
+    let mut row = examples::row("x", None);
+    (row.is_baseline, row.no_ratio) = (false, Some(NoRatio::Incomparable));
+    assert_eq!(verdict_of_row(&row).text, "incomparable");
+    (row.counts.verified, row.counts.wrong) = (5, 2);
+    assert_eq!(verdict_of_row(&row).text, "wrong answer");
 }
 
 #[test]
