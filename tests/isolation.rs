@@ -146,6 +146,11 @@ fn a_backend_over_a_limit_is_killed_and_the_row_names_the_option_to_raise_it() {
         let remedy = format!("{} with more than", limit[0]);
         assert!(error["remedy"].as_str().unwrap().contains(&remedy), "{}", ran.explain());
     }
+    // A report has the kinds of the records.
+    let junit = place.crossrun(&["report", "results", "--format", "junit"]).stdout();
+    for (_, _, kind, _) in cases {
+        assert!(junit.contains(&format!("type=\"{kind}\"")), "{junit}");
+    }
 }
 
 #[test]

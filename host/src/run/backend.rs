@@ -12,6 +12,7 @@ use super::event::{Event, Listener, Phase, forward};
 use super::session::{CallError, Launch, NO_PLUGIN, WorkerSession};
 use super::trial::Phases;
 use crate::first_seen::distinct;
+use crate::sandbox::stop::{self, Stopped};
 use crate::worker::cheat::{Cheat, NAME};
 use crate::worker::protocol::{Folders, LibraryFile, Loaded, Request};
 
@@ -116,11 +117,13 @@ impl Backend {
         listener: Listener<'_>,
     ) -> Result<Engine, (CallError, Vec<String>)> {
         listener(&Event::Phase(Phase::Opening));
-        let started = Instant::now();
+        let (stops, started) = (stop::Since::now(), Instant::now());
         let (request, deadline) = (Request::Open { session }, self.session.deadlines.open);
         match self.session.call("open", request, Some(deadline), &mut forward(listener)) {
             Ok(_) => {
-                let open_seconds = Some(started.elapsed().as_secs_f64());
+                let seconds = started.elapsed().as_secs_f64();
+                // A time in which this machine or crossrun was stopped says nothing.
+                let open_seconds = matches!(stops.stopped(), Stopped::Nothing).then_some(seconds);
                 let load_seconds = Some(self.load_seconds);
                 let phases = Phases { load_seconds, open_seconds, ..Phases::default() };
                 Ok(Engine::new(self.session, self.name, self.loaded.supports, phases))

@@ -20,7 +20,7 @@ use crate::worker::protocol::{
 /// How much longer than its duration a machine check may take.
 const MACHINE_CHECK_GRACE: Duration = Duration::from_secs(10);
 
-/// How much longer than its duration the timing of a stage may take: each core has a minimum.
+/// How much longer than its duration the timing of a stage or of the whole may take: each core has a minimum.
 const TIMING_GRACE: Duration = Duration::from_secs(60);
 
 /// The clocks of two processes may differ by this fraction of a time.
@@ -118,7 +118,9 @@ impl Judge {
         duration: Duration,
     ) -> Result<Reference, CallError> {
         let request = Request::Reference { work: self.work(spec)?, seconds: duration.as_secs_f64() };
-        self.session.ask("reference", request, duration + TIMING_GRACE)
+        // It may open and run the whole workload, as the oracle may.
+        let grace = self.session.deadlines.expect.max(TIMING_GRACE);
+        self.session.ask("reference", request, duration + grace)
     }
 
     /// The expected answer of a run that may take `timeout`, by the serial oracle. It never lies in a file, as a plugin can

@@ -92,6 +92,8 @@ pub struct WorkerSession {
     pub(super) deadlines: Deadlines,
     /// The file with the worker's output.
     log: PathBuf,
+    /// How long that was when the worker was started: workers before it wrote there too.
+    log_start: u64,
     /// The number of the last request.
     number: u64,
     /// How many processes the system had killed for lack of memory when the worker was started.
@@ -105,16 +107,20 @@ impl WorkerSession {
     /// When no process can be started, or the worker is of another version.
     pub fn start(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Self, CallError> {
         let Launch { interrupt, limits, deadlines, log_level, .. } = launch.clone();
+        let log_start = std::fs::metadata(log).map_or(0, |file| file.len());
         let endpoint = match launch.isolation {
             Isolation::None => {
                 sandbox::stop::watch();
                 Endpoint::InProcess(Box::new(worker::in_process(log_level, interrupt.clone())))
             }
-            Isolation::Process => Endpoint::Process(Box::new(start_process(launch, log, owns_folder)?)),
+            Isolation::Process => {
+                Endpoint::Process(Box::new(start_process(launch, log, log_start, owns_folder)?))
+            }
         };
         let (log, number) = (log.into(), 0);
         let killed_for_memory = control_group::killed_for_memory(Path::new("/"));
-        let mut session = Self { endpoint, interrupt, limits, deadlines, log, number, killed_for_memory };
+        let mut session =
+            Self { endpoint, interrupt, limits, deadlines, log, log_start, number, killed_for_memory };
         let hello = Request::Hello { version: VERSION, log_level: log_level as u32 };
         match session.call("start", hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
             Reply::Hello { version: VERSION } => Ok(session),
@@ -154,6 +160,7 @@ impl WorkerSession {
         let reply = match &mut self.endpoint {
             Endpoint::InProcess(worker) => worker.handle(request),
             Endpoint::Process(_) => self.exchange(request, limit, observer).map_err(|failure| {
+                let failure = unless_ended_too(failure, self.interrupt.is_set());
                 if matches!(failure, Failure::Deadline | Failure::Interrupted) {
                     self.cancel(phase);
                 }
@@ -252,7 +259,8 @@ impl WorkerSession {
 
     /// Why a call in `phase` that might take `limit` failed.
     fn call_error(&self, phase: &'static str, failure: Failure, limit: Option<Duration>) -> CallError {
-        let (seconds, last) = (limit.unwrap_or_default().as_secs_f64(), last_lines(&self.log));
+        let (seconds, last) =
+            (limit.unwrap_or_default().as_secs_f64(), last_lines(&self.log, self.log_start));
         let (fault, message, remedy) = match failure {
             Failure::Interrupted => return CallError::interrupted(phase),
             Failure::Deadline => {
@@ -330,6 +338,8 @@ fn crash_remedy(last: &str) -> &'static str {
 fn longer_deadline(phase: &str, seconds: f64) -> Option<String> {
     match phase {
         "run" => Some("a longer --timeout".to_owned()),
+        "start" => Some("end other programs, or copy crossrun to a local disk".to_owned()),
+        "reference" => Some(format!("export CROSSRUN_DEADLINES=expect=TIME, with more than {seconds}s")),
         phase => Deadlines::default()
             .of_phase(phase)
             .map(|_| format!("export CROSSRUN_DEADLINES={phase}=TIME, with more than {seconds}s")),
@@ -361,7 +371,12 @@ fn answer(
     }
 }
 
-fn start_process(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Sandbox, CallError> {
+fn start_process(
+    launch: &Launch,
+    log: &Path,
+    log_start: u64,
+    owns_folder: bool,
+) -> Result<Sandbox, CallError> {
     let command = sandbox::Command {
         executable: launch.executable.clone(),
         arguments: vec![worker::COMMAND.into()],
@@ -371,22 +386,32 @@ fn start_process(launch: &Launch, log: &Path, owns_folder: bool) -> Result<Sandb
         owns_folder,
     };
     Sandbox::start(&command).map_err(|error| {
-        let message = format!("no worker could be started: {error}{}", last_lines(log));
+        let message = format!("no worker could be started: {error}{}", last_lines(log, log_start));
         CallError { remedy: error.remedy(), ..CallError::new(Fault::Host, "start", message) }
     })
 }
 
-/// The end of a worker's log, for a message.
-fn last_lines(log: &Path) -> String {
-    let tail = tail(log).unwrap_or_default();
+/// Whoever ends all processes of a service or a job ends the worker too, which then is no failure of a backend.
+fn unless_ended_too(failure: Failure, is_interrupted: bool) -> Failure {
+    match failure {
+        Failure::Died(_) | Failure::Closed if is_interrupted => Failure::Interrupted,
+        failure => failure,
+    }
+}
+
+/// The end of a worker's log, which begins at `start` of the file, for a message.
+fn last_lines(log: &Path, start: u64) -> String {
+    let tail = tail(log, start).unwrap_or_default();
     if tail.is_empty() { tail } else { format!("; its last output: {tail}") }
 }
 
-/// The last lines of a file, in one line without control characters.
-fn tail(path: &Path) -> std::io::Result<String> {
+/// The last lines of a file behind the place `start`, in one line without control characters.
+fn tail(path: &Path, start: u64) -> std::io::Result<String> {
     let mut file = regular_file::open(path, File::options().read(true))?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    // A log that was cut meanwhile may be shorter.
+    let start = if start <= length { start } else { 0 };
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES).max(start)))?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -417,7 +442,7 @@ mod tests {
         let note = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.";
         let text = format!("memory allocation of 9 bytes failed\nstack backtrace:\n{frames}{note}\n");
         std::fs::write(&file, text).unwrap();
-        assert_eq!(tail(file.path()).unwrap(), "memory allocation of 9 bytes failed");
+        assert_eq!(tail(file.path(), 0).unwrap(), "memory allocation of 9 bytes failed");
     }
 
     #[test]
@@ -425,6 +450,26 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = format!("{}\none\n\ntwo \x1b[31mred\nthree\n", "x".repeat(5000));
         std::fs::write(&file, text).unwrap();
-        assert_eq!(tail(file.path()).unwrap(), "one / two ?[31mred / three");
+        assert_eq!(tail(file.path(), 0).unwrap(), "one / two ?[31mred / three");
+    }
+
+    #[test]
+    fn a_message_quotes_nothing_of_the_worker_before() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "old\n").unwrap();
+        assert_eq!(tail(file.path(), 4).unwrap(), "");
+        std::fs::write(&file, "old\nnew\n").unwrap();
+        assert_eq!(tail(file.path(), 4).unwrap(), "new");
+        assert_eq!(tail(file.path(), 99).unwrap(), "old / new");
+    }
+
+    #[test]
+    fn a_worker_that_ends_with_the_host_is_no_failure() {
+        let is_interrupted = |failure, set| matches!(unless_ended_too(failure, set), Failure::Interrupted);
+        assert!(
+            is_interrupted(Failure::Died(ExitReason::Lost), true) && is_interrupted(Failure::Closed, true)
+        );
+        assert!(!is_interrupted(Failure::Died(ExitReason::Lost), false));
+        assert!(!is_interrupted(Failure::Malformed, true));
     }
 }

@@ -129,8 +129,8 @@ impl Executor {
             is_swept: trial.granularity.is_some(),
         };
         if result.outcome.is_verified() {
-            if let Some(Violation { why, .. }) = self.violation(&mut run, trial, &mut reference, engine) {
-                result.outcome = Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
+            if let Some(violation) = self.violation(&mut run, trial, &mut reference, engine) {
+                result.outcome = outcome_of(violation, self.is_interrupted());
             } else if bounds::is_excused(&run, &reference) {
                 result.warnings.push(EXCUSED.into());
             }
@@ -160,6 +160,9 @@ impl Executor {
         let spec = trial.workload_spec();
         let slowdown = || slowdown::measure_beside(|| engine.cpu_seconds_and_newest(), cores_left());
         lasting_violation(run, reference, slowdown, |pause| {
+            if self.is_interrupted() {
+                return None;
+            }
             std::thread::sleep(pause);
             if trial.granularity.is_some() {
                 return self.kernels_again(&spec);
@@ -175,6 +178,14 @@ impl Executor {
         let iterations = spec.extra.get(ITERATIONS).and_then(Value::as_u64);
         Some(TrialReference::of_kernels(reference.seconds(iterations?) * spec.total_items as f64))
     }
+}
+
+/// What a run is that does not keep a bound. After an interrupt no other reference is taken, by one of which it may be right.
+fn outcome_of(violation: Violation, is_interrupted: bool) -> Outcome {
+    if violation.depends_on_reference && is_interrupted {
+        return Outcome::Failed(CallError::interrupted("reference"));
+    }
+    Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, violation.why))
 }
 
 /// The bound that `run` does not keep. A reference that was taken under load is too long: before a run is invalid by it, others are
@@ -196,8 +207,9 @@ fn lasting_violation(
         if !violation.depends_on_reference {
             return Some(violation);
         }
+        // A judge that was lost is started anew by the next one.
+        let Some(again) = another(pause) else { continue };
         // The record has the sample from before the run.
-        let Some(again) = another(pause) else { break };
         let least = [again, *reference].iter().filter_map(|it| it.least_cpu_seconds).reduce(f64::min);
         *reference = TrialReference { sample, least_cpu_seconds: least, ..again };
     }
@@ -232,6 +244,26 @@ mod tests {
         assert_eq!(found(4.0, 1.9), None);
         assert!(found(1.0, 1.9).is_some_and(|it| !it.depends_on_reference));
         assert!(found(4.0, 3.0).is_some_and(|it| it.depends_on_reference));
+        // One that cannot be taken is no reason to take no other.
+        let mut times = 0;
+        let seldom = |_| {
+            times += 1;
+            (times == 3).then(|| reference(1.9))
+        };
+        assert_eq!(lasting_violation(&mut { run }, &mut reference(4.0), || 4.0, seldom), None);
+    }
+
+    #[test]
+    fn an_interrupt_among_new_references_makes_no_run_invalid() {
+        let outcome = |depends_on_reference, is_interrupted| {
+            let violation = Violation { why: "too fast".into(), depends_on_reference };
+            outcome_of(violation, is_interrupted)
+        };
+        let is_interrupted = |outcome: &Outcome| matches!(outcome, Outcome::Failed(error) if error.fault == Fault::Interrupted);
+        assert!(is_interrupted(&outcome(true, true)));
+        for other in [outcome(true, false), outcome(false, true), outcome(false, false)] {
+            assert!(matches!(other, Outcome::Invalid(_)), "{other:?}");
+        }
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl Channel {
         self.incoming.take()
     }
 
-    /// Reads the bytes that have come, up to a limit.
-    pub(super) fn read(&mut self) -> io::Result<()> {
+    /// Reads the bytes that have come, up to a limit, and returns whether there were any.
+    pub(super) fn read(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 16 * 1024];
         let mut total = 0;
         loop {
@@ -79,7 +79,7 @@ impl Channel {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.closed = true,
                 Err(error) => return Err(error),
             }
-            return Ok(());
+            return Ok(total > 0);
         }
     }
 

@@ -78,6 +78,12 @@ impl Sandbox {
 
     /// Waits until the worker sends bytes or there is an event of its tree, and reads both.
     fn listen(&mut self, deadline: Option<Deadline>, interrupt: &Interrupt) -> Result<(), Failure> {
+        // Once the worker has exited, no more will come than is there, though a process that it forked may hold the channel open.
+        if self.status.teardown.worker.is_some() {
+            let has_come = self.channel.read()?;
+            self.channel.closed |= !has_come;
+            return Ok(());
+        }
         let watched = [(&self.channel.socket, PollFlags::IN), (&self.status.control, PollFlags::IN)];
         let watched = if self.status.is_closed() { &watched[..1] } else { &watched[..] };
         let ready = wait::until_ready(watched, Some(interrupt), deadline)?;
@@ -85,10 +91,6 @@ impl Sandbox {
             self.status.read()?;
         }
         self.channel.read()?;
-        // A process that the worker forked may hold the channel open. Once the worker has exited, no more will come.
-        if self.status.teardown.worker.is_some() {
-            self.channel.closed = true;
-        }
         Ok(())
     }
 

@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn a_check_gives_a_plausible_speed() {
         let check = check(Duration::from_millis(20));
-        assert!((0.2..1000.0).contains(&check.nanos_per_iteration), "{check:?}");
+        // A machine that others keep busy may be slow without limit.
+        assert!(check.nanos_per_iteration.is_finite() && check.nanos_per_iteration > 0.2, "{check:?}");
         assert!(check.steal_share.is_none_or(|share| (0.0..=1.0).contains(&share)), "{check:?}");
     }
 }

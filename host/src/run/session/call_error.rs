@@ -69,7 +69,11 @@ impl Fault {
             Self::WrongAnswer,
             Self::InvalidMeasurement,
         ];
-        let kind = || serde_json::from_value(label.as_str().into()).ok().map(Self::Reported);
+        // `ErrorKind` reads any other word as `internal`.
+        let kind = || {
+            let kind: ErrorKind = serde_json::from_value(label.as_str().into()).ok()?;
+            (word(kind) == label).then_some(Self::Reported(kind))
+        };
         known.into_iter().find(|fault| fault.label() == label).or_else(kind).unwrap_or(Self::Other(label))
     }
 }
@@ -158,5 +162,18 @@ impl CallError {
             refused => refused.map_or(Fault::Reported(kind), Fault::Refused),
         };
         Self { fault, phase: phase.into(), message, remedy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_kept_whether_it_is_known_or_not() {
+        for label in ["memory_limit", "process_limit", "crashed", "internal", "engine", "a_later_word"] {
+            assert_eq!(Fault::from_label(label.into()).label(), label);
+        }
+        assert_eq!(Fault::from_label("engine".into()), Fault::Reported(ErrorKind::Engine));
     }
 }

@@ -12,15 +12,16 @@ use super::processes::{Process, marked};
 /// How long killed processes may take to disappear.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
-/// Kills every process of the session `marker` until none is left.
-pub(super) fn end_marked(marker: &str) {
-    end(|| marked(marker), <[Process]>::is_empty);
+/// Kills every process of the session `marker` until none is left, or for so long that some cannot be killed. Returns whether none is
+/// left.
+pub(super) fn end_marked(marker: &str) -> bool {
+    end(|| marked(marker), <[Process]>::is_empty, KILL_GRACE)
 }
 
 /// Kills every process below this one, the parent of the orphans among them, until it has no children.
 pub(super) fn end_descendants() {
     // A scan may miss processes that each start the next and exit; the system's own list of children does not.
-    end(descendants::living, |_| has_no_children());
+    end(descendants::living, |_| has_no_children(), KILL_GRACE);
 }
 
 /// Reaps all children that have exited, and returns whether there are no others.
@@ -34,14 +35,15 @@ fn has_no_children() -> bool {
     }
 }
 
-/// Kills the processes that `find` finds until `done` holds.
-fn end(mut find: impl FnMut() -> Vec<Process>, done: impl Fn(&[Process]) -> bool) {
-    let deadline = Instant::now() + KILL_GRACE;
+/// Kills the processes that `find` finds until `done` holds, or `grace` has passed. Returns whether it holds.
+fn end(mut find: impl FnMut() -> Vec<Process>, done: impl Fn(&[Process]) -> bool, grace: Duration) -> bool {
+    let deadline = Instant::now() + grace;
     stop(&mut find, deadline);
     loop {
         let found = find();
-        if done(&found) || Instant::now() > deadline {
-            return;
+        let is_done = done(&found);
+        if is_done || Instant::now() > deadline {
+            return is_done;
         }
         kill_groups(&found);
         for pid in found.into_iter().filter_map(|process| Pid::from_raw(process.pid)) {
@@ -103,5 +105,12 @@ mod tests {
         assert!(!pids(marked("another")).contains(&pid));
         end_marked(&marker);
         assert!(!child.wait().unwrap().success());
+        assert!(end_marked(&marker), "none is left");
+    }
+
+    #[test]
+    fn what_cannot_be_ended_in_time_is_told() {
+        assert!(!end(Vec::new, |_| false, Duration::from_millis(1)));
+        assert!(end(Vec::new, |_| true, Duration::ZERO));
     }
 }

@@ -124,7 +124,9 @@ const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::C
 /// The folder behind `handle`, which may have been made unreadable.
 fn readable(handle: &OwnedFd) -> Result<OwnedFd, Errno> {
     // Through the handle, so that this folder's mode changes, and not that of another file with its name.
-    let _ = chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU);
+    // It keeps its mark: if this process is killed before all is removed, another one goes on.
+    let mark = fstat(handle).map_or(Mode::empty(), |found| Mode::from_raw_mode(found.st_mode) & Mode::SVTX);
+    let _ = chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU | mark);
     openat(handle, c".", OFlags::RDONLY | FOLDER, Mode::empty())
 }
 
@@ -207,6 +209,18 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_ended_by_the_next() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = create_in(parent.path()).unwrap();
+        fs::write(folder.join("left"), "").unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o1500)).unwrap();
+        let handle = openat(CWD, &folder, OFlags::PATH | FOLDER, Mode::empty()).unwrap();
+        drop(readable(&handle).unwrap());
+        remove_left(parent.path());
+        assert!(!folder.exists());
+    }
 
     #[test]
     fn it_is_private_and_its_path_is_short() {

@@ -42,6 +42,9 @@ const REAP_QUIETLY: Duration = Duration::from_millis(50);
 /// Without a namespace only the supervisor finds all processes of a tree. Whoever kills it could leave one that has no marker.
 const STRAYS: &str = "the supervisor of the backend's processes was killed: some of them may still run";
 
+/// Such as processes that wait for a disk or a network file system that does not answer.
+const REMAIN: &str = "processes of the backend could not be ended in time: some of them may still run";
+
 /// Set once this machine has refused a namespace.
 static NO_NAMESPACES: AtomicBool = AtomicBool::new(false);
 
@@ -184,15 +187,18 @@ impl Tree {
         }
         let ended = self.reap();
         let was_killed = ended.is_some_and(|status| status.signal().is_some());
-        let has_strays = orderly && was_killed && self.containment == Containment::Subreaper;
+        let is_subreaper = self.containment == Containment::Subreaper;
+        let (waited_in_vain, has_strays) = (!orderly, orderly && was_killed && is_subreaper);
         let orderly = ended.is_some_and(|status| status.success()) && orderly;
-        if !orderly || self.containment == Containment::Subreaper {
-            ending::end_marked(&self.marker);
-        }
+        let none_left = (orderly && !is_subreaper) || ending::end_marked(&self.marker);
+        // A process that is ending has no marker any more: that its supervisor waited in vain says as much. A namespace ends with its
+        // supervisor.
+        let remain = !none_left || (waited_in_vain && (is_subreaper || ended.is_none()));
         // A supervisor that lived to the end has done this already.
         let folder = self.scratch.remove().err().map(|error| unremoved(&self.scratch.path, &error));
         let shared = self.shared_before.take().and_then(|before| Objects::left_since(&before));
-        folder.into_iter().chain(shared).chain(has_strays.then(|| STRAYS.to_owned())).collect()
+        let told = [has_strays.then_some(STRAYS), remain.then_some(REMAIN)].into_iter().flatten();
+        folder.into_iter().chain(shared).chain(told.map(str::to_owned)).collect()
     }
 
     /// Waits for the supervisor, which has ended or was killed. A process that traces it gets its end first, and may keep it: such a
