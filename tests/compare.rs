@@ -405,6 +405,29 @@ fn a_run_is_not_resumed_when_a_plugin_has_changed() {
 }
 
 #[test]
+fn a_run_is_resumed_by_its_own_id_and_build_only() {
+    let place = Place::new();
+    place.run(SMALL).code(0);
+    let told = place.run("compare --resume other --output-dir results/small").code(2);
+    told.says("results/small holds the run small, and not other")
+        .says("try: crossrun compare --resume small");
+    place.run("compare --resume small").code(0);
+    let path = place.path().join("results/small/plan.json");
+    let mut plan: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    plan["crossrun"] = "0.0.1 release".into();
+    std::fs::write(&path, plan.to_string()).unwrap();
+    place.run("compare --resume small").code(6).says("was started by crossrun 0.0.1 release, and this is");
+}
+
+#[test]
+fn what_is_no_comparison_is_not_resumed_and_is_reported() {
+    let place = Place::new();
+    place.run("run --backend native --workload null --output-dir results/null").code(0);
+    let told = place.run("compare --resume null").code(2);
+    told.says("results/null holds no comparison").says("try: crossrun report results/null");
+}
+
+#[test]
 fn a_debug_build_beside_a_release_build_is_refused() {
     let place = Place::new();
     // The build in the metadata is text of one length: what it says is what counts.
@@ -495,7 +518,13 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     std::fs::write(&trials, text.replace("\"log\":null", &format!("\"log\":\"{log}\""))).unwrap();
     let shown = place.crossrun(&["show", "small", "1"]).code(0).stdout();
     assert!(shown.contains(&format!("{log} cannot be read")), "{shown}");
-    place.crossrun(&["show", "small", "nosuch"]).code(2);
+    for none in ["nosuch", "999"] {
+        place
+            .crossrun(&["show", "small", none])
+            .code(2)
+            .says("this run has no trial")
+            .says("try: crossrun show");
+    }
     place.crossrun(&["show", "nosuch"]).code(2).says("there is no run").says("try: ls results");
     let measured = std::fs::File::open(place.path().join("results/small/unified_results.jsonl")).unwrap();
     let mut show = place.command(&["show", "-"]);

@@ -146,6 +146,25 @@ fn trials_that_are_not_verified_have_no_part_in_a_value() {
 }
 
 #[test]
+fn a_newest_run_with_wrong_answers_is_told_and_so_are_sweeps_that_are_left_out() {
+    let place = recorded(&[1.0; 12], |day, record| {
+        if day == 12 {
+            record["success_rate"] = 0.0.into();
+            record["metadata"]["verified"] = false.into();
+            record["metadata"]["error"] =
+                json!({"phase": "judge", "kind": "wrong_answer", "message": "planted"});
+        }
+    });
+    let told = place.crossrun(&["history", "runs"]).code(0);
+    told.says("has no value in its newest run").says("(0 of 6 trials verified): the newest value is that of");
+    let sweep = recorded(&[1.0], |_, record| {
+        record["metadata"]["metg"] = json!({"seconds_per_iteration": 1e-9, "kernel_seconds": 1e-6});
+    });
+    let told = sweep.crossrun(&["history", "runs"]).code(2).says("trials of METG sweeps are left out");
+    told.says("try: crossrun report PATH");
+}
+
+#[test]
 fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     let place = recorded(&step(1.1), |day, record| {
         record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Place, repository, without_chain};
+use crate::support::{Place, Ran, repository, without_chain};
 
 const KEYS: &str = "backend workload run_id seed nodes parallelism throughput latency_p50 latency_p95 latency_p99 \
                     success_rate duration_seconds timestamp config_hash backend_hash metadata";
@@ -177,17 +177,31 @@ fn an_unreadable_line_is_reported_and_the_others_are_read() {
 
 #[test]
 fn a_comparison_in_a_folder_with_a_damaged_line_is_reported_with_a_warning() {
-    let place = Place::new();
-    let folder = place.path().join("results/shared");
-    std::fs::create_dir_all(&folder).unwrap();
-    for name in ["trials.jsonl", "unified_results.jsonl"] {
-        std::fs::write(folder.join(name), "rubbish\n").unwrap();
+    // An object that is no record says nothing of the lines after it.
+    for line in ["rubbish\n", "{}\n"] {
+        let place = Place::new();
+        let folder = place.path().join("results/shared");
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["trials.jsonl", "unified_results.jsonl"] {
+            std::fs::write(folder.join(name), line).unwrap();
+        }
+        let compare = "compare --backends native --workloads null --items 5 --blocks 1 --run-id other";
+        let ran = place.run(&format!("{compare} --output-dir results/shared")).code(0);
+        let ran = ran.says("trials.jsonl: 1 line cannot").says("unified_results.jsonl: 1 line cannot");
+        let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+        assert!(page.contains("1 line cannot be read"), "{}", ran.explain());
     }
-    let compare = "compare --backends native --workloads null --items 5 --blocks 1 --run-id other";
-    let ran = place.run(&format!("{compare} --output-dir results/shared")).code(0);
-    let ran = ran.says("trials.jsonl: 1 line cannot").says("unified_results.jsonl: 1 line cannot");
-    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
-    assert!(page.contains("1 line cannot be read"), "{}", ran.explain());
+}
+
+#[test]
+fn a_report_of_nothing_is_an_error() {
+    let place = Place::empty();
+    std::fs::write(place.path().join("empty.jsonl"), "").unwrap();
+    for words in ["report empty.jsonl", "report empty.jsonl --format junit", "show empty.jsonl", "report -"] {
+        let mut command = place.command(&words.split(' ').collect::<Vec<_>>());
+        command.stdin(std::process::Stdio::null());
+        Ran::of(command).code(2).says("no records were read");
+    }
 }
 
 /// Two runs of the original project, in the folders in which its scripts put them.

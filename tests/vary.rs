@@ -51,6 +51,8 @@ fn what_cannot_be_varied_is_one_error_before_anything_is_measured() {
     let place = Place::new();
     for (options, words) in [
         ("--vary color=1,2", "--vary color: no workload of this comparison reads it; they read items,"),
+        ("--vary scheduler=a,b", "try: --schedulers NAME,NAME"),
+        ("--vary seed=1,2", "try: a comparison for each value with --seed"),
         ("--vary iters=1,-5", "--vary iters: -5 is not a whole number from 0 to"),
         ("--vary iters=1,many", "--vary iters: \"many\" is not a whole number"),
         ("--vary batch_size=0,1", "--vary batch_size: 0 is not a whole number from 1 to"),

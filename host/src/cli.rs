@@ -110,7 +110,8 @@ pub fn main() -> ExitCode {
         problem.exit
     });
     let exit = ui.end(exit);
-    let exit = if output::is_cut() { Exit::Interrupted } else { exit };
+    // Also after one that came while the last engine was stopped, or the reports were written.
+    let exit = if Interrupt::has_come() { Exit::Interrupted } else { exit };
     crate::worker::disarm();
     if exit == Exit::Interrupted {
         Interrupt::end_as_signalled();
@@ -138,7 +139,8 @@ fn not_parsed(error: &clap::Error) -> Exit {
     let json = wrong && asks_for_json();
     let mut ui = Ui::new(json, true, 0);
     if json {
-        ui.result(&usage_problem(&error.to_string()).json().to_string());
+        let words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
+        ui.result(&usage_problem(&error.to_string(), words).json().to_string());
     }
     let printed = error.print().and_then(|()| std::io::stdout().flush());
     // Nobody can be told that standard error is full.
@@ -149,14 +151,32 @@ fn not_parsed(error: &clap::Error) -> Exit {
     ui.end(Exit::Done)
 }
 
-/// The problem in the parser's `text`: its first paragraph, and the help of the command that its usage line names.
-fn usage_problem(text: &str) -> Problem {
+/// The problem in the parser's `text`: its first paragraph, and the help of the command that its usage line names. Without one it is the
+/// command of these `words`.
+fn usage_problem(text: &str, words: impl Iterator<Item = String>) -> Problem {
     let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
     let message = paragraph.collect::<Vec<_>>().join(" ");
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("crossrun");
-    let verb: Vec<_> =
-        usage.split_whitespace().take_while(|word| word.starts_with(char::is_alphabetic)).collect();
-    Problem::usage(message.trim_start_matches("error: ")).with_remedy(format!("{} --help", verb.join(" ")))
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let verb = usage.map_or_else(
+        || verb_of(words),
+        |usage| {
+            let words = usage.split_whitespace().take_while(|word| word.starts_with(char::is_alphabetic));
+            words.collect::<Vec<_>>().join(" ")
+        },
+    );
+    Problem::usage(message.trim_start_matches("error: ")).with_remedy(format!("{verb} --help"))
+}
+
+/// The command that `words` name, with the program: `crossrun backends check`.
+fn verb_of(words: impl Iterator<Item = String>) -> String {
+    let (mut at, mut verb) = (command(), "crossrun".to_owned());
+    for word in words {
+        if let Some(below) = at.find_subcommand(&word).cloned() {
+            verb = format!("{verb} {word}");
+            at = below;
+        }
+    }
+    verb
 }
 
 fn dispatch(arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -187,6 +207,18 @@ fn command() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_error_of_the_command_line_names_the_help_of_its_command() {
+        let remedy = |text: &str, words: &[&str]| {
+            super::usage_problem(text, words.iter().map(|word| (*word).to_owned())).line()
+        };
+        let invalid =
+            "error: invalid value 'x' for '--items <COUNT>'\n\nFor more information, try '--help'.\n";
+        assert!(remedy(invalid, &["--json", "metg", "--items", "x"]).ends_with("crossrun metg --help"));
+        assert!(remedy(invalid, &["backends", "check", "--x"]).ends_with("crossrun backends check --help"));
+        assert!(remedy("error: y\n\nUsage: crossrun run [OPTIONS]\n", &[]).ends_with("crossrun run --help"));
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         super::command().debug_assert();

@@ -56,7 +56,8 @@ fn or_warn<T>(result: Result<T, RecordError>, ui: &mut Ui) -> Option<T> {
     result.map_err(|error| ui.warning(&format!("the history of this machine: {}", error.line()))).ok()
 }
 
-fn build() -> String {
+/// The version of crossrun, and how it was built.
+pub(crate) fn build() -> String {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     format!("{} {profile}", env!("CARGO_PKG_VERSION"))
 }

@@ -168,7 +168,11 @@ pub(crate) fn new_path() -> impl TypedValueParser<Value = PathBuf> {
 pub fn run_id(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let fits = (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.');
-    if fits { Ok(text.to_owned()) } else { Err("a run id has 1 to 128 of: letters, digits, . _ -".into()) }
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a run id has 1 to 128 of: a-z, A-Z, digits, . _ -, and does not begin with a .".into())
+    }
 }
 
 #[cfg(test)]

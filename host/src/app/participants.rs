@@ -67,7 +67,8 @@ impl Selection {
         let takes_part = |name: &str| self.backends.iter().any(|(participant, _)| participant == name);
         match asked_for.map(str::to_lowercase) {
             Some(name) if takes_part(&name) => Ok(name),
-            Some(name) => Err(Problem::usage(format!("--baseline {name} does not take part"))),
+            Some(name) => Err(Problem::usage(format!("--baseline {name} does not take part"))
+                .with_remedy(format!("--backends with {name} among its names"))),
             None if takes_part(BASELINE) => Ok(BASELINE.into()),
             None => Ok(self.first()),
         }

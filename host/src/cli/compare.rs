@@ -94,6 +94,7 @@ impl PreparedRun {
             timeout_seconds: schedule.trial.timeout()?.as_secs_f64(),
             limits: Some(limits),
             cores: arguments.cores,
+            crossrun: Some(machine_history::build()),
             no_lock: schedule.trial.no_lock,
             variables: Some(command_line::set_variables()),
             backends: plan_file::recorded_backends(&participants),
@@ -111,6 +112,11 @@ impl PreparedRun {
     fn resumed(context: &mut Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {
         let output_dir = arguments.schedule.output_dir(run);
         let file = PlanFile::read(&output_dir)?;
+        if file.matrix.run != run {
+            let message =
+                format!("{} holds the run {}, and not {run}", output_dir.display(), file.matrix.run);
+            return Err(Problem::usage(message).with_remedy(file.resume_command(&output_dir)));
+        }
         resume::check_same(arguments, &file)?;
         if let Some(limits) = &file.limits {
             context.set_limits(*limits);
@@ -165,6 +171,9 @@ impl PreparedRun {
         context.tidy(&folders);
         let (altered, kept) = reports::complete(&mut consumers.recorder, ui);
         let kept = kept.and_then(|()| file.put_back(output_dir, ui));
+        if let (Err(_), Err(lost)) = (&stopped, &kept) {
+            ui.warning(&lost.line());
+        }
         stopped?;
         // Whoever waits for the lock may be another resume of this run, which opens the folder.
         drop(consumers);

@@ -29,10 +29,13 @@ pub(super) struct Arguments {
 
 /// A fraction, such as `5%` or `0.05`.
 fn part(text: &str) -> Result<f64, String> {
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let part = number.trim().parse::<f64>().ok().map(|number| number / scale);
-    part.filter(|part| (0.0..=10.0).contains(part))
-        .ok_or_else(|| "must be a part such as 5% or 0.05".to_owned())
+    let percent = text.strip_suffix('%');
+    let scale = if percent.is_some() { 100.0 } else { 1.0 };
+    let part = percent.unwrap_or(text).trim().parse::<f64>().ok().map(|number| number / scale);
+    // Whoever writes 5 means 5 %, and not five times as long.
+    let is_meant = |part: &f64| (0.0..=10.0).contains(part) && (percent.is_some() || *part < 1.0);
+    part.filter(is_meant)
+        .ok_or_else(|| "must be below 1, such as 0.05, or a percentage such as 5%".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
@@ -116,7 +119,8 @@ mod tests {
     #[test]
     fn a_threshold_is_a_part_or_a_percentage() {
         assert_eq!((part("5%"), part("0.05"), part("0")), (Ok(0.05), Ok(0.05), Ok(0.0)));
-        for bad in ["", "%", "five", "-1%", "NaN", "1e9"] {
+        assert_eq!(part("300%"), Ok(3.0));
+        for bad in ["", "%", "five", "-1%", "NaN", "1e9", "5", "1"] {
             assert!(part(bad).is_err(), "{bad}");
         }
     }

@@ -54,6 +54,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));
     }
     if trends.cells.is_empty() {
+        trends.warnings.iter().for_each(|warning| ui.warning(warning));
         return Err(nothing(since));
     }
     trends.altered.clone_from(&read.altered);
@@ -84,7 +85,7 @@ fn nothing(since: Option<&str>) -> Problem {
                 .with_remedy("an earlier --since")
         }
         None => Problem::usage("no measured trial of a comparison or run has a description of its machine")
-            .with_remedy("crossrun report, to see what the files have"),
+            .with_remedy("crossrun report PATH, to see what is in the files"),
     }
 }
 

@@ -86,7 +86,8 @@ impl Arguments {
     fn range(&self, coarsest: Duration) -> Result<Range, Problem> {
         let finest = self.finest.unwrap_or_default();
         if finest > coarsest {
-            return Err(Problem::usage("--finest is longer than --coarsest"));
+            return Err(Problem::usage("--finest is longer than --coarsest")
+                .with_remedy("a shorter --finest, or a longer --coarsest"));
         }
         Ok(Range {
             point_seconds: if self.schedule.quick { QUICK_POINT } else { STANDARD_POINT },

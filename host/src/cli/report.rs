@@ -1,6 +1,7 @@
 //! `crossrun report`: makes a report of records of this project or of the original one.
 
 use std::collections::HashSet;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use crate::app::graphs::GraphsOfRecords;
@@ -69,9 +70,16 @@ enum Format {
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let read = reports::read(&arguments.paths, ui)?;
+    if read.inputs.is_empty() && matches!(read.exit(Exit::Done), Exit::Done) {
+        return Err(reports::nothing());
+    }
     arguments.check_outputs(&read, ui.json())?;
     // Of all trials, before they are divided.
     let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Parquet));
+    if of_format.is_some_and(|path| reports::is_standard_output(path) && std::io::stdout().is_terminal()) {
+        return Err(Problem::usage("a Parquet file is no text for a terminal")
+            .with_remedy("--output with a file, such as trials.parquet"));
+    }
     let table = of_format.map(|path| Ok::<_, Problem>((path, crate::report::parquet(&read.inputs)?)));
     let table = table.transpose()?;
     let exit = report(global, arguments, read, ui)?;

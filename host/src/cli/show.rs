@@ -19,12 +19,14 @@ use crate::text::{lines, printable, single_line, table, word};
 pub(super) struct Arguments {
     /// The id of the run, its folder, a file of trials, or `-` for standard input.
     run: PathBuf,
-    /// The line number of a trial in the list, or a part of its name.
+    /// The line number of a trial in the list, or a part of its name that is no number.
     trial: Option<String>,
 }
 
 /// Where runs are, unless they were given another folder.
 const RESULTS: &str = "results";
+
+const LIST: &str = "crossrun show RUN, for the line numbers and the names";
 
 /// A trial and its line number.
 type Line = (u64, TrialRecord);
@@ -46,6 +48,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     });
     let left_out = left_out.map_err(Problem::of_record)?;
     let unread = reports::report_left_out(&file, &left_out, ui);
+    if trials.is_empty() && unread.is_empty() {
+        return Err(reports::nothing());
+    }
     let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
@@ -103,13 +108,18 @@ fn name(trial: &TrialRecord) -> String {
 fn find<'a>(trials: &'a [Line], wanted: &str) -> Result<&'a TrialRecord, Problem> {
     let number = wanted.parse::<u64>().ok();
     let by_line = number.and_then(|number| trials.iter().find(|(line, _)| *line == number));
+    let none = || Problem::usage(format!("this run has no trial {wanted:?}")).with_remedy(LIST);
+    // Times and numbers of processes in names have digits too: a number is a line, and nothing else.
+    if number.is_some() && by_line.is_none() {
+        return Err(none());
+    }
     // The name of a measured trial is a part of those of its warm-ups, and block 1 a part of block 10: a whole end says which.
     let mut by_end = trials.iter().filter(|(_, trial)| name(trial).ends_with(wanted));
     let by_line = by_line.or_else(|| by_end.next().filter(|_| by_end.next().is_none()));
     let mut by_name = trials.iter().filter(|(_, trial)| name(trial).contains(wanted));
     match (by_line, by_name.next(), by_name.next()) {
         (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),
-        (None, None, _) => Err(Problem::usage(format!("this run has no trial {wanted:?}"))),
+        (None, None, _) => Err(none()),
         (None, Some(_), Some(_)) => {
             Err(Problem::usage(format!("{wanted:?} is a part of several names"))
                 .with_remedy("the line number"))

@@ -27,7 +27,7 @@ pub struct Matrix {
     /// Options with which every backend is opened and every run is made.
     pub options: Map<String, Value>,
     pub blocks: u32,
-    /// The seed of the order, which also pairs the records of two runs.
+    /// The seed of the order. Only records of one seed are of the same cells.
     pub seed: u64,
     /// The number from which the seeds of all data are derived, if the user chose one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,9 @@ impl PlanError {
         match self {
             Self::TooMany(_) => Some("fewer blocks or points"),
             Self::SameName(_) => Some("give one of them another name"),
-            _ => None,
+            Self::SamePoint(_) => Some("each name and each value once"),
+            Self::AaAbsent(_) => Some("--backends with its name first"),
+            Self::Empty(_) | Self::Zero(_) | Self::WarmUp { .. } => None,
         }
     }
 }

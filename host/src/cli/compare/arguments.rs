@@ -10,6 +10,7 @@ use crate::compare::model::Rigor;
 use crate::plan::defaults::{SUITES, suite};
 use crate::plan::{Matrix, Variation};
 use crate::stats::WarmUp;
+use clap::builder::NonEmptyStringValueParser;
 
 /// The number of blocks with `--publish`.
 const PUBLISH: u32 = 12;
@@ -28,7 +29,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "NAME", conflicts_with = "workloads", value_parser = SUITES.map(|(name, _)| name))]
     suite: Option<String>,
     /// The schedulers to ask for [default: default].
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub(super) schedulers: Vec<String>,
     /// The numbers of items, such as 1e3,1e5 [default: a run of at least half a second on two native
     /// threads, or a quarter of that with --quick].

@@ -12,10 +12,10 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, options, reports};
+use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::writer::{self, PLAN};
+use crate::record::writer::{self, PLAN, TRIALS};
 use crate::record::{Library, SystemProfile, machine_differences};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
@@ -44,6 +44,9 @@ pub struct PlanFile {
     /// The number of cores that each backend is pinned to; absent if all may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cores: Option<u32>,
+    /// The version of crossrun, whose workers time the runs, and whether it is a debug build; older versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crossrun: Option<String>,
     /// Whether other measurements may run at the same time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) no_lock: bool,
@@ -155,12 +158,22 @@ impl PlanFile {
         Err(Problem::usage(message).with_remedy("--output-dir with another folder"))
     }
 
+    /// There is no plan in `folder`.
+    fn missing(folder: &Path, error: &io::Error) -> Problem {
+        let place = folder.display();
+        if error.kind() == io::ErrorKind::NotFound && folder.join(TRIALS).exists() {
+            let report = shell::command("crossrun", ["report".as_ref(), shell::path(folder).as_os_str()]);
+            return Problem::usage(format!("{place} holds no comparison, and nothing else can be resumed"))
+                .with_remedy(report);
+        }
+        let remedy =
+            "--run-id in place of --resume, if it had not begun; --output-dir DIR, if it is elsewhere";
+        Problem::usage(format!("there is no run in {place}: {error}")).with_remedy(remedy)
+    }
+
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(PLAN);
-        let text = regular_file::read(&path).map_err(|error| {
-            Problem::usage(format!("there is no run in {}: {error}", folder.display()))
-                .with_remedy("--output-dir DIR, if it is elsewhere")
-        })?;
+        let text = regular_file::read(&path).map_err(|error| Self::missing(folder, &error))?;
         if text.is_empty() {
             let message = format!(
                 "{} is empty: the disk was full when the run began, and the run cannot be resumed",
@@ -223,6 +236,10 @@ impl PlanFile {
     pub(super) fn participants(&self, plan: &Plan, context: &Context) -> Result<Participants, Problem> {
         if plan.hash() != self.plan_hash {
             return Err(self.changed("this version of crossrun would run it in another order"));
+        }
+        let build = machine_history::build();
+        if let Some(other) = self.crossrun.as_ref().filter(|begun| **begun != build) {
+            return Err(self.changed(&format!("it was started by crossrun {other}, and this is {build}")));
         }
         let differences = machine_differences(&self.machine, &SystemProfile::collect());
         if !differences.is_empty() {

@@ -98,8 +98,12 @@ pub(super) fn apply(
             let may_be = distinct([ITEMS, PARALLELISM].into_iter().chain(names())).join(", ");
             let message =
                 format!("--vary {key}: no workload of this comparison reads it; they read {may_be}");
-            let remedy =
-                format!("for an option of a backend, a comparison for each value with --extra {key}=VALUE");
+            let each = "a comparison for each value";
+            let remedy = match key.as_str() {
+                "scheduler" | "schedulers" => "--schedulers NAME,NAME".to_owned(),
+                "seed" | "data-seed" | "nodes" | "cores" | "timeout" => format!("{each} with --{key}"),
+                _ => format!("for an option of a backend, {each} with --extra {key}=VALUE"),
+            };
             Err(Problem::usage(message).with_remedy(remedy))
         }
     }
