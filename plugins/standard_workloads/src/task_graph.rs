@@ -110,7 +110,7 @@ impl TaskGraph {
 
     fn scatter(&self, step: u64, item: &[u8], out: &mut BatchBuilder) -> Done {
         match Item::parse(item)? {
-            Item::Output { header, bytes, .. } if header.step + 1 == step => {
+            Item::Output { header, bytes, .. } if step.checked_sub(1) == Some(header.step) => {
                 let mut needed = false;
                 self.graph().for_each_output(header.step, header.point, |target| {
                     needed = true;
