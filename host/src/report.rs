@@ -15,6 +15,7 @@ mod labels;
 mod latency;
 pub(crate) mod markdown;
 pub(crate) mod metg;
+mod notes;
 mod number;
 mod parquet;
 mod ranking;

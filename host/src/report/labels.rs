@@ -1,15 +1,15 @@
 //! The labels that the formats for people share: rows, verdicts, settings, failures and notes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::number;
 use crate::compare::model::{
-    Comparison, Counts, Doubt, FailureGroup, Geomean, Incomparable, MachineReading, NoRatio, Point, Ratio,
-    Rigor, Row, Spread, SystemProfile, Verdict, Withheld,
+    Comparison, Counts, Doubt, FailureGroup, Incomparable, MachineReading, NoRatio, Point, Ratio, Row,
+    Spread, SystemProfile, Verdict, Withheld,
 };
-use crate::first_seen::{distinct, grouped};
+use crate::first_seen::grouped;
 use crate::text::{is_invisible, plural, with_remedy};
 
 /// The longest command. One that is cut could not be pasted.
@@ -282,53 +282,6 @@ fn kind(kind: &str) -> String {
     one_line(kind, 40).replace('_', " ")
 }
 
-/// The notes for the reader, the most serious first.
-pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
-    let warnings = comparison.warnings.iter().map(|warning| one_line(&warning.message, 1000));
-    let mut notes: Vec<_> = warnings.chain(incomparable_rows(comparison)).collect();
-    notes.extend(doubts(comparison));
-    if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
-        notes.push("a quick comparison has no intervals and no verdicts".into());
-    }
-    notes.extend(noise(comparison));
-    if comparison.rows().any(|(_, row)| row.unsettled > 0) {
-        notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
-    }
-    notes.extend(prepared(comparison));
-    notes.extend(most_blocks(comparison));
-    notes
-}
-
-/// What the A/A comparison shows to be noise: at each point something else.
-fn noise(comparison: &Comparison) -> Option<String> {
-    let factor = comparison.noise_floor?;
-    let most = number::ratio(factor);
-    let is_its = |point: &&Point| point.noise_floor.as_ref().is_some_and(|floor| floor.factor == factor);
-    let point = comparison.points.iter().find(is_its).filter(|_| comparison.points.len() > 1);
-    Some(match point.map(|point| name(&point.workload)) {
-        None => format!("A/A comparison: differences of up to {most} are noise"),
-        Some(of) => {
-            format!(
-                "A/A comparison: differences up to the noise floor of their point are noise (most: {most}, {of})"
-            )
-        }
-    })
-}
-
-/// The rows whose trials show together what an honest backend's do not.
-fn doubts(comparison: &Comparison) -> Vec<String> {
-    let of_row = |(point, row): (&Point, &Row)| {
-        let place = place(point, row);
-        row.doubts.iter().map(|it| format!("in doubt ({place}): {}", doubt(it))).collect::<Vec<_>>()
-    };
-    comparison.rows().flat_map(of_row).collect()
-}
-
-/// The backend and the workload of a row.
-fn place(point: &Point, row: &Row) -> String {
-    format!("{}, {}", name(&row.label), name(&point.workload))
-}
-
 pub(super) fn doubt(doubt: &Doubt) -> String {
     match *doubt {
         Doubt::Clock { seconds } => format!(
@@ -350,129 +303,6 @@ pub(super) fn doubt(doubt: &Doubt) -> String {
             plural(blocks.into(), "block")
         ),
     }
-}
-
-/// Preparing a run is told where it takes more than this part of the run, and more than these seconds.
-const PREPARED: (f64, f64) = (0.1, 0.1);
-
-/// The rows whose runs take long to prepare: the time of a run does not have that.
-fn prepared(comparison: &Comparison) -> Option<String> {
-    let of_row = |(point, row): (&Point, &Row)| {
-        let (prepare, run) = (row.stages.prepare?.median, row.duration?.median);
-        let is_long = prepare > PREPARED.1.max(run * PREPARED.0);
-        is_long.then(|| format!("{} ({})", number::duration(prepare), place(point, row)))
-    };
-    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
-    (!rows.is_empty())
-        .then(|| format!("preparing a run is not part of its time, and takes {}", rows.join(", ")))
-}
-
-/// What the reader of the ratios and of their means must know.
-pub(super) fn ratio_notes(comparison: &Comparison) -> Vec<String> {
-    let notes = [paired_ratios, partly_paired, two_groups, without_mean];
-    notes.into_iter().filter_map(|note| note(comparison)).collect()
-}
-
-/// The rows of which some blocks show another ratio than the rest.
-fn two_groups(comparison: &Comparison) -> Option<String> {
-    let of_row = |(point, row): (&Point, &Row)| {
-        let [low, high] = shown_ratio(row)?.groups?;
-        let (lower, higher) = (number::ratio(low.ratio), number::ratio(high.ratio));
-        let blocks = plural(low.blocks.into(), "block");
-        Some(format!("{} ({blocks} near {lower}, {} near {higher})", place(point, row), high.blocks))
-    };
-    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
-    let what = "the blocks fall into two groups, so that a ratio between them is that of no run";
-    (!rows.is_empty()).then(|| format!("{what}: {}", rows.join("; ")))
-}
-
-/// Why some backends have no geometric mean of several points, or why there is none at all.
-fn without_mean(comparison: &Comparison) -> Option<String> {
-    let lacks = |mean: &&Geomean| mean.ratio.is_none() && mean.points > 1;
-    let missing: Vec<_> = comparison.geomeans.iter().filter(lacks).collect();
-    if missing.first()?.covered == 0 {
-        let why =
-            "there is no geometric mean: at no point has every backend a ratio without a failure or a doubt";
-        let single =
-            if leaves_out_single_runs(comparison) { "; single runs beside blocks do not count" } else { "" };
-        return Some(format!("{why}{single}"));
-    }
-    let of = |mixed: bool, why: &str| {
-        let names = missing.iter().filter(|mean| mean.mixed == mixed).map(|mean| name(&mean.backend));
-        let names: Vec<_> = names.collect();
-        let has = if names.len() == 1 { "has" } else { "have" };
-        (!names.is_empty()).then(|| format!("{} {has} no geometric mean: {why}", names.join(", ")))
-    };
-    let unsound = of(false, "at some point a trial failed, was wrong or invalid, or the row is in doubt");
-    let why = "the ratios are of several machines, numbers of cores, files of plugins, or rows of one point";
-    let mixed = of(true, why);
-    Some(unsound.into_iter().chain(mixed).collect::<Vec<_>>().join("; "))
-}
-
-/// Which ratios are not those of the medians beside them: a ratio compares the runs of one block with each other.
-fn paired_ratios(comparison: &Comparison) -> Option<String> {
-    let factor = |(point, row): (&Point, &Row)| Some((from_medians(row, point)?, place(point, row)));
-    let factors = comparison.rows().filter_map(factor);
-    let differ: Vec<_> = factors.filter(|(factor, _)| *factor > comparison.margin).collect();
-    let (most, row) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
-    let differs = if differ.len() == 1 { "differs" } else { "differ" };
-    Some(format!(
-        "ratios are paired by block: {} of them {differs} from the quotient of the medians by more than {} (most: {row}, {})",
-        differ.len(),
-        number::percent(comparison.margin - 1.0),
-        number::percent(most - 1.0),
-    ))
-}
-
-/// The rows of which some runs are in no ratio, as the other side has none in their blocks: their medians are of more runs.
-fn partly_paired(comparison: &Comparison) -> Option<String> {
-    let of_row = |(point, row): (&Point, &Row)| {
-        let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
-        let runs = row.counts.verified + row.counts.unverified;
-        (ratio.blocks < runs).then(|| format!("{} ({} of {runs})", place(point, row), ratio.blocks))
-    };
-    let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
-    let what = "a ratio is over the blocks in which both sides ran, and these rows have other runs too";
-    (!rows.is_empty()).then(|| format!("{what}: {}", rows.join("; ")))
-}
-
-/// The factor of at least 1 by which a paired ratio differs from the quotient of the medians that are shown.
-fn from_medians(row: &Row, point: &Point) -> Option<f64> {
-    let shown = |row: &Row| compared_spread(row).map(|spread| spread.median);
-    let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
-    let factor = ratio.estimate / (shown(baseline)? / shown(row)?);
-    Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
-}
-
-/// Whether a backend has single runs beside blocks: its geometric mean is that of the blocks.
-fn leaves_out_single_runs(comparison: &Comparison) -> bool {
-    let backends = |paired: bool| {
-        let is_such = |row: &Row| row.ratio.is_some_and(|ratio| ratio.paired == paired);
-        let counts =
-            |point: &Point| !comparison.geomeans.iter().any(|mean| mean.left_out.contains(&point.id));
-        let rows =
-            comparison.rows().filter(|(point, row)| is_such(row) && row.open_loop.is_none() && counts(point));
-        rows.map(|(_, row)| &row.backend).collect::<BTreeSet<_>>()
-    };
-    !backends(true).is_disjoint(&backends(false))
-}
-
-/// Over which points the geometric means are; `None` with a single point, whose table has the same ratios, and without a mean.
-pub(super) fn geomeans_over(comparison: &Comparison) -> Option<String> {
-    let mean = comparison.geomeans.iter().find(|mean| mean.ratio.is_some())?;
-    let over = format!("{} of {}", mean.covered, plural(mean.points.into(), "point"));
-    let slept: Vec<_> = by_workload(comparison)
-        .into_iter()
-        .filter(|points| points.iter().any(|point| mean.left_out.contains(&point.id)))
-        .map(|points| name(&points[0].workload))
-        .collect();
-    let without = match slept.as_slice() {
-        [] => String::new(),
-        slept => format!(", without {}, which only sleeps", slept.join(", ")),
-    };
-    let single = if leaves_out_single_runs(comparison) { ", without single runs" } else { "" };
-    (comparison.points.len() > 1).then(|| over + &without + single)
 }
 
 /// What is compared of an open loop, after its point: ` (p99 latency)`. Empty for work of which the time is compared.
@@ -533,41 +363,6 @@ fn machine(profile: &SystemProfile) -> String {
 pub(super) fn mitigations(mitigations: &BTreeMap<String, String>) -> String {
     let each: Vec<_> = mitigations.iter().map(|(weakness, state)| format!("{weakness}: {state}")).collect();
     if each.is_empty() { "none needed".into() } else { one_line(&each.join("; "), 1000) }
-}
-
-/// The differences between rows and the baseline, once for each label: they are the same at most points.
-fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
-    let rows = comparison.rows().map(|(_, row)| row);
-    distinct(rows.filter(|row| !row.incomparable.is_empty()).map(|row| {
-        let differences: Vec<_> = row.incomparable.iter().map(incomparable).collect();
-        format!("{} differs from the baseline: {}", name(&row.label), differences.join("; "))
-    }))
-}
-
-/// An estimate of how many more blocks an inconclusive verdict needs.
-pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
-    needed_blocks(ratio)?
-}
-
-/// The same of each such verdict, with `None` within where that would be too many.
-fn needed_blocks(ratio: &Ratio) -> Option<Option<u32>> {
-    match ratio.verdict {
-        Some(Verdict::Inconclusive { more_blocks }) if ratio.withheld.is_none() => Some(more_blocks),
-        _ => None,
-    }
-}
-
-/// How many more blocks the least certain row needs of those that have a number, and how many rows these are.
-fn most_blocks(comparison: &Comparison) -> Option<String> {
-    let ratios = comparison.rows().filter_map(|(_, row)| row.ratio.as_ref());
-    let inconclusive: Vec<_> = ratios.filter_map(needed_blocks).collect();
-    let known: Vec<u32> = inconclusive.iter().copied().flatten().collect();
-    let blocks = plural((*known.iter().max()?).into(), "more block");
-    let which = match (known.len(), inconclusive.len()) {
-        (some, all) if some == all => "the inconclusive verdicts".to_owned(),
-        (some, all) => format!("{some} of {all} inconclusive verdicts"),
-    };
-    Some(format!("about {blocks} would resolve {which}"))
 }
 
 /// A name from a plugin or a record, as [`short_name`].

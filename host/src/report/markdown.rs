@@ -1,6 +1,7 @@
 //! A comparison as Markdown, for issues and web pages, with the tables of the terminal.
 
 use super::labels::{self, MAX_COMMAND, TableRow, name, one_line, or_none};
+use super::notes;
 use super::ranking::{self, fastest_first};
 use super::{latency, number};
 use crate::compare::model::{Comparison, Point};
@@ -15,7 +16,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     if let Some(told) = ranking::sentence(comparison) {
         page += &format!("\n{}\n", escaped(&told));
     }
-    let notes = [labels::notes(comparison), labels::ratio_notes(comparison)].concat();
+    let notes = [notes::notes(comparison), notes::ratio_notes(comparison)].concat();
     page += &list(&notes);
     page += &geomeans(comparison);
     for points in labels::by_workload(comparison) {
@@ -54,7 +55,7 @@ pub(super) fn table(headings: &[&str], rows: impl Iterator<Item = Vec<String>>) 
 }
 
 fn geomeans(comparison: &Comparison) -> String {
-    let Some(over) = labels::geomeans_over(comparison) else { return String::new() };
+    let Some(over) = notes::geomeans_over(comparison) else { return String::new() };
     let ratio = format!(">geometric mean vs {}", name(comparison.baseline.as_deref().unwrap_or_default()));
     let rows = comparison.geomeans.iter().map(|mean| {
         let ratio = or_none(mean.ratio, number::ratio);

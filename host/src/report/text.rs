@@ -4,6 +4,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line, short_name};
+use super::notes;
 use super::{latency, number, ranking};
 use crate::compare::model::{
     Comparison, Geomean, MachineReading, Point, Row, SystemProfile, Warning, WarningKind,
@@ -65,7 +66,7 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
         return "there are no records to compare\n".into();
     }
     let mut lines = tables(comparison, palette, width);
-    lines.extend(list(labels::ratio_notes(comparison), usize::MAX, "note", Style::new(), "!", width));
+    lines.extend(list(notes::ratio_notes(comparison), usize::MAX, "note", Style::new(), "!", width));
     lines.extend(latencies(comparison, palette, width));
     lines.extend(geomeans(comparison, width));
     lines.extend(list(failures(comparison), MAX_FAILURES, "failure", palette.bad, "✗", width));
@@ -209,7 +210,7 @@ fn latencies(comparison: &Comparison, palette: &Palette, width: usize) -> Vec<St
 
 /// The geometric means over several points. With one point they would repeat its table.
 fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
-    let Some(over) = labels::geomeans_over(comparison) else { return Vec::new() };
+    let Some(over) = notes::geomeans_over(comparison) else { return Vec::new() };
     let mean = |mean: &Geomean| {
         // A backend without one is named, too: it failed at a point, or is in doubt there.
         let ratio = labels::or_none(mean.ratio, number::ratio);
@@ -223,7 +224,7 @@ fn geomeans(comparison: &Comparison, width: usize) -> Vec<String> {
 
 /// The notes, with those of trials last: what a backend warns of leaves no other out of the few that are shown.
 fn notes(comparison: &Comparison) -> Vec<String> {
-    let mut notes = labels::notes(comparison);
+    let mut notes = notes::notes(comparison);
     let of_trials = |warning: &&Warning| warning.kind == WarningKind::Noted;
     let number = comparison.warnings.iter().filter(of_trials).count();
     notes[comparison.warnings.len() - number..].rotate_left(number);

@@ -1,5 +1,6 @@
 //! A description of any file, made without running it, whether it is a plugin for this host or not.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -178,15 +179,13 @@ fn format<'data>(object: &object::File<'data, &'data BoundedReader>) -> Format {
 }
 
 fn exports(file: &ObjectFile<'_>) -> Exports {
-    let mut exports = Exports::default();
+    let (mut ours, mut others) = (BTreeSet::new(), 0);
     for symbol in file.exports() {
         match symbol.name_bytes() {
-            Ok(name) if symbols::is_plugin_symbol(name) => {
-                exports.ours.push(String::from_utf8_lossy(name).into_owned())
-            }
-            _ => exports.others += 1,
+            // Each name once: a file may claim to have millions of symbols of one name.
+            Ok(name) if symbols::is_plugin_symbol(name) => _ = ours.insert(name),
+            _ => others += 1,
         }
     }
-    exports.ours.sort();
-    exports
+    Exports { ours: ours.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(), others }
 }

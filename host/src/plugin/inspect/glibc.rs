@@ -1,6 +1,7 @@
 //! The version of the C library that a plugin needs, and the one of this machine. The message of the dynamic linker names only
 //! the first.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use super::rejection::Rejection;
 
 /// The prefix of the names of versions.
 const PREFIX: &[u8] = b"GLIBC_";
+/// The most symbols that are told. A file may claim to have millions.
+const MOST_SYMBOLS: usize = 1024;
 
 /// A version. As numbers, 2.9 comes before 2.34.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,24 +77,20 @@ pub(super) fn newest<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) 
     strings.split(|byte| *byte == 0).filter_map(Version::parse).max()
 }
 
-/// The symbols for which `object` needs the newest version, sorted: those that an author has to do without on an older machine.
+/// The symbols for which `object` needs the newest version, sorted: those that an author has to do without on an older machine. Of a
+/// file that claims to have more, [`MOST_SYMBOLS`].
 pub(super) fn newest_symbols<'data, R: ReadRef<'data>>(object: &object::File<'data, R>) -> Vec<String> {
     let versioned = |import: object::read::Import<'data>| match (import.flags(), import.name()) {
         (ImportFlags::Elf { version: Some(version), .. }, NameOrOrdinal::Name(name)) => {
-            Some((Version::parse(version)?, String::from_utf8_lossy(name).into_owned()))
+            Some((Version::parse(version)?, name))
         }
         _ => None,
     };
-    let imports = object.imports().into_iter().flatten().map_while(Result::ok);
-    let versioned: Vec<_> = imports.filter_map(versioned).collect();
-    let newest = versioned.iter().map(|(version, _)| version).max();
-    let mut names: Vec<_> = versioned
-        .iter()
-        .filter(|(version, _)| Some(version) == newest)
-        .map(|(_, name)| name.clone())
-        .collect();
-    names.sort();
-    names
+    let imports = || object.imports().into_iter().flatten().map_while(Result::ok).filter_map(versioned);
+    let newest = imports().map(|(version, _)| version).max();
+    let of_newest = imports().filter(|(version, _)| Some(version) == newest.as_ref());
+    let names: BTreeSet<_> = of_newest.map(|(_, name)| name).collect();
+    names.into_iter().take(MOST_SYMBOLS).map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -21,10 +21,16 @@ const SYSTEM: [&str; 4] = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 /// `DT_RPATH` and `DT_RUNPATH`.
 const SEARCH_PATHS: [usize; 2] = [15, 29];
 
-/// The names of the libraries that the file needs.
+/// More libraries than any file needs, and the longest search path that is followed, in bytes. A file may claim to have millions.
+const MOST_NAMES: usize = 512;
+const LONGEST_PATH: usize = 16 << 10;
+
+/// The names of the libraries that the file needs, each once.
 pub(super) fn names(file: &ObjectFile<'_>) -> Vec<String> {
     let libraries = file.object.import_libraries().into_iter().flatten().map_while(Result::ok);
-    libraries.map(|library| String::from_utf8_lossy(library.name()).into_owned()).collect()
+    let mut seen = HashSet::new();
+    let names = libraries.map(|library| library.name()).filter(|name| seen.insert(*name));
+    names.take(MOST_NAMES).map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// Rejects a file in `folder` that was built for another C library, or that needs a library which is not there.
@@ -63,13 +69,22 @@ impl Search {
     fn of(file: &ObjectFile<'_>, folder: &Path) -> Option<Self> {
         let mut folders = Vec::new();
         for path in search_paths(file) {
+            if path.len() > LONGEST_PATH {
+                return None;
+            }
             for entry in path.split(|byte| *byte == b':').filter(|entry| !entry.is_empty()) {
                 folders.push(expanded(entry, folder)?);
             }
         }
         // Without a value the dynamic linker looks nowhere, and not in the current folder, which an empty entry stands for.
         let variable = std::env::var_os("LD_LIBRARY_PATH").filter(|paths| !paths.is_empty());
-        folders.extend(variable.iter().flat_map(std::env::split_paths));
+        for entry in variable.iter().flat_map(|paths| paths.as_bytes().split(|byte| b":;".contains(byte))) {
+            // A variable in it is replaced by what the dynamic linker knows of the program, and not of the library.
+            if entry.contains(&b'$') {
+                return None;
+            }
+            folders.push(OsStr::from_bytes(entry).into());
+        }
         folders.extend(SYSTEM.map(PathBuf::from));
         folders.extend(glibc::path().and_then(|libc| libc.parent().map(Path::to_owned)));
         Some(Self { folders, cached: cached()? })
@@ -78,8 +93,22 @@ impl Search {
     fn finds(&self, name: &str) -> bool {
         name.contains('/')
             || self.cached.contains(OsStr::new(name))
-            || self.folders.iter().any(|folder| folder.join(name).is_file())
+            || is_preloaded(name)
+            || self.folders.iter().any(|folder| folder.join(name).is_file() || is_for_newer_processors(folder, name))
     }
+}
+
+/// Whether the library is loaded before any plugin.
+fn is_preloaded(name: &str) -> bool {
+    let preloaded = std::env::var_os("LD_PRELOAD").unwrap_or_default();
+    let mut paths = preloaded.as_bytes().split(|byte| b": ".contains(byte));
+    paths.any(|path| Path::new(OsStr::from_bytes(path)).file_name() == Some(OsStr::new(name)))
+}
+
+/// Whether the library is in one of the folders in `folder` that the dynamic linker looks through first on newer processors.
+fn is_for_newer_processors(folder: &Path, name: &str) -> bool {
+    let levels = std::fs::read_dir(folder.join("glibc-hwcaps")).into_iter().flatten().flatten();
+    levels.into_iter().any(|level| level.path().join(name).is_file())
 }
 
 /// A folder of a search path; nothing if it has a variable whose value only the dynamic linker knows.
@@ -100,11 +129,13 @@ fn cached() -> Option<&'static HashSet<OsString>> {
     CACHED.get_or_init(|| std::fs::read(CACHE).ok().map(strings)).as_ref()
 }
 
-/// The search paths in the dynamic section.
+/// The search paths in the dynamic section. Of several of a kind the last one counts.
 fn search_paths<'a>(file: &ObjectFile<'a>) -> Vec<&'a [u8]> {
     let Some(strings) = file.section(".dynstr") else { return Vec::new() };
-    let entries = file.dynamic().into_iter().filter(|[tag, _]| SEARCH_PATHS.contains(tag));
-    entries.filter_map(|[_, at]| strings.get(at..)?.split(|byte| *byte == 0).next()).collect()
+    let entries = file.dynamic();
+    let last = |kind| entries.iter().rfind(|[tag, _]| *tag == kind).map(|[_, at]| *at);
+    let text = |at: usize| strings.get(at..)?.split(|byte| *byte == 0).next();
+    SEARCH_PATHS.into_iter().filter_map(last).filter_map(text).collect()
 }
 
 #[cfg(test)]

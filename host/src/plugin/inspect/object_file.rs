@@ -3,12 +3,17 @@
 use object::read::ReadRef;
 use object::{Architecture, Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol};
 
-use super::bounded_reader::BoundedReader;
+use super::bounded_reader::{BoundedReader, LIMIT};
 use super::metadata::{MAX_LENGTH, Metadata};
 use super::rejection::Rejection;
 
 /// The section into which the export macros put the metadata.
 const SECTION: &str = if cfg!(target_vendor = "apple") { "__crossrun" } else { ".crossrun" };
+
+/// More entries than a dynamic section has. A file may claim to have millions.
+const MOST_ENTRIES: usize = 4096;
+/// More relocations than can be read: a file may have the same ones in any number of its sections.
+const MOST_RELOCATIONS: usize = LIMIT as usize / 16;
 
 /// An object file whose headers were parsed.
 pub(super) struct ObjectFile<'a> {
@@ -80,11 +85,13 @@ impl<'a> ObjectFile<'a> {
         self.object.section_by_name(name)?.data().ok()
     }
 
-    /// The entries of the dynamic section, each a tag and a value.
+    /// The entries of the dynamic section up to its end, each a tag and a value.
     pub(super) fn dynamic(&self) -> Vec<[usize; 2]> {
         let (words, _) = self.section(".dynamic").unwrap_or_default().as_chunks::<{ size_of::<usize>() }>();
-        let words: Vec<_> = words.iter().map(|word| usize::from_ne_bytes(*word)).collect();
-        words.as_chunks::<2>().0.to_vec()
+        let words: Vec<_> =
+            words.iter().take(2 * MOST_ENTRIES).map(|word| usize::from_ne_bytes(*word)).collect();
+        // An entry with the tag 0 is the end.
+        words.as_chunks::<2>().0.iter().copied().take_while(|[tag, _]| *tag != 0).collect()
     }
 
     /// The `length` bytes that the file has for an address. Only these bytes are read, not their whole section.
@@ -111,7 +118,12 @@ impl<'a> ObjectFile<'a> {
 
     /// Whether the dynamic linker writes to `address` when it loads the library.
     pub(super) fn is_relocated(&self, address: u64) -> bool {
-        self.object.dynamic_relocations().into_iter().flatten().any(|(place, _)| place == address)
+        self.relocations().any(|(place, _)| place == address)
+    }
+
+    /// What the dynamic linker writes when it loads the library: places, and what is written there.
+    pub(super) fn relocations(&self) -> impl Iterator<Item = (u64, object::Relocation)> {
+        self.object.dynamic_relocations().into_iter().flatten().take(MOST_RELOCATIONS)
     }
 
     /// The symbols that the library defines and exports.

@@ -82,8 +82,7 @@ fn needed(file: &ObjectFile<'_>) -> Option<u64> {
         }),
         _ => true,
     };
-    let mut relocations = file.object.dynamic_relocations().into_iter().flatten();
-    let is_needed = relocations.any(|(_, relocation)| {
+    let is_needed = file.relocations().any(|(_, relocation)| {
         relocation.flags() == RelocationFlags::Elf { r_type: types } && is_own(relocation.target())
     });
     is_needed.then(|| block.p_memsz(Endianness::default()))
@@ -105,7 +104,7 @@ fn kept(tunables: &str) -> Option<u64> {
 /// The command that has the dynamic linker keep enough, beside the settings that are there.
 fn command(tunables: &str, needed: u64) -> String {
     let others = tunables.split(':').filter(|setting| !setting.is_empty() && !setting.starts_with(SETTING));
-    let enough = needed.saturating_add(MORE).next_multiple_of(1024);
+    let enough = needed.saturating_add(MORE).checked_next_multiple_of(1024).unwrap_or(u64::MAX);
     let ours = format!("{SETTING}={enough}");
     let settings: Vec<_> = others.map(str::to_owned).chain([ours]).collect();
     format!("export {VARIABLE}={}", crate::shell::quote(settings.join(":")))
@@ -125,5 +124,7 @@ mod tests {
             command,
             "export GLIBC_TUNABLES=glibc.malloc.check=3:glibc.rtld.optional_static_tls=14336"
         );
+        // A damaged file may say that it needs any number.
+        assert!(super::command("", u64::MAX).ends_with(&u64::MAX.to_string()));
     }
 }

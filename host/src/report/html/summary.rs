@@ -8,6 +8,7 @@ use super::layout::{Group, Layout, PlacedPoint};
 use crate::compare::model::{Comparison, Rigor, Row, Warning};
 use crate::first_seen::distinct;
 use crate::report::labels::{self, NONE, TableRow, Tone, name, or_none};
+use crate::report::notes;
 use crate::report::{number, ranking};
 use crate::text::plural;
 
@@ -19,7 +20,7 @@ const MAX_VERSIONS: usize = 60;
 const SHADES: f64 = 5.0;
 
 pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
-    let all = [labels::notes(comparison), labels::ratio_notes(comparison)].concat();
+    let all = [notes::notes(comparison), notes::ratio_notes(comparison)].concat();
     let first_notice = all.first().cloned();
     let notes = all.into_iter().skip(comparison.warnings.len()).collect::<Vec<_>>();
     let columns = columns(layout);
@@ -30,7 +31,7 @@ pub(super) fn summary(comparison: &Comparison, layout: &Layout<'_>) -> Value {
         warnings => comparison.warnings.iter().map(|it| warning(it, layout)).collect::<Vec<_>>(),
         notes,
         geomeans => geomeans(comparison, layout),
-        geomeans_over => labels::geomeans_over(comparison),
+        geomeans_over => notes::geomeans_over(comparison),
         workloads => layout.groups.iter().map(|group| workload(group, layout)).collect::<Vec<_>>(),
         matrix => layout
             .groups
@@ -106,7 +107,7 @@ fn warning(warning: &Warning, layout: &Layout<'_>) -> Value {
 
 /// None for a single point, whose table has the same ratios, and none without a mean.
 fn geomeans(comparison: &Comparison, layout: &Layout<'_>) -> Vec<Value> {
-    if labels::geomeans_over(comparison).is_none() {
+    if notes::geomeans_over(comparison).is_none() {
         return Vec::new();
     }
     let mean = |mean: &crate::compare::model::Geomean| {
@@ -134,7 +135,7 @@ fn workload(group: &Group<'_>, layout: &Layout<'_>) -> Value {
 }
 
 fn table_row(id: &str, row: &Row, layout: &Layout<'_>) -> Value {
-    let more_blocks = row.ratio.as_ref().and_then(labels::more_blocks);
+    let more_blocks = row.ratio.as_ref().and_then(notes::more_blocks);
     let number = layout.label_number(&row.label);
     context! { id, number, cells => Serde(TableRow::of(row)), more_blocks }
 }

@@ -22,21 +22,6 @@ fn the_settings_of_a_point_leave_out_the_defaults() {
 }
 
 #[test]
-fn a_ratio_over_a_part_of_the_runs_of_a_row_is_told() {
-    let mut point = examples::point("pipeline", Some(1000), 2);
-    let mut row = examples::row("x", Some(0.5));
-    row.ratio.as_mut().unwrap().blocks = 7;
-    row.counts.verified = 14;
-    point.rows = vec![row];
-    let comparison = Comparison { points: vec![point], ..Comparison::default() };
-    let notes = ratio_notes(&comparison);
-    assert!(
-        notes.iter().any(|note| note.ends_with("have other runs too: x, pipeline (7 of 14)")),
-        "{notes:?}"
-    );
-}
-
-#[test]
 fn a_withheld_verdict_is_not_shown() {
     let mut row = examples::row("x", Some(0.5));
     let ratio = row.ratio.as_mut().unwrap();
@@ -111,83 +96,12 @@ fn an_open_loop_shows_neither_how_long_its_schedule_is_nor_how_much_that_varies(
 }
 
 #[test]
-fn preparing_is_told_where_it_takes_a_tenth_of_the_run_and_of_a_second() {
-    let told = |run: f64, prepare: Option<f64>| {
-        let mut row = examples::row("beta", None);
-        (row.duration, row.stages.prepare) = (Some(examples::spread(run)), prepare.map(examples::spread));
-        let point = Point { rows: vec![row], ..examples::point("pipeline", Some(1000), 2) };
-        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
-        notes.into_iter().find(|note| note.starts_with("preparing a run"))
-    };
-    let note = |seconds| Some(format!("preparing a run is not part of its time, and takes {seconds}"));
-    assert_eq!(told(0.5, Some(0.12)), note("120 ms (beta, pipeline)"));
-    assert_eq!(told(3.0, Some(0.31)), note("310 ms (beta, pipeline)"));
-    for (run, prepare) in [(0.5, Some(0.09)), (3.0, Some(0.29)), (0.5, None)] {
-        assert_eq!(told(run, prepare), None, "{run} {prepare:?}");
-    }
-}
-
-#[test]
-fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
-    let row = |label, prepare| {
-        let row = examples::row(label, None);
-        Row { stages: Stages { prepare: Some(examples::spread(prepare)), ..row.stages }, ..row }
-    };
-    let rows = vec![row("alpha", 0.2), row("beta", 0.01), row("gamma", 0.4)];
-    let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-    let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
-    let of_prepare: Vec<_> = notes.iter().filter(|note| note.contains("preparing")).collect();
-    assert!(
-        of_prepare.len() == 1
-            && of_prepare[0].ends_with("200 ms (alpha, pipeline), 400 ms (gamma, pipeline)")
-    );
-}
-
-#[test]
-fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
-    let told = |needed: &[Option<u32>]| {
-        let row = |more_blocks: &Option<u32>| {
-            let mut row = examples::row("beta", Some(1.0));
-            row.ratio.as_mut().unwrap().verdict = Some(Verdict::Inconclusive { more_blocks: *more_blocks });
-            row
-        };
-        let rows = needed.iter().map(row).collect();
-        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
-        notes.into_iter().find(|note| note.contains("would resolve"))
-    };
-    let note = |what: &str| Some(format!("about {what}"));
-    assert_eq!(told(&[Some(3), Some(5)]), note("5 more blocks would resolve the inconclusive verdicts"));
-    assert_eq!(told(&[Some(1), None]), note("1 more block would resolve 1 of 2 inconclusive verdicts"));
-    assert_eq!(told(&[None, None]), None);
-}
-
-#[test]
 fn failures_with_several_messages_do_not_look_like_those_with_one() {
     let mut row = examples::failed_row("x", "wrong_answer", "499 items");
     let told = "b: wrong answer in run (7 of 7 trials): 499 items; try: crossrun run --isolation none";
     assert_eq!(failures(&row, "b"), [told]);
     row.failures[0].other_messages = 6;
     assert_eq!(failures(&row, "b"), [told.replace("trials)", "trials, 6 of them with another message)")]);
-}
-
-#[test]
-fn a_floor_of_noise_is_said_to_be_that_of_its_point() {
-    let told = |factors: &[f64]| {
-        let at = |factor: &f64| {
-            let ratio = RatioInterval { low: 1.0, high: *factor, confidence: 0.95 };
-            let noise_floor = NoiseFloor { names: ["a".into(), "b".into()], ratio, factor: *factor };
-            Point { noise_floor: Some(noise_floor), ..examples::point("pipeline", Some(1000), 2) }
-        };
-        let points: Vec<_> = factors.iter().map(at).collect();
-        let noise_floor = factors.iter().copied().max_by(f64::total_cmp);
-        notes(&Comparison { points, noise_floor, ..examples::empty() })
-    };
-    assert_eq!(told(&[1.02]), ["A/A comparison: differences of up to 1.02× are noise"]);
-    let several =
-        "A/A comparison: differences up to the noise floor of their point are noise (most: 2.40×, pipeline)";
-    assert_eq!(told(&[1.02, 2.4, 1.1]), [several]);
-    assert!(told(&[]).is_empty());
 }
 
 proptest! {
