@@ -230,9 +230,22 @@ fn a_library_in_a_folder_of_the_environment_is_found() {
         variable.map(|empty| command.env("LD_LIBRARY_PATH", empty));
         Ran::of(command).code(3);
     }
-    let mut command = place.command(&["backends", "inspect"]);
-    command.arg(&file).env("LD_LIBRARY_PATH", &elsewhere);
-    Ran::of(command).code(0);
+    let found = |variable: &str, value: &std::ffi::OsStr| {
+        let mut command = place.command(&["backends", "inspect"]);
+        command.arg(&file).env(variable, value);
+        Ran::of(command).code(0);
+    };
+    found("LD_LIBRARY_PATH", elsewhere.as_os_str());
+    found("LD_PRELOAD", library.as_os_str());
+    // Both separate folders, and where a variable leads is not known.
+    for before in ["/nowhere;", "/nowhere:"] {
+        found("LD_LIBRARY_PATH", format!("{before}{}", elsewhere.display()).as_ref());
+    }
+    found("LD_LIBRARY_PATH", "/opt/$LIB".as_ref());
+    let newer = elsewhere.join("glibc-hwcaps/x86-64-v2");
+    std::fs::create_dir_all(&newer).unwrap();
+    std::fs::rename(&library, newer.join("libelsewhere.so")).unwrap();
+    found("LD_LIBRARY_PATH", elsewhere.as_os_str());
 }
 
 #[test]

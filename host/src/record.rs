@@ -44,8 +44,8 @@ pub(crate) use reader::Records;
 pub(crate) use recorder::Recorder;
 pub(crate) use trial::Conditions;
 
-use crate::resource_limit;
 use crate::text::with_remedy;
+use crate::{resource_limit, shell};
 
 /// Why a record could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +102,12 @@ impl RecordError {
     /// What to do about it, if that is known.
     pub(crate) fn remedy(&self) -> Option<String> {
         let remedy = match self {
-            Self::Input { error, .. } => return advice_on_reading(error),
-            Self::File { error, .. } => return advice(error),
+            Self::Input { error, path, .. } => {
+                return advice_on_reading(error).or_else(|| advice_on_missing(error, path));
+            }
+            Self::File { error, path, .. } => {
+                return advice(error).or_else(|| advice_on_missing(error, path));
+            }
             Self::StandardInput { error, .. } => return advice_on_input(error),
             Self::Line { .. } => "correct or remove this line",
             Self::Endless { .. } => "name a file of records",
@@ -131,11 +135,21 @@ fn advice_on_input(error: &io::Error) -> Option<String> {
 fn advice_on_reading(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Some("ask its owner for the permission to read it".into()),
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
-            Some("check the path".into())
-        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => None,
         _ => advice(error),
     }
+}
+
+/// What to do about a path at which there is nothing, or nothing of that kind.
+fn advice_on_missing(error: &io::Error, path: &Path) -> Option<String> {
+    let is_missing = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidFilename
+    );
+    is_missing.then(|| shell::look_beside(path))
 }
 
 /// What to do about an error of the file system, where that is known.
@@ -158,7 +172,6 @@ fn advice(error: &io::Error) -> Option<String> {
         io::ErrorKind::NotFound if std::env::current_dir().is_err() => {
             "cd \"$HOME\", as the current folder was removed"
         }
-        io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::InvalidFilename => "a shorter name",
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             "move the file away, or choose another folder"

@@ -30,6 +30,13 @@ pub(crate) fn as_root(commands: &str) -> String {
     if is_root { commands.replace("sudo ", "") } else { commands.to_owned() }
 }
 
+/// The command that shows what there is in place of a path that is missing: the names in the nearest folder above it.
+pub(crate) fn look_beside(missing: &Path) -> String {
+    let mut above = missing.ancestors().skip(1);
+    let folder = above.find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    command("ls", [path(folder)])
+}
+
 /// A path as a word that no program takes for an option.
 pub(crate) fn path(path: &Path) -> PathBuf {
     let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");

@@ -144,8 +144,8 @@ fn of_records_that_cannot_be_read_nothing_is_to_be_moved_or_removed() {
     let place = recorded();
     let unified = "results/c/unified_results.jsonl";
     for (command, why) in [
-        ("report results/c/trials.jsonl/", "check the path"),
-        ("history results/c/trials.jsonl/", "check the path"),
+        ("report results/c/trials.jsonl/", "try: ls results/c"),
+        ("history results/c/trials.jsonl/", "try: ls results/c"),
         (&format!("show {unified}"), "crossrun report results/c/unified_results.jsonl"),
     ] {
         let said = bash(&place, &format!("crossrun {command}")).code(2).says(why).stderr();

@@ -364,7 +364,8 @@ fn check_explicit(inventory: &Inventory) -> Result<(), Problem> {
             SearchOutcome::Missing => "there is no such folder",
             SearchOutcome::Unreadable { why } => why,
         };
-        return Err(Problem::usage(format!("--plugin-dir {}: {why}", looked.folder.display())));
+        let message = format!("--plugin-dir {}: {why}", looked.folder.display());
+        return Err(Problem::usage(message).with_remedy(shell::look_beside(&looked.folder)));
     }
     Ok(())
 }

@@ -162,7 +162,7 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
             "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
             path.display()
         ))
-        .with_remedy("check the path"));
+        .with_remedy(shell::command("ls", [shell::path(path)])));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
         let count = plural(files.len() as u64, "file");

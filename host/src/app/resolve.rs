@@ -129,7 +129,13 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>, named: bool) -> R
 /// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
     let inspected = trusted(file, trust).and_then(|real| inspect(&real));
-    inspected.map_err(|rejection| rejected(file.display(), rejection))
+    inspected.map_err(|rejection| rejected_file(file, rejection))
+}
+
+/// The problem of a file that the command line names.
+pub(crate) fn rejected_file(file: &Path, rejection: Rejection) -> Problem {
+    let beside = (!file.exists()).then(|| shell::look_beside(file));
+    rejected(file.display(), Rejection { remedy: rejection.remedy.or(beside), ..rejection })
 }
 
 /// The file to which `file` leads, without links, if only trusted users could have written it.

@@ -16,6 +16,7 @@ use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
 use crate::sandbox::Interrupt;
 use crate::serve::{Answer, Server, Status};
+use crate::shell;
 use crate::text::plural;
 
 /// How often the command looks for an interrupt.
@@ -89,7 +90,9 @@ struct Run {
 impl Site {
     fn of(folder: &Path) -> Result<Self, Problem> {
         let name = folder.display().to_string();
-        let cannot = |error: io::Error| Problem::usage(format!("{name}: {error}"));
+        let cannot = |error: io::Error| {
+            Problem::usage(format!("{name}: {error}")).with_remedy(shell::look_beside(folder))
+        };
         let folder = folder.canonicalize().map_err(cannot)?;
         if !folder.is_dir() {
             return Err(Problem::usage(format!("{name} is not a folder"))

@@ -458,7 +458,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing =
             Records::<UnifiedRecord, _>::open(&folder.path().join("none.jsonl")).unwrap_err().line();
-        assert!(missing.contains("none.jsonl") && missing.contains("check the path"), "{missing}");
+        assert!(
+            missing.contains("none.jsonl")
+                && missing.contains(&format!("try: ls {}", folder.path().display())),
+            "{missing}"
+        );
         let mut records = Records::<UnifiedRecord, _>::open(folder.path()).unwrap();
         let message = records.next().unwrap().unwrap_err().to_string();
         assert!(message.contains(&folder.path().display().to_string()), "{message}");

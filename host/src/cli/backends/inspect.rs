@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::app::context::{Context, may_be_name};
-use crate::app::resolve::rejected;
+use crate::app::resolve::rejected_file;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
@@ -32,10 +32,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         None => arguments.file.clone(),
     };
     let description =
-        Description::of(&file, arguments.hash).map_err(|rejection| rejected(file.display(), rejection))?;
+        Description::of(&file, arguments.hash).map_err(|rejection| rejected_file(&file, rejection))?;
     let trust = match Trust::of_this_process(global.allow_untrusted).file(&file) {
         Err(Refusal::Distrust(distrust)) => Err(distrust),
-        Err(Refusal::Unreadable(error)) => return Err(rejected(file.display(), error.into())),
+        Err(Refusal::Unreadable(error)) => return Err(rejected_file(&file, error.into())),
         Ok(_) => Ok(()),
     };
     if ui.json() {

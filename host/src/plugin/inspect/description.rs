@@ -187,5 +187,8 @@ fn exports(file: &ObjectFile<'_>) -> Exports {
             _ => others += 1,
         }
     }
-    Exports { ours: ours.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(), others }
+    Exports {
+        ours: ours.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
+        others,
+    }
 }

@@ -94,7 +94,10 @@ impl Search {
         name.contains('/')
             || self.cached.contains(OsStr::new(name))
             || is_preloaded(name)
-            || self.folders.iter().any(|folder| folder.join(name).is_file() || is_for_newer_processors(folder, name))
+            || self
+                .folders
+                .iter()
+                .any(|folder| folder.join(name).is_file() || is_for_newer_processors(folder, name))
     }
 }
 

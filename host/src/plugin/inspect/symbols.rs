@@ -132,7 +132,8 @@ fn check_table(file: &ObjectFile<'_>, table: Table) -> Result<(), Rejection> {
     // The dynamic linker writes a pointer to a function when it loads the file; in some formats the file has it already.
     let (end, length) = (c_abi::LEAST_SIZE as usize, size_of::<usize>());
     let run = bytes.get(end - length..end).unwrap_or_default();
-    if run.iter().all(|byte| *byte == 0) && !file.is_relocated(address.saturating_add((end - length) as u64)) {
+    if run.iter().all(|byte| *byte == 0) && !file.is_relocated(address.saturating_add((end - length) as u64))
+    {
         return Err(not_a_table("has no function `run`"));
     }
     Ok(())

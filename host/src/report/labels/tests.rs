@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::model::{NoiseFloor, RatioInterval, Stages};
 use crate::report::examples;
 
 #[test]
