@@ -130,10 +130,6 @@ fn nearest(name: &str, known: &[String]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn location(folder: usize, path: &str) -> Location {
-        Location { folder, path: path.into() }
-    }
-
     fn not_called(_: &&str, _: &&str) -> bool {
         panic!("items of different names are compared")
     }
@@ -141,7 +137,8 @@ mod tests {
     fn registry(names: &[&'static str]) -> Registry<&'static str> {
         let mut registry = Registry::new("backend");
         for name in names {
-            let registration = registry.register(name, location(0, name), *name, not_called);
+            let location = Location { folder: 0, path: name.into() };
+            let registration = registry.register(name, location, *name, not_called);
             assert_eq!(registration, Registration::Active);
         }
         registry
@@ -174,25 +171,5 @@ mod tests {
             let GetError::Unknown { near, .. } = error else { panic!("{error}") };
             assert_eq!(near.as_deref(), suggestion);
         }
-    }
-
-    #[test]
-    fn two_items_of_one_name_in_one_folder_lead_to_neither() {
-        let mut registry = registry(&["mock"]);
-        let registration = registry.register("MOCK", location(0, "other"), "other", |_, _| false);
-        assert_eq!(registration, Registration::Clash { with: "mock".into() });
-        let message = registry.get("mock").unwrap_err().to_string();
-        assert!(message.contains("mock and other"), "{message}");
-        assert!(registry.names().is_empty());
-    }
-
-    #[test]
-    fn an_earlier_folder_shadows_a_later_one_and_a_copy_of_the_same_file() {
-        let mut registry = registry(&["mock"]);
-        let later = registry.register("mock", location(1, "later"), "later", |_, _| false);
-        assert_eq!(later, Registration::Shadowed { by: "mock".into(), same: false });
-        let copy = registry.register("mock", location(0, "copy"), "copy", |_, _| true);
-        assert_eq!(copy, Registration::Shadowed { by: "mock".into(), same: true });
-        assert_eq!(registry.get("mock").unwrap(), &"mock");
     }
 }
