@@ -4,6 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 
 use super::finding::{CheckOutcome, Finding, Summary};
+use crate::text::printable;
 
 /// The suffix `.xml` makes the template engine escape every value.
 const TEMPLATE: &str = "findings.xml";
@@ -54,10 +55,5 @@ fn seconds(seconds: f64) -> String {
 
 /// Replaces characters that XML 1.0 does not allow. The template engine escapes the others.
 fn allowed(text: &str) -> String {
-    let fits = |c: char| match c {
-        '\n' | '\t' => true,
-        '\u{fffe}' | '\u{ffff}' => false,
-        _ => !c.is_control(),
-    };
-    text.chars().map(|c| if fits(c) { c } else { '\u{fffd}' }).collect()
+    printable(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

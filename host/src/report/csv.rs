@@ -30,7 +30,7 @@ const COLUMNS: [Column; 65] = [
     ("backend", |it| text(&it.row.backend)),
     ("label", |it| text(&it.row.label)),
     ("baseline", |it| it.row.is_baseline.to_string()),
-    ("machine", |it| text(machine(it).unwrap_or_default())),
+    ("machine", |it| text(profile(it).and_then(|it| it.hostname.as_deref()).unwrap_or_default())),
     ("trials", |it| it.row.counts.trials.to_string()),
     ("verified", |it| it.row.counts.verified.to_string()),
     ("duration_median", |it| median(it.row.duration)),
@@ -109,10 +109,6 @@ pub fn csv(comparison: &Comparison) -> Result<String, ReportError> {
     let bytes = writer.into_inner().map_err(|error| ::csv::Error::from(error.into_error()))?;
     // CSV cannot escape a control character.
     Ok(printable(&String::from_utf8_lossy(&bytes)))
-}
-
-fn machine<'a>(line: &Line<'a>) -> Option<&'a str> {
-    profile(line)?.hostname.as_deref()
 }
 
 fn profile<'a>(line: &Line<'a>) -> Option<&'a SystemProfile> {

@@ -56,15 +56,6 @@ impl Plot {
         Some(Self { edges, x_axis, y_axis })
     }
 
-    /// The plot of values over runs with the numbers from 1 to `runs`. None without values that it can show.
-    pub(super) fn over_runs(
-        edges: Edges,
-        runs: usize,
-        y_values: impl IntoIterator<Item = f64>,
-    ) -> Option<Self> {
-        Self::over(edges, Scale::Linear, [runs as f64], y_values)
-    }
-
     pub(super) fn x(&self, value: f64) -> String {
         let Edges { left, right, .. } = self.edges;
         format!("{:.1}", left + (right - left) * self.x_axis.position(value) / 100.0)
@@ -118,12 +109,12 @@ mod tests {
 
     #[test]
     fn the_ticks_of_runs_are_numbers_of_runs() {
-        let ticks = |runs: usize| {
-            let plot = Plot::over_runs(SMALL, runs, [1.0]).unwrap();
+        let ticks = |runs: f64| {
+            let plot = Plot::over(SMALL, Scale::Linear, [runs], [1.0]).unwrap();
             let texts = plot.run_ticks().into_iter().map(|tick| tick.get_attr("text").unwrap().to_string());
             texts.collect::<Vec<_>>()
         };
-        assert_eq!((ticks(1), ticks(2)), (vec!["1".to_owned()], vec!["1".to_owned(), "2".to_owned()]));
-        assert_eq!(ticks(24), ["10", "20"]);
+        assert_eq!((ticks(1.0), ticks(2.0)), (vec!["1".to_owned()], vec!["1".to_owned(), "2".to_owned()]));
+        assert_eq!(ticks(24.0), ["10", "20"]);
     }
 }

@@ -9,6 +9,7 @@ use super::{environment, render};
 use crate::compare::model::RatioInterval;
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
 use crate::first_seen::distinct;
+use crate::report::axis::Scale;
 use crate::report::error::ReportError;
 use crate::report::labels::{name, one_line};
 use crate::report::{number, trends};
@@ -106,7 +107,7 @@ fn numbered(trend: &CellTrend) -> impl Iterator<Item = (f64, &RunValue)> {
 fn chart(cell: &PlacedCell<'_>) -> Option<Value> {
     let ends = |run: &RunValue| run.interval.map(|it| [it.low, it.high]).into_iter().flatten();
     let values = cell.trend.runs.iter().flat_map(|run| run.median.into_iter().chain(ends(run)));
-    let plot = Plot::over_runs(SMALL, cell.trend.runs.len(), values)?;
+    let plot = Plot::over(SMALL, Scale::Linear, [cell.trend.runs.len() as f64], values)?;
     let points = numbered(cell.trend).zip(&cell.runs).filter_map(|((x, run), id)| {
         let range = run.interval.map(|it| [it.low, it.high]);
         Some(CurvePoint { x, y: run.median?, range, title: Some(trends::run_line(run)), row: id.clone() })

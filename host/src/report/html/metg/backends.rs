@@ -3,7 +3,6 @@
 use minijinja::{Value, context};
 
 use crate::compare::metg::model::{Row, Sweeps};
-use crate::compare::model::Form;
 use crate::first_seen::distinct;
 use crate::report::html::layout::SERIES;
 use crate::report::labels::name;
@@ -23,17 +22,13 @@ impl Backends {
         let several_cores = cores(sweeps).is_none();
         let label = |row: &Row| match &row.graph {
             // A chart has graphs on equal cores only.
-            Some(graph) => Self::label(&row.label, graph.form),
+            Some(graph) => column(&row.label, graph.form, 60),
             None if several_cores => format!("{} ({} cores)", name(&row.label), row.cores),
             None => name(&row.label),
         };
         let of_rows: Vec<_> = sweeps.rows.iter().map(label).collect();
         let all = distinct(known.iter().map(|label| name(label)).chain(of_rows.iter().cloned()));
         Self { of_rows, all }
-    }
-
-    fn label(backend: &str, form: Option<Form>) -> String {
-        column(backend, form, 60)
     }
 
     /// The number of the label of a row.
