@@ -12,15 +12,13 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, PersistError};
 
-use crate::other_process::{self, REPORTED_AFTER};
+use crate::other_process::{self, AT_ONCE, REPORTED_AFTER};
 use crate::path_walk::{self, PathWalk, is_descriptor};
 use crate::sandbox::Interrupt;
 use crate::unfinished;
 
 /// How long the wait for a reader goes on before it looks again.
 const POLL: Duration = Duration::from_millis(100);
-/// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
-const AT_ONCE: usize = 4096;
 
 /// Puts a new file at `path`, in the place of an old one if there is one: whoever reads sees one of the two, also after the
 /// machine has crashed. `mode` is of a new file, but for what the umask takes away; an old one keeps its mode. The folder must be
@@ -65,7 +63,7 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

@@ -19,6 +19,8 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After this time a wait is reported.
 pub(crate) const REPORTED_AFTER: Duration = Duration::from_secs(2);
+/// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
+pub(crate) const AT_ONCE: usize = 4096;
 /// So many characters of a command line are shown.
 const SHOWN: usize = 200;
 
@@ -36,6 +38,11 @@ pub(crate) fn await_ready(
         pause = POLL;
     }
     Ok(())
+}
+
+/// Whether what another process reads or writes is ready now.
+pub(crate) fn is_ready(end: &impl AsFd, ready: PollFlags) -> bool {
+    poll(&mut [PollFd::new(end, ready)], Some(&NOW)).is_ok_and(|ready| ready > 0)
 }
 
 /// The process with its command, `process 12: sleep 5`; without the command where the system hides it.

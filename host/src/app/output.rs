@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use crate::other_process::{self, REPORTED_AFTER};
+use crate::other_process::{self, AT_ONCE, REPORTED_AFTER, is_ready};
 use crate::sandbox::Interrupt;
-
-/// So many bytes fit into a pipe that is ready: a longer write would wait for the reader.
-const AT_ONCE: usize = 4096;
 
 /// How long the reader of standard output is waited for. Nothing: for as long as it likes.
 static READER_DEADLINE: OnceLock<Duration> = OnceLock::new();
@@ -72,7 +69,7 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
             return Err(io::Error::new(ErrorKind::TimedOut, why));
         }
         // Standard error may have the same reader.
-        if waited > REPORTED_AFTER && is_stdout(to) && is_ready(&io::stderr()) {
+        if waited > REPORTED_AFTER && is_stdout(to) && is_ready(&io::stderr(), PollFlags::OUT) {
             static ONCE: Once = Once::new();
             ONCE.call_once(|| {
                 let who = other_process::reader_of(to).map_or_else(String::new, |who| format!(", {who}"));
@@ -81,11 +78,6 @@ fn await_reader(to: &impl AsFd) -> io::Result<()> {
         }
         Ok(())
     })
-}
-
-fn is_ready(to: &impl AsFd) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn is_stdout(to: &impl AsFd) -> bool {

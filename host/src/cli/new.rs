@@ -1,6 +1,5 @@
 //! `crossrun backends new` and `crossrun workloads new`: create projects for authors of plugins.
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -10,6 +9,7 @@ use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::atomic_file;
 use crate::plan::defaults::DEFAULT_BACKEND;
 use crate::run::session::Isolation;
 use crate::scaffold::{
@@ -140,17 +140,13 @@ impl From<ScaffoldError> for Problem {
             }
             ScaffoldError::Taken(_) => (Exit::Usage, NEW_FOLDER),
             ScaffoldError::System { error: system, .. } => {
-                let remedy = if is_full(system) { ANOTHER_DISK } else { NEW_FOLDER };
+                let remedy = if atomic_file::is_full(system) { ANOTHER_DISK } else { NEW_FOLDER };
                 return Self::of_file(system, error.to_string(), remedy);
             }
             ScaffoldError::Partial { .. } => (Exit::Unexpected, NEW_FOLDER),
         };
         Self::new(exit, error.to_string()).with_remedy(remedy)
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 const NEW_FOLDER: &str = "--dir DIR, with a folder that does not exist yet";

@@ -179,12 +179,7 @@ impl<T, R> Records<T, R> {
 
     /// Nothing after such a line is read: the line may have no end.
     fn too_long(&self) -> RecordError {
-        let longest = if self.longest < 1 << 20 {
-            format!("{} bytes", self.longest)
-        } else {
-            format!("{} MiB", self.longest >> 20)
-        };
-        self.endless(format!("it has more than {longest}"))
+        self.endless(format!("it has more than {} MiB", self.longest >> 20))
     }
 
     fn endless(&self, why: String) -> RecordError {
@@ -436,10 +431,10 @@ mod tests {
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         let source = ORIGINAL.as_bytes().chain(endless);
         let mut records = Records::<UnifiedRecord, _>::new(source, "results.jsonl".as_ref());
-        records.longest = 10_000;
+        records.longest = 1 << 20;
         assert!(matches!(records.next(), Some(Ok(Entry::Record { line: 1, .. }))));
         let message = records.next().unwrap().unwrap_err().to_string();
-        assert!(message.starts_with("results.jsonl:2: ") && message.contains("10000 bytes"), "{message}");
+        assert!(message.starts_with("results.jsonl:2: ") && message.contains("more than 1 MiB"), "{message}");
         assert!(records.next().is_none());
     }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +9,12 @@ use std::time::Instant;
 
 use log::LevelFilter;
 use plugin_api::{HostServices, Progress};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
 use super::bounds;
 use super::rate_limit::RateLimit;
 use super::state::Worker;
+use crate::other_process;
 use crate::sandbox::frame::{self, Frame};
 use crate::sandbox::{Interrupt, end_with_host};
 use crate::worker::protocol::{Message as _, Reply, Request, number_of};
@@ -158,8 +158,7 @@ impl HostServices for Channel {
 
     /// Any request during a call cancels it.
     fn cancelled(&self) -> bool {
-        let mut polled = [PollFd::from_borrowed_fd(self.requests.as_fd(), PollFlags::IN)];
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+        other_process::is_ready(&self.requests, PollFlags::IN)
     }
 
     fn clock_nanos(&self) -> u64 {
