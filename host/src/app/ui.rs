@@ -9,6 +9,7 @@ use env_logger::{Target, WriteStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
 use rustix::event::PollFlags;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Exit, Problem, output};
@@ -62,6 +63,25 @@ impl Ui {
     pub(crate) fn result(&mut self, text: &str) {
         let text = if self.json { escaped_in_json(text) } else { printable(text) };
         self.write(&text);
+    }
+
+    /// Prints a result as an object for programs, or as text for people.
+    pub(crate) fn object_or<O: Serialize>(
+        &mut self,
+        object: impl FnOnce() -> O,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        if !self.json {
+            self.result(&text());
+            return Ok(());
+        }
+        self.object(&object())
+    }
+
+    /// Prints an object for programs, in one line.
+    pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Problem> {
+        self.result(&serde_json::to_string(object).map_err(|error| Problem::unexpected(&error))?);
+        Ok(())
     }
 
     /// Writes a result that no terminal shows to standard output, byte for byte.

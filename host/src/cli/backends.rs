@@ -68,8 +68,7 @@ fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Pr
         let key = |row: &Row| (row.name.is_none(), row.name.clone(), row.status, row.path.clone());
         key(one).cmp(&key(other))
     });
-    let text = if ui.json() { json!(rows).to_string() } else { text(&context, &rows) };
-    ui.result(&text);
+    ui.object_or(|| json!(rows), || text(&context, &rows))?;
     Ok(Exit::Done)
 }
 

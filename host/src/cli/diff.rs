@@ -50,12 +50,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut history = history.map_err(|error| refused(&error, read))?;
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
-    let text = if ui.json() {
-        serde_json::to_string(&history).map_err(|error| Problem::unexpected(&error))?
-    } else {
-        crate::report::history(&history)
-    };
-    ui.result(&text);
+    ui.object_or(|| &history, || crate::report::history(&history))?;
     if let Some(hint) = hint(&history) {
         ui.warning(&hint);
     }

@@ -53,25 +53,16 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         }
     }
     ui.clear_status();
-    let text = if ui.json() {
-        let backends = serde_json::to_value(&rows).map_err(|error| Problem::unexpected(&error))?;
-        json!({"machine": findings, "programs": programs(), "backends": backends}).to_string()
-    } else {
-        page(&findings, &rows)
-    };
-    ui.result(&text);
+    let object = || json!({"machine": findings, "programs": programs(), "backends": rows});
+    ui.object_or(object, || page(&findings, &rows))?;
     Ok(Exit::Done)
 }
 
 /// Forgets what is known of this machine.
 fn reset(ui: &mut Ui) -> Result<Exit, Problem> {
     let forgotten = machine_history::forget(&data_dir()?, &SystemProfile::collect())?;
-    let text = if ui.json() {
-        json!({ "forgotten": forgotten }).to_string()
-    } else {
-        format!("forgot {} of this machine's history", plural(forgotten as u64, "line"))
-    };
-    ui.result(&text);
+    let text = || format!("forgot {} of this machine's history", plural(forgotten as u64, "line"));
+    ui.object_or(|| json!({ "forgotten": forgotten }), text)?;
     Ok(Exit::Done)
 }
 

@@ -95,13 +95,8 @@ fn show(trends: &Trends, is_page_printed: bool, ui: &mut Ui) -> Result<(), Probl
     if is_page_printed {
         return Ok(());
     }
-    let text = if ui.json() {
-        serde_json::to_string(trends).map_err(|error| Problem::unexpected(&error))?
-    } else {
-        crate::report::trends(trends, ui.is_verbose())
-    };
-    ui.result(&text);
-    Ok(())
+    let verbose = ui.is_verbose();
+    ui.object_or(|| trends, || crate::report::trends(trends, verbose))
 }
 
 #[cfg(test)]

@@ -26,12 +26,9 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
         Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")
     })?;
-    let first = folder.join("crossrun.1");
-    ui.result(&if ui.json() {
-        serde_json::json!({"first_page": first.display().to_string()}).to_string()
-    } else {
-        format!("wrote {} and a page for each command\n", first.display())
-    });
+    let first = folder.join("crossrun.1").display().to_string();
+    let text = || format!("wrote {first} and a page for each command\n");
+    ui.object_or(|| serde_json::json!({ "first_page": first }), text)?;
     Ok(Exit::Done)
 }
 

@@ -186,7 +186,7 @@ fn one_name(path: &Path) -> PathBuf {
 /// Prints the summary, unless standard output gets a report.
 fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
     if ui.json() {
-        ui.result(&serde_json::to_string(reported).map_err(|error| Problem::unexpected(&error))?);
+        ui.object(reported)?;
     } else if !arguments.outputs().any(reports::is_standard_output) {
         reports::print_summary(reported, ui);
     }

@@ -369,7 +369,7 @@ fn show(
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     if ui.json() {
-        ui.result(&serde_json::to_string(&trial.record).map_err(|error| Problem::unexpected(&error))?);
+        ui.object(&trial.record)?;
     }
     let backend = &options.backend;
     let folder = options.output_dir.display();

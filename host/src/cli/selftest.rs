@@ -56,14 +56,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if conclusion != Conclusion::Failed {
         machine_history::keep_aa(aa_comparison(&outcome, started), &context, ui);
     }
-    if ui.json() {
-        let mut json = serde_json::to_value(&outcome).map_err(|error| Problem::unexpected(&error))?;
-        json["passed"] = passed.into();
-        json["conclusion"] = json!(conclusion);
-        ui.result(&json.to_string());
-    } else {
-        ui.result(&page(&outcome));
-    }
+    let object = || {
+        let mut object = json!(outcome);
+        object["passed"] = passed.into();
+        object["conclusion"] = json!(conclusion);
+        object
+    };
+    ui.object_or(object, || page(&outcome))?;
     Ok(if passed { Exit::Done } else { Exit::Invalid })
 }
 

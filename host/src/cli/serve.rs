@@ -39,13 +39,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let interrupt = Interrupt::install().map_err(|error| Problem::unexpected(&error))?;
     let server = Server::start(arguments.port).map_err(|error| arguments.not_started(&error))?;
     let address = format!("http://{}/", server.address());
-    ui.result(&if ui.json() {
-        let folder = site.folder.display().to_string();
-        json!({"event": "serving", "address": address, "folder": folder, "runs": runs}).to_string()
-    } else {
+    let folder = site.folder.display().to_string();
+    let object = || json!({"event": "serving", "address": address, "folder": folder, "runs": runs});
+    let text = || {
         let runs = plural(runs as u64, "run");
         format!("{runs} of {} at {address} for browsers of this machine; Ctrl-C ends it", site.name)
-    });
+    };
+    ui.object_or(object, text)?;
     while !interrupt.is_set() {
         if let Some(request) = server.next(POLL) {
             let answer = site.answer(&request.path, &graphs, ui);

@@ -60,7 +60,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         return Err(problem);
     }
     if ui.json() {
-        ui.result(&json!(rows).to_string());
+        ui.object(&rows)?;
     }
     Ok(Exit::Done)
 }

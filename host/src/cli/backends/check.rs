@@ -49,7 +49,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let file = match &arguments.file {
         Some(file) if !arguments.list => file,
         _ => {
-            list(&checks, ui);
+            ui.object_or(|| objects(&checks), || listing(&checks))?;
             return Ok(Exit::Done);
         }
     };
@@ -82,19 +82,19 @@ fn exit(findings: &[Finding]) -> Exit {
     }
 }
 
-fn list(checks: &[&Check], ui: &mut Ui) {
-    if ui.json() {
-        let rows: Vec<_> = checks
-            .iter()
-            .map(|check| json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule}))
-            .collect();
-        return ui.result(&Value::from(rows).to_string());
-    }
+fn objects(checks: &[&Check]) -> Vec<Value> {
+    let object = |check: &&Check| {
+        json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule})
+    };
+    checks.iter().map(object).collect()
+}
+
+fn listing(checks: &[&Check]) -> String {
     let mut table = table(["check", "for", "requirement"]);
     for check in checks {
         table.add_row([check.id, check.of(), check.demands]);
     }
-    ui.result(&lines(&table));
+    lines(&table)
 }
 
 /// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
@@ -187,12 +187,9 @@ fn print(target: &Target, findings: &[Finding], junit: bool, ui: &mut Ui) -> Res
         let name = target.plugin.as_ref().map_or("unknown", |plugin| &plugin.metadata.name);
         let document = check::junit::document(name, findings).map_err(|error| Problem::unexpected(&error))?;
         ui.result(&document);
-    } else if ui.json() {
-        ui.result(&object(target, findings).to_string());
-    } else {
-        ui.result(&summary(findings));
+        return Ok(());
     }
-    Ok(())
+    ui.object_or(|| object(target, findings), || summary(findings))
 }
 
 fn object(target: &Target, findings: &[Finding]) -> Value {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::context::Context;
 use crate::app::resolve::{default_lock_file, rejected, renew_command};
@@ -40,7 +40,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let renew = renew_command(global, &path, &context.data_dir);
         let before = LockFile::read(&path);
         let before = before.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
-        return Ok(check(&path, &before.differences(&now), &renew, ui));
+        return check(&path, &before.differences(&now), &renew, ui);
     }
     if plugins.is_empty() {
         let message = "there is no plugin to lock";
@@ -70,7 +70,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = format!("cannot write the lock file {}: {error}", path.display());
         Problem::of_file(&error, message, "--output FILE, in a folder that you may write to")
     })?;
-    ui.result(&if ui.json() { json(&path, &now) } else { text(&path, &now) });
+    ui.object_or(|| json(&path, &now), || text(&path, &now))?;
     Ok(Exit::Done)
 }
 
@@ -83,8 +83,8 @@ fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
     plugins.map(identify).collect()
 }
 
-fn json(path: &Path, lock: &LockFile) -> String {
-    json!({"path": path.display().to_string(), "version": lock.version, "plugins": lock.plugins}).to_string()
+fn json(path: &Path, lock: &LockFile) -> Value {
+    json!({"path": path.display().to_string(), "version": lock.version, "plugins": lock.plugins})
 }
 
 fn text(path: &Path, lock: &LockFile) -> String {
@@ -98,22 +98,23 @@ fn text(path: &Path, lock: &LockFile) -> String {
     format!("{}{count} locked in {}\n", lines(&table), path.display())
 }
 
-fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> Exit {
-    if ui.json() {
-        ui.result(&json!({"path": path.display().to_string(), "differences": differences}).to_string());
-    } else if differences.is_empty() {
-        ui.result(&format!("all plugins match {}\n", path.display()));
-    } else {
-        let mut table = table(["change", "kind", "name", "path"]);
-        for Difference { kind, name, change, path } in differences {
-            table.add_row([&word(change), kind, name, &single_line(path)]);
-        }
-        ui.result(&lines(&table));
-    }
+fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> Result<Exit, Problem> {
+    let path = path.display();
+    let object = || json!({"path": path.to_string(), "differences": differences});
     if differences.is_empty() {
-        return Exit::Done;
+        ui.object_or(object, || format!("all plugins match {path}\n"))?;
+        return Ok(Exit::Done);
     }
+    ui.object_or(object, || listed(differences))?;
     let count = plural(differences.len() as u64, "plugin");
-    ui.error(&with_remedy(&format!("differences from {}: {count}", path.display()), Some(renew)));
-    Exit::Difference
+    ui.error(&with_remedy(&format!("differences from {path}: {count}"), Some(renew)));
+    Ok(Exit::Difference)
+}
+
+fn listed(differences: &[Difference]) -> String {
+    let mut table = table(["change", "kind", "name", "path"]);
+    for Difference { kind, name, change, path } in differences {
+        table.add_row([&word(change), kind, name, &single_line(path)]);
+    }
+    lines(&table)
 }
