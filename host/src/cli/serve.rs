@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::app::graphs::GraphsOfRecords;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
-use crate::record::format::timestamp;
+use crate::record::format::{timestamp, to_the_second};
 use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
 use crate::sandbox::Interrupt;
@@ -161,7 +161,7 @@ impl Site {
         // Most runs have a folder of their own.
         let named = relative.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(relative);
         let changed = timestamp(metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
-        let changed = changed.get(..19).unwrap_or(&changed).replacen('T', " ", 1);
+        let changed = to_the_second(&changed).replacen('T', " ", 1);
         let listed = ListedRun {
             name: named.display().to_string(),
             path: self.path(&file)?,

@@ -286,6 +286,11 @@ pub(crate) fn timestamp(at: SystemTime) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
 }
 
+/// A time of a record without the parts of a second and the zone: `2026-02-21T03:58:47`.
+pub(crate) fn to_the_second(time: &str) -> &str {
+    time.get(..19).unwrap_or(time)
+}
+
 /// What a line holds. The metadata of most lines are those of [`Metadata`]. A line with others is read again, which takes longer, without
 /// those members of its metadata whose type is another.
 pub(super) fn read<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<Box<T>> {
@@ -354,6 +359,7 @@ mod tests {
         let at = |nanos| timestamp(UNIX_EPOCH + Duration::from_nanos(nanos));
         assert_eq!(at(1_771_646_327_134_641_999), "2026-02-21T03:58:47.134641+00:00");
         assert_eq!(at(0), "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!([to_the_second(&at(0)), to_the_second("ü")], ["1970-01-01T00:00:00", "ü"]);
     }
 
     fn with_metadata(metadata: Value) -> UnifiedRecord {

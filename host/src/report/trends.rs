@@ -4,6 +4,7 @@ use super::labels::{latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
+use crate::record::format::to_the_second;
 use crate::text::{json_text, lines, plural, table};
 
 /// A table of all cells of each machine, regressions first, and a line for each change. `with_runs` adds a line for each run.
@@ -107,17 +108,12 @@ pub(super) fn change_line(change: &Change) -> String {
         "{}, from run {} on ({}): {} before, {} after, p = {:.3}{}",
         call(change),
         one_line(&change.run, 80),
-        to_the_second(&change.started),
+        one_line(to_the_second(&change.started), 40),
         number::duration(change.before),
         number::duration(change.after),
         change.p_value,
         differs.collect::<String>(),
     )
-}
-
-/// `2026-02-21T03:58:47`, of a time in a record.
-fn to_the_second(time: &str) -> String {
-    one_line(time.get(..19).unwrap_or(time), 40)
 }
 
 /// When a run started, its id, its value with the interval, how many trials are verified, and the versions.
@@ -127,7 +123,7 @@ pub(super) fn run_cells(run: &RunValue) -> [String; 6] {
         .iter()
         .map(|(name, version)| format!("{} {}", one_line(name, 40), one_line(&json_text(version), 40)));
     [
-        to_the_second(&run.started),
+        one_line(to_the_second(&run.started), 40),
         one_line(&run.run, 80),
         or_none(run.median, number::duration),
         run.interval.map_or_else(String::new, interval),
