@@ -19,6 +19,11 @@ pub(crate) fn command<A: AsRef<OsStr>>(
     line
 }
 
+/// The command of crossrun that does `verb` with a file or a folder.
+pub(crate) fn about(verb: &str, file: &Path) -> String {
+    command("crossrun", [OsStr::new(verb), path(file).as_os_str()])
+}
+
 /// One argument, quoted if it has to be.
 pub(crate) fn quote(argument: impl AsRef<OsStr>) -> String {
     quoted(argument.as_ref(), is_plain)

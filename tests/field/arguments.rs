@@ -172,6 +172,13 @@ fn remedies_with_odd_paths_can_be_pasted() {
         ran.says(&format!("try: gunzip -c {path} > {target}"));
     }
 
+    place.run("run --no-lock --backend native --workload null --items 5").code(0);
+    std::fs::copy(at("results/null/unified_results.jsonl"), at("-u.jsonl")).unwrap();
+    let mut show = place.command(&["show"]);
+    show.args(["--", "-u.jsonl"]);
+    Ran::of(show).code(2).says("try: crossrun report ./-u.jsonl\n");
+    pasted(&place, "crossrun report ./-u.jsonl").code(0);
+
     let sweep = ["metg", "--blocks", "9", "--no-lock", "--backends", "native", "--output-dir", "a b"];
     let mut command = place.command(&sweep);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

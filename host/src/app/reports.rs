@@ -438,9 +438,8 @@ pub(crate) fn write_own(path: &Path, text: &str) -> Result<(), Problem> {
     let written = regular_file::check(path).and_then(|()| replace(path, text.as_bytes()));
     written.map_err(|error| {
         // The run has no other folder.
-        let folder = shell::path(path.parent().unwrap_or(path));
-        let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str(), "--html".as_ref()]);
-        cannot_write(path, &error, &format!("{report} FILE, with a file that can be written"))
+        let report = shell::about("report", path.parent().unwrap_or(path));
+        cannot_write(path, &error, &format!("{report} --html FILE, with a file that can be written"))
     })
 }
 

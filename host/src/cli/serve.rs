@@ -57,11 +57,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 
 impl Arguments {
     fn not_started(&self, error: &io::Error) -> Problem {
-        let (folder, port) = (crate::shell::path(&self.folder), self.port);
-        let other = crate::shell::command(
-            "crossrun",
-            ["serve".as_ref(), folder.as_os_str(), "--port".as_ref(), "0".as_ref()],
-        );
+        let (port, other) = (self.port, shell::about("serve", &self.folder) + " --port 0");
         let problem = |why: &str| Problem::new(Exit::Unexpected, format!("port {port} {why}"));
         match error.kind() {
             ErrorKind::AddrInUse => problem("is in use by another program").with_remedy(other),

@@ -39,7 +39,10 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let named =
             if is_standard_input(&file) { "standard input".into() } else { file.display().to_string() };
         let message = format!("{named} has records without their trials, as in {TRIALS}");
-        let report = shell::command("crossrun", ["report".as_ref(), file.as_os_str()]);
+        let report = match file.to_str() {
+            Some("-") => "crossrun report -".to_owned(),
+            _ => shell::about("report", &file),
+        };
         return Err(Problem::usage(message).with_remedy(report));
     }
     let left_out = skipped::read_each(Records::new(content, &file), |line, trial| {
@@ -83,9 +86,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
-            let one = shell::path(one);
-            let show = shell::command("crossrun", ["show".as_ref(), one.as_os_str()]);
-            Err(Problem::usage(several).with_remedy(show))
+            Err(Problem::usage(several).with_remedy(shell::about("show", one)))
         }
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");

@@ -162,9 +162,8 @@ impl PlanFile {
     fn missing(folder: &Path, error: &io::Error) -> Problem {
         let place = folder.display();
         if error.kind() == io::ErrorKind::NotFound && folder.join(TRIALS).exists() {
-            let report = shell::command("crossrun", ["report".as_ref(), shell::path(folder).as_os_str()]);
             return Problem::usage(format!("{place} holds no comparison, and nothing else can be resumed"))
-                .with_remedy(report);
+                .with_remedy(shell::about("report", folder));
         }
         let remedy =
             "--run-id in place of --resume, if it had not begun; --output-dir DIR, if it is elsewhere";
@@ -183,8 +182,7 @@ impl PlanFile {
             return Err(Problem::usage(message).with_remedy(remedy));
         }
         let unreadable = |why: String| {
-            let folder = shell::path(folder);
-            let report = shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
+            let report = shell::about("report", folder);
             Problem::usage(format!("{} cannot be read: {why}", path.display()))
                 .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
         };
