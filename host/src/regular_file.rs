@@ -1,9 +1,9 @@
 //! Files that this program writes for itself. What stands in the place of one need not be one: a pipe would be waited for without end,
 //! and a device may have no end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -48,14 +48,23 @@ pub(crate) fn keeping(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
+/// What tells a file from all others that are there: its device and its inode, the same for each name that it has.
+pub(crate) fn identity(status: &Metadata) -> (u64, u64) {
+    (status.dev(), status.ino())
+}
+
+/// Whether the open file is the one at `path`: another process may have removed or replaced that.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let found = fs::symlink_metadata(path);
+    file.metadata().is_ok_and(|own| found.is_ok_and(|found| identity(&own) == identity(&found)))
+}
+
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

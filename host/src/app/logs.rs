@@ -5,14 +5,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
-use crate::path_walk;
 use crate::record::{clock, file_lock};
+use crate::{path_walk, regular_file};
 
 /// The file that marks a folder as created by crossrun. A process that uses the folder holds a lock on the file; the system
 /// releases the lock when the process ends.
@@ -67,7 +67,7 @@ fn mark(folder: &Path) -> io::Result<File> {
         // If the file system has no locks, only its age protects a folder.
         let _ = file_lock::shared(&mark, &path);
         // Another process may have removed the folder in the meantime.
-        if fs::metadata(&path).is_ok_and(|found| mark.metadata().is_ok_and(|own| own.ino() == found.ino())) {
+        if regular_file::is_at(&mark, &path) {
             return Ok(mark);
         }
     }

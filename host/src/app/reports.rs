@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fs::Metadata;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -95,9 +94,9 @@ impl Read {
     }
 }
 
-/// The device and the inode of a regular file: the same for each name that it has.
+/// What tells a regular file from all others.
 fn identity(status: &Metadata) -> Option<(u64, u64)> {
-    status.is_file().then(|| (status.dev(), status.ino()))
+    status.is_file().then(|| regular_file::identity(status))
 }
 
 /// Refuses to write over a file of a run: without it the run could not be resumed or reported.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ use super::chain::{Braces, Link};
 use super::reader::MAX_LINE;
 use super::written::Written;
 use super::{RecordError, file_lock};
-use crate::regular_file::keeping;
+use crate::regular_file::{identity, keeping};
 use crate::text::escaped_in_json;
 use crate::{atomic_file, path_walk};
 
@@ -151,8 +151,7 @@ impl Journal {
 
     /// Whether these are the metadata of the open file.
     fn is(&self, found: &fs::Metadata) -> io::Result<bool> {
-        let file = self.file.metadata()?;
-        Ok((file.dev(), file.ino()) == (found.dev(), found.ino()))
+        Ok(identity(&self.file.metadata()?) == identity(found))
     }
 
     /// Writes the line of an object in one call, so that a reader never sees a part of it. A part of a line is removed again.

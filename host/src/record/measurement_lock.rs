@@ -59,7 +59,7 @@ impl MeasurementLock {
             let mut file = open(path).map_err(RecordError::file("open", path))?;
             match file.try_lock() {
                 // Somebody may have removed the file, and another process may have made a new one.
-                Ok(()) if !is_at(&file, path) => {}
+                Ok(()) if !regular_file::is_at(&file, path) => {}
                 Ok(()) => {
                     // Of a file of another user, nobody else learns the holder.
                     let _ = write_holder(&mut file);
@@ -135,13 +135,6 @@ fn open(path: &Path) -> io::Result<File> {
         opened => opened,
     }?;
     regular_file::keeping(file)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let Ok((own, found)) = file.metadata().and_then(|own| Ok((own, fs::symlink_metadata(path)?))) else {
-        return false;
-    };
-    (own.dev(), own.ino()) == (found.dev(), found.ino())
 }
 
 /// Whether the file is this user's and nothing but a lock file, so that its content may be replaced.
