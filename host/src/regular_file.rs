@@ -8,8 +8,11 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::named_file;
+use crate::text::without_mark;
 
 /// Opens the regular file at `path`, and waits for nothing.
 ///
@@ -33,6 +36,20 @@ const MOST: u64 = 256 << 20;
 /// As [`open`], and [`io::ErrorKind::InvalidData`] for a file that is too long to be kept in memory.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     named_file::whole(open(path, OpenOptions::new().read(true))?, MOST)
+}
+
+/// Reads the JSON of such a file. One of another version need not have the keys of this one.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String> {
+    let text = without_mark(text);
+    let keys = serde_json::from_slice::<Map<String, Value>>(text).ok();
+    let found = keys.and_then(|keys| keys.get("version")?.as_u64());
+    if let Some(found) = found.filter(|found| *found != u64::from(version)) {
+        return Err(format!("it has version {found}, this crossrun knows {version}"));
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
 /// Refuses what stands at `path`, if there is anything but a regular file: it would not be replaced, but written to.

@@ -111,12 +111,6 @@ pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// The version that a file of JSON says it has. That of another version need not have the keys of this one.
-pub(crate) fn version_in_json(text: &[u8]) -> Option<u64> {
-    let keys: serde_json::Map<String, Value> = serde_json::from_slice(without_mark(text)).ok()?;
-    keys.get("version")?.as_u64()
-}
-
 /// The name that an enum's value has in JSON.
 pub(crate) fn word(kind: impl Serialize) -> String {
     match serde_json::to_value(kind) {

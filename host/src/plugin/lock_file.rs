@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::PluginRef;
-use crate::text::{version_in_json, without_mark};
+use crate::text::without_mark;
 use crate::{atomic_file, named_file, path_walk, regular_file};
 
 /// The default name of the file.
@@ -102,10 +102,7 @@ impl LockFile {
 
     /// Parses the text of a lock file.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        if let Some(version) = version_in_json(text).filter(|version| *version != u64::from(VERSION)) {
-            return Err(format!("it has version {version}, this crossrun knows {VERSION}"));
-        }
-        let lock: Self = serde_json::from_slice(without_mark(text)).map_err(|error| error.to_string())?;
+        let lock: Self = regular_file::parse(text, VERSION)?;
         let mut names = std::collections::HashSet::new();
         match lock.plugins.iter().find(|listed| !names.insert((&listed.kind, &listed.name))) {
             Some(twice) => Err(format!("it lists {} {} twice", twice.kind, twice.name)),

@@ -20,7 +20,6 @@ use crate::record::{Library, SystemProfile, machine_differences};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
-use crate::text::{version_in_json, without_mark};
 use crate::{atomic_file, path_walk};
 
 pub(super) const VERSION: u32 = 1;
@@ -191,10 +190,7 @@ impl PlanFile {
 
     /// Reads what [`PlanFile::create`] wrote.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        if let Some(version) = version_in_json(text).filter(|version| *version != u64::from(VERSION)) {
-            return Err(format!("it has version {version}, this crossrun knows {VERSION}"));
-        }
-        let file: Self = serde_json::from_slice(without_mark(text)).map_err(|error| error.to_string())?;
+        let file: Self = regular_file::parse(text, VERSION)?;
         if file.timeout_seconds <= 0.0 {
             return Err(format!("timeout_seconds is {}, but must be above 0", file.timeout_seconds));
         }
