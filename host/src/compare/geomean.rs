@@ -56,7 +56,7 @@ pub(super) fn geomeans(points: &[&Point], backends: &[&str], rigor: Rigor) -> Ve
 /// would leave those points out of its mean. What it says beforehand that it does not support is no failure, unless it does support it
 /// in some blocks.
 fn is_unsound(point: &Point, backend: &str) -> bool {
-    let ran = |row: &Row| row.counts.verified + row.counts.unverified > 0;
+    let ran = |row: &Row| row.counts.with_result() > 0;
     let failed = |row: &Row| row.failures.iter().any(|group| group.phase != NEGOTIATION || ran(row));
     point.rows.iter().any(|row| row.backend == backend && (failed(row) || !row.doubts.is_empty()))
 }
@@ -64,8 +64,7 @@ fn is_unsound(point: &Point, backend: &str) -> bool {
 /// The ratio of a backend at a point where neither it nor the baseline failed even once, or is in doubt.
 fn whole_ratio(point: &Point, backend: &str) -> Option<Ratio> {
     let (row, baseline) = with_baseline(point, backend)?;
-    let whole =
-        |row: &Row| row.doubts.is_empty() && row.counts.trials == row.counts.verified + row.counts.unverified;
+    let whole = |row: &Row| row.doubts.is_empty() && row.counts.trials == row.counts.with_result();
     row.ratio.filter(|_| whole(row) && whole(baseline))
 }
 
@@ -96,7 +95,7 @@ fn is_paired(row: &Row) -> bool {
 /// The first of these rows, and the row that it is compared with.
 fn with_baseline<'a>(point: &'a Point, backend: &str) -> Option<(&'a Row, &'a Row)> {
     let row = counted(point, backend).into_iter().next()?;
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    let baseline = point.compared_with(row)?;
     Some((row, baseline))
 }
 

@@ -92,6 +92,13 @@ pub struct Point {
     pub noise_floor: Option<NoiseFloor>,
 }
 
+impl Point {
+    /// The row that `row` is compared with.
+    pub(crate) fn compared_with(&self, row: &Row) -> Option<&Row> {
+        self.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())
+    }
+}
+
 /// The results of one backend at one point. Different plugin files, machines or configurations of a backend have their own
 /// rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -199,6 +206,17 @@ pub struct Counts {
     /// The answer is right, but the measurement is invalid.
     pub invalid: u32,
     pub failed: u32,
+}
+
+impl Counts {
+    /// How many have a result.
+    pub(crate) fn with_result(&self) -> u32 {
+        self.verified + self.unverified
+    }
+
+    pub(crate) fn went_wrong(&self) -> u32 {
+        self.wrong + self.invalid + self.failed
+    }
 }
 
 /// The spread of a value over the blocks.

@@ -36,8 +36,8 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         rows().filter(|row| is_debug_build(row)).map(|row| &*row.backend).collect();
     let debug_names = debug_names.into_iter().collect::<Vec<_>>().join(", ");
     let unverified: u32 = rows().map(|row| row.counts.unverified).sum();
-    let (failures, trials) =
-        (rows().map(failed).sum::<u32>(), rows().map(|row| row.counts.trials).sum::<u32>());
+    let failures: u32 = rows().map(|row| row.counts.went_wrong()).sum();
+    let trials: u32 = rows().map(|row| row.counts.trials).sum();
     let duplicates: usize =
         table.points.iter().flat_map(|point| &point.rows).map(|group| group.duplicates).sum();
     let only_sleep = points.iter().all(|point| point.workload == SLEEPING);
@@ -81,7 +81,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         ),
         (
             WarningKind::Failures,
-            with_row(&|row| failed(row) > 0),
+            with_row(&|row| row.counts.went_wrong() > 0),
             format!(
                 "{failures} of {} failed, gave a wrong answer or cannot be right",
                 plural(trials.into(), "trial"),
@@ -128,10 +128,6 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
 fn has_wrong_hash(group: &Group<'_>) -> bool {
     let hash = group.identity.config_hash;
     group.config().zip(hash).is_some_and(|(config, hash)| config.hash() != hash)
-}
-
-fn failed(row: &Row) -> u32 {
-    row.counts.wrong + row.counts.invalid + row.counts.failed
 }
 
 /// The warnings of the trials, each once with the number of trials, and with the backends where there are several.

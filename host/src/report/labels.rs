@@ -157,7 +157,7 @@ pub(super) fn not_whole(row: &Row) -> Option<Withheld> {
 
 /// Whether any trial has a result.
 pub(super) fn succeeded(counts: &Counts) -> bool {
-    counts.verified + counts.unverified > 0
+    counts.with_result() > 0
 }
 
 fn verdict_of_row(row: &Row) -> VerdictLabel {

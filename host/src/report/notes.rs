@@ -131,7 +131,7 @@ fn paired_ratios(comparison: &Comparison) -> Option<String> {
 fn partly_paired(comparison: &Comparison) -> Option<String> {
     let of_row = |(point, row): (&Point, &Row)| {
         let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
-        let runs = row.counts.verified + row.counts.unverified;
+        let runs = row.counts.with_result();
         (ratio.blocks < runs).then(|| format!("{} ({} of {runs})", place(point, row), ratio.blocks))
     };
     let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
@@ -143,7 +143,7 @@ fn partly_paired(comparison: &Comparison) -> Option<String> {
 fn from_medians(row: &Row, point: &Point) -> Option<f64> {
     let shown = |row: &Row| compared_spread(row).map(|spread| spread.median);
     let ratio = shown_ratio(row).filter(|ratio| ratio.paired)?;
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    let baseline = point.compared_with(row)?;
     let factor = ratio.estimate / (shown(baseline)? / shown(row)?);
     Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
 }

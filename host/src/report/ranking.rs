@@ -31,15 +31,14 @@ fn class(row: &Row) -> u8 {
 fn is_ranked(row: &Row) -> bool {
     let counts = &row.counts;
     let is_compared = (row.is_baseline || row.ratio.is_some()) && row.doubts.is_empty();
-    is_compared && succeeded(counts) && counts.wrong + counts.invalid + counts.failed == 0
+    is_compared && succeeded(counts) && counts.went_wrong() == 0
 }
 
 /// The seconds that are compared. With a ratio they follow from it and from the baseline, because verdicts are about the ratio: the
 /// quotient of two medians may differ.
 fn estimated_time(row: &Row, point: &Point) -> Option<f64> {
     let Some(ratio) = row.ratio.as_ref() else { return time(row) };
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref());
-    baseline.and_then(time).map(|seconds| seconds / ratio.estimate).or_else(|| time(row))
+    point.compared_with(row).and_then(time).map(|seconds| seconds / ratio.estimate).or_else(|| time(row))
 }
 
 fn time(row: &Row) -> Option<f64> {

@@ -104,7 +104,7 @@ fn figures(point: &Point, row: &Row) -> Vec<Figure> {
 
 /// The ratio, where it may be shown and every trial of the baseline is verified.
 fn exported_ratio<'r>(point: &Point, row: &'r Row) -> Option<&'r Ratio> {
-    let baseline = point.rows.iter().find(|other| Some(&other.label) == row.compared_with.as_ref())?;
+    let baseline = point.compared_with(row)?;
     shown_ratio(row).filter(|_| baseline.counts.trials == baseline.counts.verified)
 }
 
