@@ -17,6 +17,7 @@ pub(crate) mod output;
 pub(crate) mod parameters;
 pub(crate) mod participants;
 pub(crate) mod progress;
+pub(crate) mod records;
 pub(crate) mod reports;
 pub(crate) mod reproduce;
 pub(crate) mod resolve;

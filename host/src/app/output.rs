@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
@@ -11,6 +12,11 @@ use rustix::io::Errno;
 
 use crate::other_process::{self, AT_ONCE, REPORTED_AFTER, is_ready};
 use crate::sandbox::Interrupt;
+
+/// Whether a file that a user names stands for standard output.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
 
 /// How long the reader of standard output is waited for. Nothing: for as long as it likes.
 static READER_DEADLINE: OnceLock<Duration> = OnceLock::new();

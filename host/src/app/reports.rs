@@ -1,33 +1,31 @@
-//! Reads files of records, and writes reports.
+//! Evaluates records, and writes reports.
 
-use std::collections::HashSet;
-use std::fs::Metadata;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::json;
 
+use super::Problem;
 use super::graphs::GraphsOfRecords;
-use super::{Exit, Problem};
+use super::output::is_standard_output;
+use super::records::{Read, planned_options, read_file};
 use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
-use crate::compare::model::{Comparison, Rigor, Source, Warning, WarningKind};
+use crate::compare::model::{Comparison, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
-use crate::named_file::{self, is_standard_input};
+use crate::record::Recorder;
 use crate::record::format::timestamp;
-use crate::record::record_files::{self, RecordFiles};
-use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{PLAN, TRIALS, UNIFIED};
-use crate::record::{RecordError, Recorder, Records, reader};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
 use crate::shell;
-use crate::text::{listed, plural, terminal_width, without_mark};
+use crate::text::terminal_width;
+
+pub(crate) use super::records::read;
 
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
@@ -36,179 +34,6 @@ impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
         Self::unexpected(&error)
     }
-}
-
-/// The records of several files.
-#[derive(Default)]
-pub(crate) struct Read {
-    /// The records, in their order.
-    pub(crate) inputs: Vec<Input>,
-    /// What could not be read, one line for each.
-    pub(crate) left_out: Vec<String>,
-    /// What was altered after it was written, a line of text each.
-    pub(crate) altered: Vec<String>,
-    /// The files without a hash chain, in which nobody sees an edit.
-    pub(crate) without_chain: Vec<String>,
-    /// The files that were read, by their device and inode.
-    files: HashSet<(u64, u64)>,
-    /// How the plan of each file with trials of a comparison has it compared, as far as its folder was named, and not the file alone.
-    planned: Vec<Option<Options>>,
-}
-
-impl Read {
-    /// The exit code of a command that uses the records: `done`, unless something could not be read.
-    pub(crate) fn exit(&self, done: Exit) -> Exit {
-        if self.left_out.is_empty() { done } else { Exit::Usage }
-    }
-
-    /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for
-    /// verdicts together.
-    pub(crate) fn planned(&self) -> Options {
-        let Some(plans) = self.planned.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
-            return Options::default();
-        };
-        let [first, others @ ..] = plans.as_slice() else { return Options::default() };
-        let rigor = match first.rigor {
-            Rigor::Quick if !others.is_empty() => Rigor::Standard,
-            rigor => rigor,
-        };
-        let baseline = first.baseline.as_ref().filter(|name| {
-            let is_known = |input: &Input| input.record.backend == **name;
-            self.inputs.iter().any(is_known) && others.iter().all(|it| it.baseline == first.baseline)
-        });
-        Options {
-            baseline: baseline.cloned(),
-            rigor: if others.iter().all(|it| it.rigor == first.rigor) { rigor } else { Rigor::Standard },
-            insist: plans.iter().all(|it| it.insist),
-        }
-    }
-
-    /// Refuses to write a report to a file that was read, whatever name it has there: the records would be gone.
-    pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
-        let replaced = path.metadata().ok().filter(|_| !is_standard_output(path)).as_ref().and_then(identity);
-        if replaced.is_some_and(|id| self.files.contains(&id)) {
-            let message = format!("{} holds the records that are reported", path.display());
-            return Err(Problem::usage(message).with_remedy("another file"));
-        }
-        check_output(path)
-    }
-}
-
-/// What tells a regular file from all others.
-fn identity(status: &Metadata) -> Option<(u64, u64)> {
-    status.is_file().then(|| regular_file::identity(status))
-}
-
-/// Refuses to write over a file of a run: without it the run could not be resumed or reported.
-pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
-    if path.canonicalize().is_ok_and(|file| record_files::is_of_a_run(&file)) {
-        let message = format!("{} is a file of a run", path.display());
-        return Err(Problem::usage(message).with_remedy("another file"));
-    }
-    Ok(())
-}
-
-/// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
-/// paths lead to is read once.
-pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
-    check_inputs(paths)?;
-    let mut read = Read::default();
-    for path in paths {
-        for file in files(path, ui)? {
-            // What is no regular file, such as a pipe, is another one each time.
-            let identity = named_file::status(&file).ok().as_ref().and_then(identity);
-            if identity.is_none_or(|id| read.files.insert(id)) {
-                let first = read.inputs.len();
-                read_file(&file, &mut read, ui)?;
-                // Sweeps and single runs have no plan that says how they are compared.
-                let is_of_plan = |it: &Input| it.record.metadata.block.is_some() && !it.is_sweep();
-                if read.inputs[first..].iter().any(is_of_plan) {
-                    read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
-                }
-            }
-        }
-    }
-    if !read.without_chain.is_empty() {
-        log::info!(
-            "files without a hash chain, which are older than it or the original project's: {}",
-            read.without_chain.join(", ")
-        );
-    }
-    Ok(read)
-}
-
-/// Refuses to read standard input twice: the second reader would get nothing.
-pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
-    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
-        return Err(Problem::usage("standard input can be read once only")
-            .with_remedy("a file for each of the others"));
-    }
-    Ok(())
-}
-
-/// The files of records of a path. Prints them if some are in folders below it.
-fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
-    if is_standard_input(path) {
-        return Ok(vec![path.to_owned()]);
-    }
-    let found = record_files::find(path).map_err(RecordError::input("search", path));
-    let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
-    for (folder, why) in unsearched {
-        ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
-    }
-    if files.is_empty() {
-        return Err(Problem::usage(format!(
-            "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
-            path.display()
-        ))
-        .with_remedy(shell::command("ls", [shell::path(path)])));
-    }
-    if files.iter().any(|file| file != path && file.parent() != Some(path)) {
-        let count = plural(files.len() as u64, "file");
-        let named = listed(files.iter().map(|file| file.display()));
-        ui.note(&format!("{}: {count} of records: {named}", path.display()));
-    }
-    Ok(files)
-}
-
-fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
-    let source = |line| Source { file: path.display().to_string(), line };
-    let inputs = &mut read.inputs;
-    let first = inputs.len();
-    let (content, holds) = reader::open_any(path).map_err(Problem::of_record)?;
-    let left_out = if holds == reader::Holds::Trials {
-        skipped::read_each(Records::new(content, path), |line, trial| {
-            inputs.push(Input::trial(source(line), trial));
-            Ok(())
-        })
-    } else {
-        skipped::read_each(Records::new(content, path), |line, record| {
-            inputs.push(Input::measured(source(line), record));
-            Ok(())
-        })
-    };
-    let left_out = left_out.map_err(Problem::of_record)?;
-    compare::mark_runs(&mut inputs[first..]);
-    read.left_out.extend(report_left_out(path, &left_out, ui));
-    read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
-    if left_out.chain.is_absent() {
-        read.without_chain.push(path.display().to_string());
-    }
-    Ok(())
-}
-
-/// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. That is not a last line that was cut off by a
-/// crash: no record was lost.
-pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
-    if let Some(line) = left_out.torn {
-        ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
-    }
-    let damage: Vec<_> = left_out.damage.iter().map(Damage::to_string).collect();
-    damage.iter().for_each(|damage| ui.warning(damage));
-    if let Some(broken) = left_out.chain.broken(path) {
-        ui.warning(&broken.to_string());
-    }
-    damage
 }
 
 /// Checks that the files have all that was recorded, restores it if not, and completes the table beside the records. Prints and
@@ -248,8 +73,8 @@ pub(crate) fn swept(read: Read) -> Sweeps {
 }
 
 /// Evaluates the sweeps among the records of a comparison, which has what could not be read.
-pub(crate) fn swept_beside(inputs: Vec<Input>) -> Option<Sweeps> {
-    (!inputs.is_empty()).then(|| swept(Read { inputs, ..Read::default() }))
+pub(crate) fn swept_beside(inputs: &[Input]) -> Option<Sweeps> {
+    (!inputs.is_empty()).then(|| sweeps(inputs))
 }
 
 /// What is reported: a comparison, or METG sweeps.
@@ -327,12 +152,6 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
 /// The files that [`publish`] writes: the page, Markdown, and JSON.
 const REPORTS: [&str; 3] = ["report.html", "report.md", "report.json"];
 
-/// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something.
-pub(crate) fn nothing() -> Problem {
-    Problem::usage("no records were read")
-        .with_remedy("the path of what has records, or look why there are none")
-}
-
 /// Refuses a folder for a run that begins, if it has reports already: they are of something else, and would be replaced.
 pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {
     let found = REPORTS.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
@@ -369,12 +188,12 @@ pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Re
     let mut read = Read::default();
     read_file(file, &mut read, ui)?;
     let now = timestamp(SystemTime::now());
-    let of_sweeps: Vec<_> = read.inputs.extract_if(.., |input| input.is_sweep()).collect();
+    let of_sweeps = read.take_sweeps();
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         read.inputs = of_sweeps;
         return Ok(swept(read).html(&now, None)?);
     }
-    let sweeps = swept_beside(of_sweeps);
+    let sweeps = swept_beside(&of_sweeps);
     let mut options = planned_options(file).unwrap_or_default();
     // The records may be of another run than the plan.
     let is_known = |baseline: &String| read.inputs.iter().any(|input| input.record.backend == *baseline);
@@ -390,19 +209,6 @@ pub(crate) fn page_of_records(
     sweeps: Option<&Sweeps>,
 ) -> Result<String, ReportError> {
     report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), None)
-}
-
-/// How the plan beside a file of records has them compared.
-fn planned_options(file: &Path) -> Option<Options> {
-    #[derive(serde::Deserialize)]
-    struct Planned {
-        baseline: String,
-        rigor: Rigor,
-        insist: bool,
-    }
-    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
-    let Planned { baseline, rigor, insist } = serde_json::from_slice(without_mark(&plan)).ok()?;
-    Some(Options { baseline: Some(baseline), rigor, insist })
 }
 
 pub(crate) fn write_html(
@@ -454,9 +260,4 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // The umask decides whether other users may read a report.
     atomic_file::replace(path, 0o666, |mut file| file.write_all(bytes))
-}
-
-/// Whether a file that a user names stands for standard output.
-pub(crate) fn is_standard_output(path: &Path) -> bool {
-    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, machine_history, reports};
-use crate::compare::Input;
+use crate::app::{Exit, Problem, machine_history, records};
 use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
 
 const AFTER_HELP: &str = "\
@@ -40,10 +39,14 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
-    reports::check_inputs(&[old.clone(), new.clone()])?;
-    let mut before = reports::read(std::slice::from_ref(old), ui)?;
-    let mut after = reports::read(std::slice::from_ref(new), ui)?;
-    leave_out_sweeps([&mut before.inputs, &mut after.inputs], ui);
+    records::check_inputs(&[old.clone(), new.clone()])?;
+    let mut before = records::read(std::slice::from_ref(old), ui)?;
+    let mut after = records::read(std::slice::from_ref(new), ui)?;
+    // Each sweep chooses its points by what it measures: one that only the old run has would be missing in the new one.
+    let left_out = before.take_sweeps().len() + after.take_sweeps().len();
+    if left_out > 0 {
+        ui.warning(&format!("{left_out} trials of METG sweeps are left out, as each chooses its own points"));
+    }
     let read = before.exit(after.exit(Exit::Done));
     let aa_factors = |machine: &_| machine_history::aa_factors(machine, ui);
     let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);
@@ -56,20 +59,6 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     let found = history.changes.iter().any(|change| change.fails);
     Ok(if found { Exit::Difference } else { read })
-}
-
-/// Leaves out the trials of METG sweeps. Each sweep chooses its points by what it measures, so that one which another backend has in the
-/// new run would be missing.
-fn leave_out_sweeps(runs: [&mut Vec<Input>; 2], ui: &mut Ui) {
-    let mut left_out = 0;
-    for inputs in runs {
-        let all = inputs.len();
-        inputs.retain(|input| !input.is_sweep());
-        left_out += all - inputs.len();
-    }
-    if left_out > 0 {
-        ui.warning(&format!("{left_out} trials of METG sweeps are left out, as each chooses its own points"));
-    }
 }
 
 /// A warning about cells that are slower, where noise may explain that.

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::app::reports::Read;
+use crate::app::output::is_standard_output;
+use crate::app::records::{self, Read};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::trends::model::Trends;
@@ -42,15 +43,13 @@ fn since(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut read = reports::read(&arguments.paths, ui)?;
+    let mut read = records::read(&arguments.paths, ui)?;
     let page = arguments.html.as_deref();
     page.map_or(Ok(()), |page| check_page(page, &read, ui.json()))?;
-    let all = read.inputs.len();
-    read.inputs.retain(|input| !input.is_sweep());
+    let left_out = read.take_sweeps().len();
     let since = arguments.since.as_deref();
     let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
-    if read.inputs.len() < all {
-        let left_out = all - read.inputs.len();
+    if left_out > 0 {
         trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));
     }
     if trends.cells.is_empty() {
@@ -59,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     trends.altered.clone_from(&read.altered);
     trends.without_chain.clone_from(&read.without_chain);
-    show(&trends, page.is_some_and(reports::is_standard_output), ui)?;
+    show(&trends, page.is_some_and(is_standard_output), ui)?;
     let is_slower = trends.cells.iter().any(|cell| cell.is_regression);
     let exit = if is_slower { Exit::Difference } else { read.exit(Exit::Done) };
     let written = page.map_or(Ok(()), |page| {
@@ -71,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
 
 /// Refuses a page that would replace the records, or be mixed with what is printed.
 fn check_page(page: &Path, read: &Read, json: bool) -> Result<(), Problem> {
-    if json && reports::is_standard_output(page) {
+    if json && is_standard_output(page) {
         return Err(Problem::usage("standard output can take either the page or --json, not both")
             .with_remedy("a file for the page, such as --html trends.html"));
     }

@@ -5,7 +5,9 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use crate::app::graphs::GraphsOfRecords;
-use crate::app::reports::{Read, Reported};
+use crate::app::output::is_standard_output;
+use crate::app::records::{self, Read};
+use crate::app::reports::Reported;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::Options;
@@ -69,14 +71,14 @@ enum Format {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let read = reports::read(&arguments.paths, ui)?;
+    let read = records::read(&arguments.paths, ui)?;
     if read.inputs.is_empty() && matches!(read.exit(Exit::Done), Exit::Done) {
-        return Err(reports::nothing());
+        return Err(records::nothing());
     }
     arguments.check_outputs(&read, ui.json())?;
     // Of all trials, before they are divided.
     let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Parquet));
-    if of_format.is_some_and(|path| reports::is_standard_output(path) && std::io::stdout().is_terminal()) {
+    if of_format.is_some_and(|path| is_standard_output(path) && std::io::stdout().is_terminal()) {
         return Err(Problem::usage("a Parquet file is no text for a terminal")
             .with_remedy("--output with a file, such as trials.parquet"));
     }
@@ -97,7 +99,7 @@ fn report(
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
-    let of_sweeps: Vec<_> = read.inputs.extract_if(.., |input| input.is_sweep()).collect();
+    let of_sweeps = read.take_sweeps();
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
             let option = if arguments.csv.is_some() { "--csv" } else { "--format csv" };
@@ -123,7 +125,7 @@ fn report(
             "{trials} of METG sweeps are left out: a report of their own{page}{table} shows them"
         ));
     }
-    let sweeps = reports::swept_beside(of_sweeps).filter(|_| arguments.html.is_some());
+    let sweeps = reports::swept_beside(&of_sweeps).filter(|_| arguments.html.is_some());
     let options = arguments.options(read.planned());
     let mut comparison = reports::compared(read, &options)?;
     show(arguments, &comparison, ui)?;
@@ -163,7 +165,7 @@ impl Arguments {
 
     /// Refuses outputs of which one would destroy another, or the records.
     fn check_outputs(&self, read: &Read, json: bool) -> Result<(), Problem> {
-        let printed = self.outputs().filter(|path| reports::is_standard_output(path)).count();
+        let printed = self.outputs().filter(|path| is_standard_output(path)).count();
         if printed + usize::from(json) > 1 {
             return Err(Problem::usage("standard output can take one of the reports only")
                 .with_remedy("a file for each of the others"));
@@ -187,7 +189,7 @@ fn one_name(path: &Path) -> PathBuf {
 fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
     if ui.json() {
         ui.object(reported)?;
-    } else if !arguments.outputs().any(reports::is_standard_output) {
+    } else if !arguments.outputs().any(is_standard_output) {
         reports::print_summary(reported, ui);
     }
     Ok(())

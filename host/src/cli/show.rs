@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, Problem, records};
 use crate::named_file::is_standard_input;
 use crate::record::claims::claims;
 use crate::record::reader::{Holds, open_any};
@@ -50,9 +50,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         Ok(())
     });
     let left_out = left_out.map_err(Problem::of_record)?;
-    let unread = reports::report_left_out(&file, &left_out, ui);
+    let unread = records::report_left_out(&file, &left_out, ui);
     if trials.is_empty() && unread.is_empty() {
-        return Err(reports::nothing());
+        return Err(records::nothing());
     }
     let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::app::context::Context;
+use crate::app::output::is_standard_output;
 use crate::app::resolve::{default_lock_file, rejected, renew_command};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::path_walk;
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
@@ -51,7 +52,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let reason = row.reason.as_deref().unwrap_or_default();
         ui.note(&format!("left out: {}: {reason}", row.path.display()));
     }
-    if reports::is_standard_output(&path) {
+    if is_standard_output(&path) {
         // In one line, as all JSON for programs is.
         let text = if ui.json() { serde_json::to_string(&now) } else { now.text() };
         ui.result(&text.map_err(|error| Problem::unexpected(&error))?);

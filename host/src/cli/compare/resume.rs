@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
 use crate::app::ui::Ui;
-use crate::app::{Problem, command_line, limits, reports};
+use crate::app::{Problem, command_line, limits, records};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::TRIALS;
@@ -32,7 +32,7 @@ pub(super) fn recorded(folder: &Path, run: &str, ui: &mut Ui) -> Result<Recorded
         recorded.add(trial, &format!("{run}/"));
         Ok(())
     })?;
-    reports::report_left_out(&path, &left_out, ui);
+    records::report_left_out(&path, &left_out, ui);
     recorded.leave_out_warm_ups();
     Ok(recorded)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::context::{self, Context};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, parameters, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options, parameters, records, reports};
 use crate::first_seen::distinct;
 use crate::plan::defaults::TASK_GRAPH;
 use crate::report::svg;
@@ -89,7 +89,7 @@ fn draw(graph: &ShownGraph, arguments: &Arguments, file: &Path, ui: &mut Ui) -> 
             Problem::usage(message).with_remedy(format!("crossrun workloads show {TASK_GRAPH} --svg -"))
         );
     }
-    reports::check_output(file)?;
+    records::check_output(file)?;
     reports::write(file, &svg(graph), ui)?;
     Ok(Exit::Done)
 }

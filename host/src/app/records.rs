@@ -1,0 +1,215 @@
+//! Reads files of records.
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+
+use super::output::is_standard_output;
+use super::ui::Ui;
+use super::{Exit, Problem};
+use crate::compare::model::{Rigor, Source};
+use crate::compare::{self, Input, Options};
+use crate::named_file::{self, is_standard_input};
+use crate::record::record_files::{self, RecordFiles};
+use crate::record::skipped::{self, Damage, Skipped};
+use crate::record::writer::{PLAN, TRIALS, UNIFIED};
+use crate::record::{RecordError, Records, reader};
+use crate::regular_file;
+use crate::text::{listed, plural, without_mark};
+
+/// The records of several files.
+#[derive(Default)]
+pub(crate) struct Read {
+    /// The records, in their order.
+    pub(crate) inputs: Vec<Input>,
+    /// What could not be read, one line for each.
+    pub(crate) left_out: Vec<String>,
+    /// What was altered after it was written, a line of text each.
+    pub(crate) altered: Vec<String>,
+    /// The files without a hash chain, in which nobody sees an edit.
+    pub(crate) without_chain: Vec<String>,
+    /// The files that were read, by what tells them from others.
+    files: HashSet<(u64, u64)>,
+    /// How the plan of each file with trials of a comparison has it compared, as far as its folder was named, and not the file alone.
+    planned: Vec<Option<Options>>,
+}
+
+impl Read {
+    /// The exit code of a command that uses the records: `done`, unless something could not be read.
+    pub(crate) fn exit(&self, done: Exit) -> Exit {
+        if self.left_out.is_empty() { done } else { Exit::Usage }
+    }
+
+    /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for
+    /// verdicts together.
+    pub(crate) fn planned(&self) -> Options {
+        let Some(plans) = self.planned.iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+            return Options::default();
+        };
+        let [first, others @ ..] = plans.as_slice() else { return Options::default() };
+        let rigor = match first.rigor {
+            Rigor::Quick if !others.is_empty() => Rigor::Standard,
+            rigor => rigor,
+        };
+        let baseline = first.baseline.as_ref().filter(|name| {
+            let is_known = |input: &Input| input.record.backend == **name;
+            self.inputs.iter().any(is_known) && others.iter().all(|it| it.baseline == first.baseline)
+        });
+        Options {
+            baseline: baseline.cloned(),
+            rigor: if others.iter().all(|it| it.rigor == first.rigor) { rigor } else { Rigor::Standard },
+            insist: plans.iter().all(|it| it.insist),
+        }
+    }
+
+    /// Takes the trials of METG sweeps out.
+    pub(crate) fn take_sweeps(&mut self) -> Vec<Input> {
+        self.inputs.extract_if(.., |input| input.is_sweep()).collect()
+    }
+
+    /// Refuses to write a report to a file that was read, whatever name it has there: the records would be gone.
+    pub(crate) fn check_output(&self, path: &Path) -> Result<(), Problem> {
+        let replaced = path.metadata().ok().filter(|_| !is_standard_output(path)).as_ref().and_then(identity);
+        if replaced.is_some_and(|id| self.files.contains(&id)) {
+            let message = format!("{} holds the records that are reported", path.display());
+            return Err(Problem::usage(message).with_remedy("another file"));
+        }
+        check_output(path)
+    }
+}
+
+/// What tells a regular file from all others.
+fn identity(status: &Metadata) -> Option<(u64, u64)> {
+    status.is_file().then(|| regular_file::identity(status))
+}
+
+/// Refuses to write over a file of a run: without it the run could not be resumed or reported.
+pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
+    if path.canonicalize().is_ok_and(|file| record_files::is_of_a_run(&file)) {
+        let message = format!("{} is a file of a run", path.display());
+        return Err(Problem::usage(message).with_remedy("another file"));
+    }
+    Ok(())
+}
+
+/// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
+/// paths lead to is read once.
+pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
+    check_inputs(paths)?;
+    let mut read = Read::default();
+    for path in paths {
+        for file in files(path, ui)? {
+            // What is no regular file, such as a pipe, is another one each time.
+            let identity = named_file::status(&file).ok().as_ref().and_then(identity);
+            if identity.is_none_or(|id| read.files.insert(id)) {
+                let first = read.inputs.len();
+                read_file(&file, &mut read, ui)?;
+                // Sweeps and single runs have no plan that says how they are compared.
+                let is_of_plan = |it: &Input| it.record.metadata.block.is_some() && !it.is_sweep();
+                if read.inputs[first..].iter().any(is_of_plan) {
+                    read.planned.push((file != *path).then(|| planned_options(&file)).flatten());
+                }
+            }
+        }
+    }
+    if !read.without_chain.is_empty() {
+        log::info!(
+            "files without a hash chain, which are older than it or the original project's: {}",
+            read.without_chain.join(", ")
+        );
+    }
+    Ok(read)
+}
+
+/// Refuses to read standard input twice: the second reader would get nothing.
+pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
+    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(Problem::usage("standard input can be read once only")
+            .with_remedy("a file for each of the others"));
+    }
+    Ok(())
+}
+
+/// The files of records of a path. Prints them if some are in folders below it.
+fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
+    if is_standard_input(path) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let found = record_files::find(path).map_err(RecordError::input("search", path));
+    let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
+    for (folder, why) in unsearched {
+        ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
+    }
+    if files.is_empty() {
+        return Err(Problem::usage(format!(
+            "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
+            path.display()
+        ))
+        .with_remedy("check the path"));
+    }
+    if files.iter().any(|file| file != path && file.parent() != Some(path)) {
+        let count = plural(files.len() as u64, "file");
+        let named = listed(files.iter().map(|file| file.display()));
+        ui.note(&format!("{}: {count} of records: {named}", path.display()));
+    }
+    Ok(files)
+}
+
+pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
+    let source = |line| Source { file: path.display().to_string(), line };
+    let inputs = &mut read.inputs;
+    let first = inputs.len();
+    let (content, holds) = reader::open_any(path).map_err(Problem::of_record)?;
+    let left_out = if holds == reader::Holds::Trials {
+        skipped::read_each(Records::new(content, path), |line, trial| {
+            inputs.push(Input::trial(source(line), trial));
+            Ok(())
+        })
+    } else {
+        skipped::read_each(Records::new(content, path), |line, record| {
+            inputs.push(Input::measured(source(line), record));
+            Ok(())
+        })
+    };
+    let left_out = left_out.map_err(Problem::of_record)?;
+    compare::mark_runs(&mut inputs[first..]);
+    read.left_out.extend(report_left_out(path, &left_out, ui));
+    read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
+    if left_out.chain.is_absent() {
+        read.without_chain.push(path.display().to_string());
+    }
+    Ok(())
+}
+
+/// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. That is not a last line that was cut off by a
+/// crash: no record was lost.
+pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
+    if let Some(line) = left_out.torn {
+        ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));
+    }
+    let damage: Vec<_> = left_out.damage.iter().map(Damage::to_string).collect();
+    damage.iter().for_each(|damage| ui.warning(damage));
+    if let Some(broken) = left_out.chain.broken(path) {
+        ui.warning(&broken.to_string());
+    }
+    damage
+}
+
+/// How the plan beside a file of records has them compared.
+pub(super) fn planned_options(file: &Path) -> Option<Options> {
+    #[derive(serde::Deserialize)]
+    struct Planned {
+        baseline: String,
+        rigor: Rigor,
+        insist: bool,
+    }
+    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
+    let Planned { baseline, rigor, insist } = serde_json::from_slice(without_mark(&plan)).ok()?;
+    Some(Options { baseline: Some(baseline), rigor, insist })
+}
+
+/// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something.
+pub(crate) fn nothing() -> Problem {
+    Problem::usage("no records were read")
+        .with_remedy("the path of what has records, or look why there are none")
+}
