@@ -72,22 +72,27 @@ mod tests {
     }
 
     #[test]
-    fn what_harms_is_told_with_what_it_does_and_a_command() {
-        for (id, files) in [
-            ("governor", &[("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")][..]),
-            ("turbo", &[("sys/devices/system/cpu/intel_pstate/no_turbo", "0\n")]),
-            ("turbo", &[("sys/devices/system/cpu/cpufreq/boost", "1\n")]),
-            ("smt", &[("sys/devices/system/cpu/smt/active", "1\n")]),
-            ("thp", &[("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")]),
+    fn what_harms_is_told_with_what_it_does_and_a_command_and_what_is_as_it_should_be_is_good() {
+        for (id, file, bad, good) in [
+            ("governor", "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave", "performance"),
+            ("turbo", "sys/devices/system/cpu/intel_pstate/no_turbo", "0", "1"),
+            ("turbo", "sys/devices/system/cpu/cpufreq/boost", "1", "0"),
+            ("smt", "sys/devices/system/cpu/smt/active", "1", "0"),
+            ("thp", "sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise", "always [madvise]"),
             (
                 "clock_source",
-                &[("sys/devices/system/clocksource/clocksource0/current_clocksource", "acpi_pm\n")],
+                "sys/devices/system/clocksource/clocksource0/current_clocksource",
+                "acpi_pm",
+                "tsc",
             ),
-            ("swap", &[("proc/meminfo", "SwapTotal: 2000 kB\nSwapFree: 500 kB\n")]),
+            ("swap", "proc/meminfo", "SwapTotal: 9 kB\nSwapFree: 5 kB", "SwapTotal: 9 kB\nSwapFree: 9 kB"),
+            ("load", "proc/loadavg", "512.00 1.0 1.0 1/100 5", "0.10 0.20 0.30 1/100 5"),
+            ("quota", "sys/fs/cgroup/cpu.max", "150000 100000", "max 100000"),
         ] {
-            let finding = found(files, id);
+            let finding = found(&[(file, format!("{bad}\n").as_str())], id);
             assert!(finding.level <= Level::Doubtful, "{finding:?}");
             assert!(!finding.effect.is_empty() && finding.remedy.is_some(), "{finding:?}");
+            assert_eq!(found(&[(file, format!("{good}\n").as_str())], id).level, Level::Good, "{id}");
         }
     }
 
@@ -106,22 +111,6 @@ mod tests {
         assert!(mixed.level == Level::Bad && mixed.found.ends_with("set by \"schedutil\""), "{mixed:?}");
         assert_eq!(found(&files[..3], "governor").level, Level::Good);
         assert_eq!(found(&files[..2], "governor").level, Level::Unknown);
-    }
-
-    #[test]
-    fn what_is_as_it_should_be_is_good() {
-        for (id, files) in [
-            ("governor", &[("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n")][..]),
-            ("turbo", &[("sys/devices/system/cpu/intel_pstate/no_turbo", "1\n")]),
-            ("smt", &[("sys/devices/system/cpu/smt/active", "0\n")]),
-            ("thp", &[("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")]),
-            ("clock_source", &[("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n")]),
-            ("swap", &[("proc/meminfo", "SwapTotal: 2000 kB\nSwapFree: 2000 kB\n")]),
-            ("load", &[("proc/loadavg", "0.10 0.20 0.30 1/100 5\n")]),
-            ("quota", &[("sys/fs/cgroup/cpu.max", "max 100000\n")]),
-        ] {
-            assert_eq!(found(files, id).level, Level::Good, "{id}");
-        }
     }
 
     #[test]
