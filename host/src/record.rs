@@ -71,7 +71,7 @@ pub enum RecordError {
         why: String,
     },
     /// What may have no end is read no further than a line.
-    #[error("{path}:{line}: {why}, and what follows is not read")]
+    #[error("{path}:{line}: {why}")]
     Endless { path: PathBuf, line: u64, why: String },
     #[error(
         "{path}:{line}: format {version} is of a later crossrun; this one reads up to {}",

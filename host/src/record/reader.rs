@@ -182,7 +182,8 @@ impl<T, R> Records<T, R> {
         self.endless(format!("it has more than {} MiB", self.longest >> 20))
     }
 
-    fn endless(&self, why: String) -> RecordError {
+    fn endless(&self, what: String) -> RecordError {
+        let why = format!("{what}, and what follows is not read");
         RecordError::Endless { path: self.path.clone(), line: self.line, why }
     }
 

@@ -47,11 +47,26 @@ impl fmt::Display for Damage {
 }
 
 impl Skipped {
-    fn add(&mut self, path: PathBuf, line: u64, why: String, remedy: &'static str) {
+    /// Adds a line that cannot be read. Any other error ends the reading.
+    fn add(&mut self, error: RecordError) -> Result<(), RecordError> {
+        let remedy = match &error {
+            RecordError::Line { .. } => "correct or remove what is no record".to_owned(),
+            other => other.remedy().unwrap_or_default(),
+        };
+        let (path, line, why) = match error {
+            RecordError::Line { path, line, why } | RecordError::Endless { path, line, why } => {
+                (path, line, why)
+            }
+            RecordError::Later { path, line, version } => {
+                (path, line, format!("format {version} is of a later crossrun"))
+            }
+            other => return Err(other),
+        };
         match self.damage.iter_mut().find(|known| known.remedy == remedy) {
             Some(known) => known.lines.push(line),
-            None => self.damage.push(Damage { path, lines: vec![line], why, remedy: remedy.into() }),
+            None => self.damage.push(Damage { path, lines: vec![line], why, remedy }),
         }
+        Ok(())
     }
 
     /// Says what a file is of which no line could be read, if that is known, in the place of what its lines are not.
@@ -77,26 +92,7 @@ pub(crate) fn read_each<T: Versioned, R: BufRead>(
                 take(line, *record)?;
             }
             Ok(Entry::Torn { line }) => skipped.torn = Some(line),
-            Err(RecordError::Line { path, line, why }) => {
-                skipped.add(path, line, why, "correct or remove what is no record");
-            }
-            Err(RecordError::Endless { path, line, why }) => {
-                skipped.add(
-                    path,
-                    line,
-                    format!("{why}, and what follows is not read"),
-                    "name a file of records",
-                );
-            }
-            Err(RecordError::Later { path, line, version }) => {
-                skipped.add(
-                    path,
-                    line,
-                    format!("format {version} is of a later crossrun"),
-                    "update crossrun",
-                );
-            }
-            Err(error) => return Err(error),
+            Err(error) => skipped.add(error)?,
         }
     }
     if read == 0 {
