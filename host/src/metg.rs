@@ -18,6 +18,14 @@ pub(crate) use curve::{MeasuredLoad, NoValue, block_value, crossing, floor};
 pub(crate) use sweep::{Load, LoadRunner, Range, Sweep};
 pub(crate) use value::{Estimate, Value, over_blocks};
 
+/// The workload's parameter for the length of the kernel.
+pub(crate) const ITERATIONS: &str = "iters";
+/// The largest value of that parameter.
+pub(crate) const MAX_ITERATIONS: u64 = 1_000_000_000;
+/// The keys of `extra` that a sweep over independent tasks sets: an item is one kernel, and each item and each stage is scheduled by
+/// itself.
+pub(crate) const SWEPT_KEYS: [&str; 4] = ["batch_size", "fusion", ITERATIONS, "stages"];
+
 /// The share of the cores' time that must be spent in kernels.
 pub(crate) const TARGET_EFFICIENCY: f64 = 0.5;
 /// A sweep begins with a kernel of at least this efficiency. Without such a kernel the block has no value.

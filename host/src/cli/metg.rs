@@ -19,7 +19,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::first_seen::distinct;
-use crate::metg::Range;
+use crate::metg::{Range, SWEPT_KEYS};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::{self, PLAN, TRIALS};
@@ -34,9 +34,6 @@ use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
 use graph::GraphArguments;
-
-/// The keys of `extra` that a sweep sets: an item is one kernel, and each item and each stage is scheduled by itself.
-const SWEPT_KEYS: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
 
 /// The seconds that a point takes with `--quick`, and without.
 const QUICK_POINT: f64 = 0.1;

@@ -16,7 +16,9 @@ use super::model::Status;
 use super::trial::{Trial, is_debug};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, doubled};
-use crate::metg::{self, Estimate, LAST_EFFICIENCY, MeasuredLoad, NoValue, TARGET_EFFICIENCY, Value};
+use crate::metg::{
+    self, Estimate, ITERATIONS, LAST_EFFICIENCY, MeasuredLoad, NoValue, SWEPT_KEYS, TARGET_EFFICIENCY, Value,
+};
 use crate::record::{Kind, Library, Machines};
 use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
@@ -34,12 +36,6 @@ use model::{Block, Point, Row, Step, SweepOutcome, Sweeps, SweptGraph, VERSION};
 /// The warning about graphs whose dependencies the engine did not run by itself.
 const STAGES: &str = "rows with the word stages ran with a barrier after each step of the graph: do not compare them with rows of \
                       engines that ran the dependencies of tasks themselves";
-
-/// The parameter for the length of a kernel.
-const ITERATIONS: &str = "iters";
-
-/// The options that a sweep over tasks that are independent of each other sets.
-const SET_BY_SWEEPS: [&str; 4] = ["batch_size", "fusion", ITERATIONS, "stages"];
 
 /// One measured trial of a sweep.
 struct Sample<'a> {
@@ -163,7 +159,7 @@ fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
 fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &Machines<'_>) -> Build<'a> {
     let metadata = trial.metadata();
     let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
-    let is_own = |key: &str| !has_graph && !SET_BY_SWEEPS.contains(&key);
+    let is_own = |key: &str| !has_graph && !SWEPT_KEYS.contains(&key);
     let options = metadata.extra.iter().filter(|(key, _)| is_own(key));
     Build {
         machine: metadata.system_profile.as_ref().and_then(|profile| machines.place(profile)),

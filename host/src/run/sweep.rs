@@ -11,16 +11,12 @@ use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::session::CallError;
 use super::trial::{Granularity, TrialResult, TrialSpec, again_if_stopped};
-use crate::metg::{self, Load, LoadRunner, Range, Sweep};
+use crate::metg::{self, ITERATIONS, Load, LoadRunner, MAX_ITERATIONS, Range, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 use crate::worker::protocol::PlannedGraph;
 
-/// The workload's parameter for the length of the kernel.
-pub(crate) const ITERATIONS: &str = "iters";
 /// The stage of a workload without a graph in which an item runs the kernel.
 const KERNEL_STAGE: usize = 1;
-/// The largest value of that parameter.
-const MAX_ITERATIONS: u64 = 1_000_000_000;
 /// The kernel of the reference: so long that the call around it, some 50 ns, is a thousandth of its time.
 const REFERENCE_ITERATIONS: u64 = 1 << 16;
 /// A graph of so many steps can be run in stages.

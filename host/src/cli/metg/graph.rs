@@ -9,12 +9,13 @@ use crate::app::context::Context;
 use crate::app::{Problem, options, parameters};
 use crate::cli::compare::vary::{Varied, argument};
 use crate::first_seen::distinct;
+use crate::metg::ITERATIONS;
 use crate::plan::defaults::{TASK_GRAPH, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 use crate::run::judge::Judge;
 
 /// The keys that a sweep over graphs sets, or that have options of their own.
-const SWEPT_KEYS: [&str; 5] = ["batch_size", "iters", OUTPUT_BYTES, PATTERN, RADIX];
+const SWEPT_KEYS: [&str; 5] = ["batch_size", ITERATIONS, OUTPUT_BYTES, PATTERN, RADIX];
 /// Those of the default workload besides: the time of one task is that of each.
 const KERNEL_KEYS: [&str; 2] = ["imbalance", "kernel"];
 
@@ -26,7 +27,7 @@ const WIDTH: &str = "width";
 const SIZES: [&str; 3] = [WIDTH, "items", "parallelism"];
 /// The parameters that the workload of a sweep must have.
 const NEEDED: [(&str, &str); 2] =
-    [(WIDTH, "the number of tasks of a row"), ("iters", "the length of the kernel")];
+    [(WIDTH, "the number of tasks of a row"), (ITERATIONS, "the length of the kernel")];
 
 /// The default number of steps: the largest that a plan of stages has.
 const STEPS: u64 = 100;

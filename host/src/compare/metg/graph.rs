@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::metg::ITERATIONS;
 use crate::plan::defaults::{COMPUTING, TASK_GRAPH};
 use crate::run::task_graph::{Form, TaskGraph};
 use crate::text::json_text;
@@ -14,7 +15,7 @@ use crate::text::json_text;
 /// The parameter that every swept graph has.
 const WIDTH: &str = "width";
 /// The keys of `extra` that are fields of their own, or that a sweep sets.
-const KNOWN: [&str; 7] = ["batch_size", "form", "iters", "output_bytes", "pattern", "radix", WIDTH];
+const KNOWN: [&str; 7] = ["batch_size", "form", ITERATIONS, "output_bytes", "pattern", "radix", WIDTH];
 
 /// A graph whose tasks are measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
