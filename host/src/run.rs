@@ -19,5 +19,6 @@ pub(crate) mod session;
 mod shared_files;
 pub(crate) mod sweep;
 pub(crate) mod task_graph;
+mod task_reference;
 pub(crate) mod trial;
 pub(crate) mod work_check;
