@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::input::run_of;
 use super::model::{Geomean, Point, Ratio, RatioInterval, Rigor, Row};
+use super::trial::BlockId;
 use crate::plan::defaults::SLEEPING;
 use crate::run::session::NEGOTIATION;
 use crate::stats::{Interval, PairedDifference, common_geometric_means};
-
-/// A run and a block of it, in the order of time.
-type BlockId<'a> = (Option<&'a str>, &'a str, u32);
 
 /// One for each of `backends`, over the points where every backend finished every trial, and no row is in doubt; without a ratio for a
 /// backend that failed or is in doubt at any point, or whose ratios are of rows that must not be mixed. Single runs of a backend that has
@@ -119,11 +118,11 @@ fn interval(points: &[&Point], backend: &str, ratio: f64) -> Option<RatioInterva
     Some(Interval { low: low.min(ratio), high: high.max(ratio), confidence })
 }
 
-/// The seconds of the trials that have a block. The id of a run is the part before the point.
+/// The seconds of the trials that have a block.
 fn seconds(row: &Row) -> impl Iterator<Item = (BlockId<'_>, f64)> {
     row.samples.iter().filter_map(|sample| {
-        let run = sample.run_id.split('/').next().unwrap_or_default();
-        Some(((sample.run_started.as_deref(), run, sample.block?), sample.duration?))
+        let block = (sample.run_started.as_deref(), run_of(&sample.run_id), sample.block?);
+        Some((block, sample.duration?))
     })
 }
 

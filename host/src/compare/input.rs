@@ -30,10 +30,20 @@ impl Input {
         self.record.metadata.metg.is_some()
     }
 
+    /// The run that it is of.
+    pub(super) fn run(&self) -> &str {
+        run_of(&self.record.run_id)
+    }
+
     /// A line of a `unified_results.jsonl`, where every trial was measured.
     pub fn measured(source: Source, record: UnifiedRecord) -> Self {
         Self { source, kind: Kind::Measured, outcome: record.outcome(), record, run_started: None }
     }
+}
+
+/// The run of a trial, which is the part of its id before the point.
+pub(super) fn run_of(run_id: &str) -> &str {
+    run_id.split('/').next().unwrap_or_default()
 }
 
 /// Says of the records of a file when the run of each began.

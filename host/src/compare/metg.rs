@@ -13,7 +13,7 @@ use super::conditions;
 use super::doubt::slow_clock;
 use super::label::{machine_name, short};
 use super::model::Status;
-use super::trial::{Trial, is_debug};
+use super::trial::{BlockId, Trial, is_debug};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, doubled};
 use crate::metg::{
@@ -44,15 +44,11 @@ struct Sample<'a> {
     tasks: u64,
 }
 
-/// When a run began, its id, and one of its blocks: in the order in which they were run. Two runs may have one id, but they began
-/// at different times.
-type BlockOfRun<'a> = (Option<&'a str>, &'a str, u32);
-
 /// The samples of a row, by run and block.
-type Blocks<'s, 'a> = BTreeMap<BlockOfRun<'a>, Vec<&'s Sample<'a>>>;
+type Blocks<'s, 'a> = BTreeMap<BlockId<'a>, Vec<&'s Sample<'a>>>;
 
 /// One sweep, by what its trials have in common: the backend, the workload, the options but for the length of the kernel, and the block.
-type SweepKey<'a> = (&'a str, &'a str, String, BlockOfRun<'a>);
+type SweepKey<'a> = (&'a str, &'a str, String, BlockId<'a>);
 
 /// The iterations of the shortest kernel of each sweep, which its warm-ups have.
 type Shortest<'a> = HashMap<SweepKey<'a>, u64>;
@@ -122,10 +118,8 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     }
 }
 
-fn block_of(trial: Trial<'_>) -> BlockOfRun<'_> {
-    let record = &trial.record;
-    let run = record.run_id.split_once('/').map_or(record.run_id.as_str(), |(run, _)| run);
-    (trial.run_started.as_deref(), run, record.metadata.block.unwrap_or_default())
+fn block_of(trial: Trial<'_>) -> BlockId<'_> {
+    (trial.run_started.as_deref(), trial.run(), trial.metadata().block.unwrap_or_default())
 }
 
 fn sweep_of(trial: Trial<'_>) -> SweepKey<'_> {

@@ -13,6 +13,10 @@ use crate::run::trial::UNSETTLED;
 /// A record, as the comparison reads it.
 pub(super) type Trial<'a> = &'a Input;
 
+/// When a run began, its id, and one of its blocks: in the order in which they were run. Two runs may have one id, but they began at
+/// different times.
+pub(super) type BlockId<'a> = (Option<&'a str>, &'a str, u32);
+
 /// Identifies a trial of one backend at one point. A second record of it is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Repetition<'a> {
@@ -38,11 +42,6 @@ impl Input {
         &self.record.metadata
     }
 
-    /// The run, which is the part of its id before the point.
-    pub(super) fn run(&self) -> &str {
-        self.record.run_id.split('/').next().unwrap_or_default()
-    }
-
     pub(super) fn repetition(&self) -> Repetition<'_> {
         let block = self.metadata().block;
         let timestamp = block.is_none().then_some(self.record.timestamp.as_str());
@@ -50,8 +49,8 @@ impl Input {
         Repetition { run_id: &self.record.run_id, run_started, block, timestamp }
     }
 
-    /// Where the trial was measured, in the order of time: run after run, and in each block after block. None without a block.
-    pub(super) fn place(&self) -> Option<(Option<&str>, &str, u32)> {
+    /// Where the trial was measured. None without a block.
+    pub(super) fn place(&self) -> Option<BlockId<'_>> {
         Some((self.run_started.as_deref(), self.run(), self.metadata().block?))
     }
 
