@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::input::Input;
-use super::trial::{Repetition, Trial};
+use super::trial::{Repetition, Trial, sha256};
 use crate::plan;
 use crate::plan::defaults::OPEN_LOOP;
 use crate::record::{Config, Kind, Library, Machines, Percentiles};
@@ -137,14 +137,13 @@ impl<'a> Table<'a> {
         if !self.backends.contains(&record.backend.as_str()) {
             self.backends.push(&record.backend);
         }
-        let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
         Identity {
             backend: &record.backend,
             seed: record.seed,
             config_hash: record.config_hash.as_deref(),
             machine: metadata.system_profile.as_ref().and_then(|profile| self.machines.place(profile)),
-            plugin: sha256(&metadata.plugin),
-            workload_library: sha256(&metadata.workload_library),
+            plugin: sha256(metadata.plugin.as_ref()),
+            workload_library: sha256(metadata.workload_library.as_ref()),
             conditions: Conditions::of(trial),
         }
     }

@@ -13,13 +13,13 @@ use super::conditions;
 use super::doubt::slow_clock;
 use super::label::{machine_name, short};
 use super::model::Status;
-use super::trial::{BlockId, Trial, is_debug};
+use super::trial::{BlockId, Trial, is_debug, sha256};
 use super::versions::together;
-use super::warning::{CHOSEN_DATA, doubled};
+use super::warning::{CHOSEN_DATA, UNLOCKED, debug_builds, doubled};
 use crate::metg::{
     self, Estimate, ITERATIONS, LAST_EFFICIENCY, MeasuredLoad, NoValue, SWEPT_KEYS, TARGET_EFFICIENCY, Value,
 };
-use crate::record::{Kind, Library, Machines};
+use crate::record::{Kind, Machines};
 use crate::run::task_graph::Form;
 use crate::run::trial::Granularity;
 use crate::stats::{MIN_BLOCKS, median};
@@ -152,13 +152,12 @@ fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
 
 fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &Machines<'_>) -> Build<'a> {
     let metadata = trial.metadata();
-    let sha256 = |library: &'a Option<Library>| library.as_ref().map(|library| library.sha256.as_str());
     let is_own = |key: &str| !has_graph && !SWEPT_KEYS.contains(&key);
     let options = metadata.extra.iter().filter(|(key, _)| is_own(key));
     Build {
         machine: metadata.system_profile.as_ref().and_then(|profile| machines.place(profile)),
-        plugin: sha256(&metadata.plugin),
-        workload_library: sha256(&metadata.workload_library),
+        plugin: sha256(metadata.plugin.as_ref()),
+        workload_library: sha256(metadata.workload_library.as_ref()),
         options: options.map(|(key, value)| format!("{key}={value}")).collect(),
     }
 }
@@ -461,12 +460,9 @@ fn warnings(inputs: &[Input], samples: &[Sample<'_>], rows: &[Row], machines: us
     }
     let debug = |row: &&Row| is_debug(row.plugin.as_ref()) == Some(true);
     let debug: BTreeSet<_> = rows.iter().filter(debug).map(|row| row.backend.as_str()).collect();
-    if !debug.is_empty() {
-        let names = debug.into_iter().collect::<Vec<_>>().join(", ");
-        warnings.push(format!("debug builds were measured ({names}): a release build has another speed"));
-    }
+    warnings.extend((!debug.is_empty()).then(|| debug_builds(&debug)));
     if samples.iter().any(|sample| sample.trial.metadata().locked == Some(false)) {
-        warnings.push("another measurement may have run on the machine at the same time".into());
+        warnings.push(UNLOCKED.into());
     }
     if samples.iter().any(|sample| sample.trial.metadata().data_seed_chosen) {
         warnings.push(CHOSEN_DATA.into());

@@ -107,6 +107,11 @@ impl Input {
     }
 }
 
+/// The hash of the file of a library.
+pub(super) fn sha256(library: Option<&Library>) -> Option<&str> {
+    library.map(|library| library.sha256.as_str())
+}
+
 /// Whether a library was built without optimisation or with debug assertions. None if its metadata do not say.
 pub(super) fn is_debug(library: Option<&Library>) -> Option<bool> {
     let build = &library?.build;

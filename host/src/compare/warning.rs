@@ -12,6 +12,15 @@ use crate::text::plural;
 pub(super) const CHOSEN_DATA: &str =
     "the data were chosen with --data-seed: a backend can know them, and may have prepared its answers";
 
+/// Of trials that did not wait until no other measurement ran.
+pub(super) const UNLOCKED: &str = "another measurement may have run on the machine at the same time";
+
+/// Of rows of these backends.
+pub(super) fn debug_builds(backends: &BTreeSet<&str>) -> String {
+    let names = backends.iter().copied().collect::<Vec<_>>().join(", ");
+    format!("debug builds were measured ({names}): a release build has another speed")
+}
+
 /// Of records of trials that other records are of, as in a copy of a run.
 pub(super) fn doubled(count: usize) -> String {
     format!("only the first record of a trial is used: {} left out", plural(count as u64, "duplicate"))
@@ -32,9 +41,8 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
     let mut configurations = with_group(&has_wrong_hash);
     configurations.extend(differs(|it| matches!(it, Incomparable::Configuration { .. })));
     let is_debug_build = |row: &Row| is_debug(row.plugin.as_ref()).unwrap_or(false);
-    let debug_names: BTreeSet<_> =
+    let with_debug_builds: BTreeSet<_> =
         rows().filter(|row| is_debug_build(row)).map(|row| &*row.backend).collect();
-    let debug_names = debug_names.into_iter().collect::<Vec<_>>().join(", ");
     let unverified: u32 = rows().map(|row| row.counts.unverified).sum();
     let failures: u32 = rows().map(|row| row.counts.went_wrong()).sum();
     let trials: u32 = rows().map(|row| row.counts.trials).sum();
@@ -62,7 +70,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         (
             WarningKind::DebugBuild,
             with_row(&is_debug_build),
-            format!("debug builds were measured ({debug_names}): a release build has another speed"),
+            debug_builds(&with_debug_builds),
         ),
         (
             WarningKind::WorkloadLibraries,
@@ -95,7 +103,7 @@ pub(super) fn warnings(table: &Table<'_>, points: &[Point]) -> Vec<Warning> {
         (
             WarningKind::Unlocked,
             with_group(&|group| group.measured.iter().any(|trial| trial.metadata().locked == Some(false))),
-            "another measurement may have run on the machine at the same time".into(),
+            UNLOCKED.into(),
         ),
         (
             WarningKind::Unpaired,
