@@ -492,9 +492,13 @@ fn without_value(row: &Row) -> Option<String> {
         _ => None,
     });
     let highest = highest.max_by(f64::total_cmp).filter(|_| row.metg.is_none())?;
+    let remedy = if row.ran_longest_kernel() {
+        "no longer kernel can be asked for; try a quieter machine"
+    } else {
+        "try a longer --coarsest, or a quieter machine"
+    };
     Some(format!(
-        "{} has no METG: its longest kernels reached an efficiency of {:.1} %, and {:.0} % are needed; try a longer --coarsest, or \
-         a quieter machine",
+        "{} has no METG: its longest kernels reached an efficiency of {:.1} %, and {:.0} % are needed; {remedy}",
         row.name(),
         // Rounded down: 89.96 % are not the 90.0 % that are needed.
         (highest * 1000.0).floor() / 10.0,

@@ -37,7 +37,7 @@ pub(super) fn report(
 /// Whether the row has no value for which longer kernels might do.
 fn was_never_efficient(row: &Row) -> bool {
     let is_short = |block: &Block| matches!(block.outcome, SweepOutcome::NeverEfficient { .. });
-    row.metg.is_none() && row.blocks.iter().any(is_short)
+    row.metg.is_none() && !row.ran_longest_kernel() && row.blocks.iter().any(is_short)
 }
 
 /// How a sweep failed, if it did. A bound is a finding and not a failure, and so is an efficiency that was never reached, unless

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
-use crate::metg::Value;
+use crate::metg::{MOST_ITERATIONS, Value};
 use crate::record::{Library, SystemProfile};
 use crate::run::task_graph::Form;
 
@@ -75,6 +75,11 @@ impl Row {
     /// The label, and the graph if there is one.
     pub(crate) fn name(&self) -> String {
         self.graph.as_ref().map_or_else(|| self.label.clone(), |graph| format!("{} {graph}", self.label))
+    }
+
+    /// Whether its kernels were as long as any can be.
+    pub(crate) fn ran_longest_kernel(&self) -> bool {
+        self.curve.last().is_some_and(|step| step.iterations >= MOST_ITERATIONS)
     }
 }
 

@@ -280,6 +280,20 @@ fn an_efficiency_just_below_what_is_needed_is_not_rounded_up_to_it() {
 }
 
 #[test]
+fn a_row_that_ran_the_longest_kernel_is_not_told_to_try_a_longer_one() {
+    let warnings = |last: u32| {
+        let points = (20..=last).map(|exponent| Example::new("one", 0, 1 << exponent, 1.0).input());
+        sweeps(&points.collect::<Vec<_>>()).warnings
+    };
+    for (last, told) in [
+        (28, "90 % are needed; try a longer --coarsest, or a quieter machine"),
+        (29, "90 % are needed; no longer kernel can be asked for; try a quieter machine"),
+    ] {
+        assert!(warnings(last).iter().any(|warning| warning.ends_with(told)), "{:?}", warnings(last));
+    }
+}
+
+#[test]
 fn other_records_and_warm_ups_are_ignored() {
     let mut other = Example::new("one", 0, 8, 1e-6).input();
     other.record.metadata.metg = None;

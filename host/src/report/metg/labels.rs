@@ -78,12 +78,13 @@ fn checks(row: &Row) -> (&'static str, Tone) {
 
 /// Why blocks of a row have no value, each reason once.
 pub(in crate::report) fn failures(row: &Row) -> Vec<String> {
-    let reasons = row.blocks.iter().filter_map(|block| Some((failure(&block.outcome)?, Some(block.block))));
+    let reasons =
+        row.blocks.iter().filter_map(|block| Some((failure(row, &block.outcome)?, Some(block.block))));
     let labelled = |(reason, blocks)| format!("{}, {blocks}: {reason}", name(&row.name()));
     by_block(reasons).into_iter().map(labelled).collect()
 }
 
-fn failure(outcome: &SweepOutcome) -> Option<String> {
+fn failure(row: &Row, outcome: &SweepOutcome) -> Option<String> {
     match outcome {
         SweepOutcome::Value { .. } => None,
         SweepOutcome::Invalid { kernel_seconds, efficiency } => Some(format!(
@@ -93,11 +94,16 @@ fn failure(outcome: &SweepOutcome) -> Option<String> {
             number::duration(*kernel_seconds),
         )),
         // Without the efficiency, which differs from block to block, all blocks of a row share one line.
-        SweepOutcome::NeverEfficient { .. } => Some(
-            "never reached 90 % efficiency, so there is no value: the machine was busy, or the longest kernel \
-             (--coarsest) is too short"
-                .into(),
-        ),
+        SweepOutcome::NeverEfficient { .. } => {
+            let or = if row.ran_longest_kernel() {
+                "the backend needs longer kernels than can be asked for"
+            } else {
+                "the longest kernel (--coarsest) is too short"
+            };
+            Some(format!(
+                "never reached 90 % efficiency, so there is no value: the machine was busy, or {or}"
+            ))
+        }
         SweepOutcome::Unfinished => Some("the run ended before the sweep did, or still goes on".into()),
         SweepOutcome::Failed { status, phase, message, remedy } => {
             let what = match status {
