@@ -1,7 +1,7 @@
 //! `crossrun metg --pattern` and `--workload`: sweeps whose tasks need the outputs of others.
 
 use plugin_api::workload::CatalogueEntry;
-use plugin_api::{GraphShape, WorkloadSpec};
+use plugin_api::{GraphShape, Parameter, Parameters, WorkloadSpec};
 use serde_json::{Map, Value, json};
 
 use crate::app::command_line::CommandLine;
@@ -9,7 +9,7 @@ use crate::app::context::Context;
 use crate::app::{Problem, options, parameters};
 use crate::cli::compare::vary::{Varied, argument};
 use crate::first_seen::distinct;
-use crate::metg::ITERATIONS;
+use crate::metg::{ITERATIONS, MAX_ITERATIONS};
 use crate::plan::defaults::{TASK_GRAPH, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 use crate::run::judge::Judge;
@@ -227,8 +227,24 @@ fn lacking(entry: &CatalogueEntry) -> Option<String> {
             "its description does not say which stage runs the kernel of a task (kernel_stage)".into(),
         );
     }
-    let is_missing = |(name, _): &&(&str, &str)| !entry.parameters.iter().any(|it| it.name == *name);
-    NEEDED.iter().find(is_missing).map(|(name, meaning)| format!("it has no parameter {name}, {meaning}"))
+    let find = |name: &str| entry.parameters.iter().find(|it| it.name == name);
+    match NEEDED.iter().find(|(name, _)| find(name).is_none()) {
+        Some((name, meaning)) => Some(format!("it has no parameter {name}, {meaning}")),
+        None => find(ITERATIONS).and_then(lacking_iterations),
+    }
+}
+
+/// What the parameter for the length of the kernel lacks: a sweep asks for one iteration and for many, and its reference for none.
+fn lacking_iterations(parameter: &Parameter) -> Option<String> {
+    let takes = |iterations: u64| {
+        let extra = Map::from_iter([(parameter.name.clone(), iterations.into())]);
+        Parameters::resolve(std::slice::from_ref(parameter), &extra).is_ok()
+    };
+    if takes(0) && takes(MAX_ITERATIONS) {
+        return None;
+    }
+    let (name, domain) = (&parameter.name, &parameter.domain);
+    Some(format!("its parameter {name} is {domain}, but a sweep needs one from 0 to {MAX_ITERATIONS}"))
 }
 
 /// Refuses values of an option that the workload cannot have.

@@ -8,7 +8,7 @@ use plugin_api::{
     BatchBuilder, GraphShape, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
-plugin_api::export_workloads!(name = "graph_workloads", workloads = [Rotating, Growing]);
+plugin_api::export_workloads!(name = "graph_workloads", workloads = [Rotating, Growing, Short]);
 
 /// The length of an output: its digest.
 const OUTPUT: usize = 8;
@@ -93,7 +93,7 @@ fn kernel(start: u64, iters: u64) -> u64 {
 }
 
 macro_rules! workload {
-    ($type:ident, $name:literal, $grows:literal) => {
+    ($type:ident, $name:literal, $grows:literal, $least:literal, $most:literal) => {
         struct $type(Graph);
 
         impl Workload for $type {
@@ -103,7 +103,7 @@ macro_rules! workload {
             fn parameters() -> Vec<Parameter> {
                 vec![
                     Parameter::integer("width", "tasks of a row", 8, 1, 64),
-                    Parameter::integer("iters", "iterations of the kernel", 1000, 0, 1_000_000_000),
+                    Parameter::integer("iters", "iterations of the kernel", 1000, $least, $most),
                     Parameter::integer("shift", "by how many points the input is away", 0, 0, 7),
                 ]
             }
@@ -166,5 +166,7 @@ macro_rules! workload {
     };
 }
 
-workload!(Rotating, "rotating_graph", false);
-workload!(Growing, "growing_graph", true);
+workload!(Rotating, "rotating_graph", false, 0, 1_000_000_000);
+workload!(Growing, "growing_graph", true, 0, 1_000_000_000);
+// Its kernels cannot be as short and as long as those of a sweep.
+workload!(Short, "short_graph", false, 1, 1_000_000);
