@@ -93,14 +93,20 @@ fn statuses(file: &PlanFile, comparison: &Comparison) -> Vec<Status> {
 
 /// By how much the two names of the one backend differed; `None` without intervals.
 fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaComparison> {
-    let pair = |point: &Point| {
-        let RatioInterval { low, high, .. } = point.noise_floor.as_ref()?.ratio;
-        Some(AaPair { point: point.id.clone(), low, high })
-    };
-    let pairs = comparison.points.iter().filter_map(pair).collect();
+    let pairs = comparison.points.iter().filter_map(aa_pair).collect();
     let rows = comparison.rows().map(|(_, row)| row);
     let started = rows.flat_map(|row| own(file, row)).map(|sample| &sample.timestamp).min()?;
     AaComparison::new(&file.matrix.run, started.clone(), file.matrix.blocks, pairs)
+}
+
+/// The noise floor of a point, unless one of the two rows failed at times or is in doubt: for a year, `diff` takes for noise what is
+/// kept.
+fn aa_pair(point: &Point) -> Option<AaPair> {
+    let floor = point.noise_floor.as_ref()?;
+    let is_sound = |row: &Row| row.doubts.is_empty() && row.counts.verified == row.counts.trials;
+    let mut twins = point.rows.iter().filter(|row| floor.names.contains(&row.label));
+    let RatioInterval { low, high, .. } = floor.ratio;
+    twins.all(is_sound).then(|| AaPair { point: point.id.clone(), low, high })
 }
 
 /// The command that repeats the comparison as a new run.
@@ -138,4 +144,39 @@ pub(super) fn repeat_command(
     add_plugin_folders(&mut command, participants, context);
     file.loading_options().add_to(&mut command);
     command.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::model::{Counts, Doubt, NoiseFloor};
+
+    fn row(label: &str) -> Row {
+        let counts = Counts { trials: 7, verified: 7, ..Counts::default() };
+        Row { label: label.into(), counts, ..Row::default() }
+    }
+
+    #[test]
+    fn a_noise_floor_of_rows_that_failed_or_are_in_doubt_is_not_kept() {
+        let ratio = RatioInterval { low: 0.5, high: 1.1, confidence: 0.95 };
+        let names = ["a".to_owned(), "a-again".to_owned()];
+        let whole = Point {
+            id: "null".into(),
+            rows: vec![row("a"), row("a-again"), row("b")],
+            noise_floor: Some(NoiseFloor { names, ratio, factor: 2.0 }),
+            ..Point::default()
+        };
+        let changes: [fn(&mut Row); 2] =
+            [|row| row.counts.verified = 6, |row| row.doubts = vec![Doubt::CpuTime { part: 0.5 }]];
+        for change in changes {
+            let kept = [0, 1, 2].map(|at| {
+                let mut point = whole.clone();
+                change(&mut point.rows[at]);
+                aa_pair(&point)
+            });
+            // What another backend did says nothing of the two.
+            let pair = AaPair { point: "null".into(), low: 0.5, high: 1.1 };
+            assert_eq!(kept, [None, None, Some(pair)]);
+        }
+    }
 }
