@@ -13,7 +13,9 @@ pub(super) fn exact(probabilities: Vec<f64>) -> Option<(usize, f64)> {
         *sum += probability;
         Some(*sum)
     });
-    cumulative.enumerate().take_while(|(_, tail)| *tail <= (1.0 - CONFIDENCE) / 2.0).last()
+    // A tail that is exactly the limit must not depend on how the sum was rounded.
+    let limit = (1.0 - CONFIDENCE) / 2.0 * (1.0 + 1e-12);
+    cumulative.enumerate().take_while(|(_, tail)| *tail <= limit).last()
 }
 
 /// The normal approximation of a rank statistic.

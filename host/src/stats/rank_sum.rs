@@ -125,9 +125,9 @@ mod tests {
     #[test]
     fn the_attained_confidence_is_the_tabled_one() {
         // The critical values of every textbook's table for 5 % and two sides, which are c of P(U <= c).
-        for (m, n, cut) in
-            [(4, 4, 0), (5, 5, 2), (7, 7, 8), (8, 8, 13), (10, 10, 23), (5, 8, 6), (12, 12, 37)]
-        {
+        let tabled = [(4, 4, 0), (5, 5, 2), (7, 7, 8), (8, 8, 13), (10, 10, 23), (5, 8, 6), (12, 12, 37)];
+        // Of one and n, each U has the probability 1 / (n + 1): 1 / 40 and 3 / 120 are exactly the limit.
+        for (m, n, cut) in tabled.into_iter().chain([(1, 39, 0), (1, 119, 2)]) {
             assert_eq!(lower_tail(m, n).map(|(cut, _)| cut), Some(cut), "{m} and {n}");
             assert_eq!(lower_tail(n, m).map(|(cut, _)| cut), Some(cut), "{n} and {m}");
         }
