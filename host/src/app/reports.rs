@@ -25,8 +25,6 @@ use crate::report::{self, Palette, ReportError};
 use crate::shell;
 use crate::text::terminal_width;
 
-pub(crate) use super::records::read;
-
 /// The width of a summary if standard output is not a terminal.
 const WIDTH: usize = 100;
 

@@ -83,9 +83,7 @@ fn exit(findings: &[Finding]) -> Exit {
 }
 
 fn objects(checks: &[&Check]) -> Vec<Value> {
-    let object = |check: &&Check| {
-        json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule})
-    };
+    let object = |check: &&Check| json!({"id": check.id, "of": check.of(), "demands": check.demands, "rule": check.rule});
     checks.iter().map(object).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::reproduce::add_plugin_folders;
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, graphs, machine_history, reports};
+use crate::app::{Exit, Problem, graphs, machine_history, records, reports};
 use crate::compare;
 use crate::compare::model::{Comparison, Point, RatioInterval, Rigor, Row, Sample, Status};
 use crate::plan::{Cell, Plan, estimate};
@@ -61,7 +61,7 @@ pub(super) fn report(
     (altered, kept): (&[String], Result<(), Problem>),
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
+    let mut read = records::read(&[folder.join(TRIALS)], ui)?;
     let options =
         compare::Options { baseline: Some(file.baseline.clone()), rigor: file.rigor, insist: file.insist };
     read.altered.splice(0..0, altered.iter().cloned());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::app::ui::Ui;
-use crate::app::{Exit, Problem, reports};
+use crate::app::{Exit, Problem, records, reports};
 use crate::compare::metg::model::{Block, Row, SweepOutcome};
 use crate::compare::model::Status;
 use crate::record::writer::TRIALS;
@@ -18,7 +18,7 @@ pub(super) fn report(
     (altered, kept): (&[String], Result<(), Problem>),
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let mut read = reports::read(&[folder.join(TRIALS)], ui)?;
+    let mut read = records::read(&[folder.join(TRIALS)], ui)?;
     read.altered.splice(0..0, altered.iter().cloned());
     let sweeps = reports::swept(read);
     let published = reports::publish(folder, &sweeps, command, ui);
