@@ -55,13 +55,23 @@ impl Project {
 
     /// Tests and builds one in C, and drops it in.
     fn make(&self) {
-        for target in ["test", "all"] {
-            let mut command = Command::new("make");
-            command.args(["--silent", target, "CFLAGS=-O2 -Werror"]).current_dir(self.path());
-            let ran = Ran::of(command);
-            assert!(ran.output.status.success(), "{}", ran.explain());
-        }
+        self.makes("test").code(0);
+        self.makes("all").code(0);
         self.conforms(&self.place.stage(Path::new(self.made["library"].as_str().unwrap())));
+    }
+
+    /// What comes of a target of the `Makefile` of one in C.
+    fn makes(&self, target: &str) -> Ran {
+        let mut command = Command::new("make");
+        // All of it anew: a source that was written within a moment of the last build is as old as that.
+        command.args(["--silent", "--always-make", target, "CFLAGS=-O2 -Werror"]).current_dir(self.path());
+        Ran::of(command)
+    }
+
+    /// Puts the text of a file of this repository, which `change` changes, in place of the author's own file.
+    fn becomes(&self, own: &str, ours: &str, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(repository().join(ours)).unwrap();
+        fs::write(self.path().join(own), change(text)).unwrap();
     }
 
     /// Every package is one that the host was built with, in the same version.
@@ -175,6 +185,19 @@ fn the_test_of_a_workload_in_c_passes_whatever_only_the_oracle_says() {
     project.make();
 }
 
+/// Both need a word of their backend: the test grants it.
+#[test]
+fn the_test_of_a_workload_in_c_runs_graphs_and_open_loops() {
+    let project = Project::new(&["workloads", "new", "its", "--lang", "c"]);
+    let (grid, windows) = ("plugin-api/examples/c/grid_workload.c", "tests/fixtures/c/windows_workload.c");
+    for workload in [grid, windows] {
+        project.becomes("workload.c", workload, |text| text);
+        project.makes("test").code(0);
+    }
+    project.becomes("workload.c", grid, |text| text.replace("least + cost_of", "least + 1 + cost_of"));
+    project.makes("test").code(2).says("cheapest_way: 97 items").says("and the oracle says");
+}
+
 /// What is said of machines in a record is true.
 fn refuses_more_machines(project: &Project, backend: &str) {
     let run = ["run", "--backend", backend, "--workload", "null", "--nodes", "2", "--json"];
@@ -190,6 +213,12 @@ fn a_workload_in_rust_is_built_outside_and_runs_on_every_kind_of_backend() {
     project.compare("native,python,timely", &["stranger-3".into()], &["batch_size=7", "divisor=5"]);
     let bad = ["run", "--backend", "native", "--workload", "stranger-3", "--extra", "divisor=1"];
     project.place.crossrun(&bad).code(2).says("must be a whole number from 2 to 99");
+    // Its test runs a graph of tasks as well, which needs a word of its backend.
+    project.becomes("src/lib.rs", "tests/hostile/graph_workloads/src/lib.rs", |text| {
+        let needing = text.replace("fn uses()", "fn needs()");
+        needing.replace("\"rotating_graph\"", "\"stranger-3\"") + "\n#[cfg(test)]\nmod tests;\n"
+    });
+    cargo_outside(&project.path(), &["test", "--quiet"]);
 }
 
 #[test]
