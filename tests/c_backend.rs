@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossrun::internals::worker::LibraryFile;
@@ -305,6 +305,38 @@ fn a_run_that_is_cancelled_stops_by_itself() {
         assert_eq!(runner.run(&spec, &context).unwrap_err().kind, ErrorKind::Cancelled);
         assert_eq!(host.progress.load(Ordering::Relaxed), spec.total_items);
     }
+}
+
+/// A host that wants a run to end when all of its items are made, but for the question that comes right after the last of them.
+#[derive(Default)]
+struct Belated {
+    is_made: AtomicBool,
+    asked: AtomicU64,
+}
+
+impl HostServices for Belated {
+    fn log(&self, _level: log::Level, _target: &str, _message: &str) {}
+    fn progress(&self, Progress { done, total, .. }: Progress) {
+        self.is_made.store(done == total, Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        self.is_made.load(Ordering::Relaxed) && self.asked.fetch_add(1, Ordering::Relaxed) > 0
+    }
+    fn clock_nanos(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_a_reduction_emits_stops_by_itself() {
+    let workloads = load::workloads(&file(&plugin("standard_workloads"))).unwrap();
+    let spec = WorkloadSpec { total_items: 100, ..WorkloadSpec::new("word_count") };
+    let host = Arc::new(Belated::default());
+    let mut runner = load::runner(&file(watermark()), host.clone(), log::LevelFilter::Info).unwrap();
+    let context = RunContext::new(workloads.open(&spec).unwrap(), host, "/d".into(), "/l".into(), None);
+    runner.open(&Session::default()).unwrap();
+    let error = runner.run(&spec, &context).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Cancelled, "cancelled by the host"));
 }
 
 #[test]

@@ -613,6 +613,12 @@ static int fold_row(struct phase *phase, const struct row *row, const struct row
 
 /* Runs the tasks of a row, of which the inputs are in the row before it. */
 static int run_row(struct phase *phase, struct thread *threads, uint32_t step, struct row *before, struct row *row) {
+    const crossrun_host *host = phase->run->host;
+    /* The threads of a small row may have ended before `watch` asks. */
+    if (host->cancelled(host)) {
+        fail(phase, CROSSRUN_ERROR_CANCELLED, "the run was cancelled by the host", NULL);
+        return 0;
+    }
     phase->row = row;
     phase->before = before;
     phase->step = step;

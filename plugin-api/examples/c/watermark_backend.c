@@ -31,6 +31,16 @@ static int succeeded(struct path *path, int32_t status, const crossrun_buffer *m
     return status == CROSSRUN_OK;
 }
 
+/* Whether the host lets the run go on, which is asked once a batch. If not, that is reported. */
+static int goes_on(struct path *path) {
+    const crossrun_host *host = path->run->host;
+    const int32_t is_cancelled = host->cancelled(host);
+    if (is_cancelled) {
+        path->reply->fail(path->reply, CROSSRUN_ERROR_CANCELLED, "cancelled by the host", NULL);
+    }
+    return !is_cancelled;
+}
+
 /* Takes a batch that has left `stage` to the next keyed reduction, or to the sink. The batch changes. */
 static int pass_on(struct path *path, uint32_t stage, crossrun_buffer *batch) {
     const crossrun_workload_functions *call = path->run->functions;
@@ -58,7 +68,7 @@ static int drain(struct path *path, uint32_t stage, const uint64_t *time) {
     uint64_t next;
     int good;
     do {
-        good = succeeded(
+        good = goes_on(path) && succeeded(
             path,
             time != NULL ? call->state_close(state, *time, limit, &next, &batch) : call->state_emit(state, limit, &batch),
             &batch);
@@ -103,10 +113,7 @@ static int run_source(struct path *path, int closes) {
                 && drain_all(path, &time);
         }
         run->host->progress(run->host, first + count, run->total_items, NULL);
-        if (good && run->host->cancelled(run->host)) {
-            path->reply->fail(path->reply, CROSSRUN_ERROR_CANCELLED, "cancelled by the host", NULL);
-            good = 0;
-        }
+        good = good && goes_on(path);
     }
     call->buffer_free(&batch);
     call->buffer_free(&error);
