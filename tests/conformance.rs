@@ -211,6 +211,7 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("run.at_once", "crowd", "more of them were at work at once"),
     of_runner("run.timing", "clock", "the backend claims"),
     of_runner("run.cancel", "deaf", "it had not stopped 8 s after it was cancelled, of 2 s"),
+    of_runner("run.cancel", "deaf_to_graphs", "a graph of tasks: it had not stopped 8 s"),
     of_runner("spec.unknown_option", "unknown_option", "what is this"),
     of_runner("spec.unknown_scheduler", "unknown_scheduler", "who is this"),
     of_runner("spec.unknown_scheduler", "claims_any_scheduler", "reports the scheduler \"of_nobody\""),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, WorkloadRunner,
     WorkloadSpec,
@@ -72,6 +73,10 @@ impl WorkloadRunner for Deviant {
         }
     }
 
+    fn supports(&self) -> Vec<String> {
+        if deviates("deaf_to_graphs") { vec![GRAPH.into()] } else { Vec::new() }
+    }
+
     fn open(&mut self, session: &Session) -> Result<(), RunnerError> {
         if !["passes_over_nodes", "no_number_of_nodes"].into_iter().any(deviates) {
             session.demand_one_node("deviant")?;
@@ -111,6 +116,10 @@ impl WorkloadRunner for Deviant {
             unsafe { puts(c"items in a buffer".as_ptr()) };
         }
         while deviates("deadlock") {
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        // It would run the tasks here, and does not ask meanwhile whether to stop.
+        while deviates("deaf_to_graphs") && spec.is_granted(GRAPH) {
             std::thread::sleep(Duration::from_secs(600));
         }
         if deviates("reference") {
