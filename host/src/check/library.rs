@@ -105,8 +105,30 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
         for entry in &entries {
             library.answer(&WorkloadSpec { total_items: 1, ..WorkloadSpec::new(entry.name.clone()) })?;
         }
+        Ok(())
+    })?;
+    with_library(fixture, |library| {
+        for entry in &entries {
+            // Another check says more of a run that fails.
+            let Ok(ran) = library.serial(&spec_of(entry, 1)) else { break };
+            is_listed_as_it_runs(entry, &ran)?;
+        }
         Ok(plural(entries.len() as u64, "workload"))
     })
+}
+
+/// Whether it is an open loop is the same for no items, as it is listed, and for one: the sink of an open loop has latencies.
+fn is_listed_as_it_runs(entry: &CatalogueEntry, ran: &Answer) -> Result<(), NotPassed> {
+    let (listed, runs) = (entry.plan.open_loop, ran.latency.is_some());
+    if listed == runs {
+        return Ok(());
+    }
+    let kind = |is_open_loop| if is_open_loop { "an open loop" } else { "no open loop" };
+    let (name, listed, runs) = (&entry.name, kind(listed), kind(runs));
+    Err(NotPassed::Failed(format!(
+        "{name} is listed as {listed}, but is {runs} when it is opened for one item: due(0) gives a time, or None, whatever the \
+         number of items is"
+    )))
 }
 
 /// A serial run gives the answer of the oracle.
@@ -283,5 +305,41 @@ fn run_entry(
             Err(NotPassed::from(error).named(&format!("{} on {name}", entry.name)))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::workload::{Distribution, Latency, Plan};
+
+    use super::*;
+
+    #[test]
+    fn a_workload_is_an_open_loop_for_any_number_of_items() {
+        let listed = |open_loop| CatalogueEntry {
+            name: "timed".into(),
+            description: String::new(),
+            parameters: Vec::new(),
+            plan: Plan { open_loop, ..Plan::new() },
+            needs: Vec::new(),
+            uses: Vec::new(),
+        };
+        let none = Distribution::default;
+        let latency = || Latency { scheduled: none(), service: none(), lag: none() };
+        let ran = |open_loop: bool| Answer {
+            count: 0,
+            checksum: String::new(),
+            waiting_seconds: None,
+            latency: open_loop.then(latency),
+        };
+        for kind in [false, true] {
+            is_listed_as_it_runs(&listed(kind), &ran(kind)).unwrap();
+            let Err(NotPassed::Failed(why)) = is_listed_as_it_runs(&listed(kind), &ran(!kind)) else {
+                panic!("it passed")
+            };
+            assert!(why.contains("when it is opened for one item: due(0) gives a time"), "{why}");
+            let as_open = why.starts_with("timed is listed as an open loop, but is no open loop");
+            assert_eq!(as_open, kind, "{why}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use plugin_api::{
     BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
@@ -47,6 +47,11 @@ impl Workload for Deviant {
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
         out.push(&index.to_le_bytes());
         Ok(())
+    }
+
+    /// As an author has it who reads it from a table with an entry for each item.
+    fn due(&self, _index: u64) -> Option<Duration> {
+        (deviates("due_of_a_table") && self.total_items > 0).then_some(Duration::ZERO)
     }
 
     fn apply(&self, _stage: usize, item: &[u8], out: &mut BatchBuilder) -> Done {
