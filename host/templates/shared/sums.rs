@@ -45,22 +45,24 @@ impl Workload for Sums {
         item: &[u8],
         out: &mut BatchBuilder,
     ) -> Result<(), WorkloadError> {
+        let (digit, number) = read(item)?;
         match stage {
             1 => (0..2).for_each(|_| out.push(item)),
-            2 if value(item) % 3 == 0 => {}
+            2 if number % 3 == 0 => {}
             2 => out.push(item),
-            _ => out.push(&self::item(item[0], value(item).wrapping_neg())),
+            _ => out.push(&self::item(digit, number.wrapping_neg())),
         }
         Ok(())
     }
 
     fn key<'a>(&self, _stage: usize, item: &'a [u8]) -> &'a [u8] {
-        &item[..1]
+        item.get(..1).unwrap_or_default()
     }
 
     fn fold(&self, _stage: usize, sum: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
-        let before = if sum.is_empty() { 0 } else { value(sum) };
-        *sum = self::item(item[0], before + value(item));
+        let before = if sum.is_empty() { 0 } else { read(sum)?.1 };
+        let (digit, number) = read(item)?;
+        *sum = self::item(digit, before.wrapping_add(number));
         Ok(())
     }
 
@@ -97,8 +99,11 @@ fn item(digit: u8, number: u64) -> Vec<u8> {
     [&[digit], number.to_le_bytes().as_slice()].concat()
 }
 
-fn value(item: &[u8]) -> u64 {
-    u64::from_le_bytes(item[1..].try_into().unwrap())
+/// The digit and the number of an item. A workload is given any bytes, and no bytes may make it panic.
+fn read(item: &[u8]) -> Result<(u8, u64), WorkloadError> {
+    let malformed = |_| WorkloadError::Malformed("an item has 9 bytes");
+    let [digit, number @ ..]: [u8; 9] = item.try_into().map_err(malformed)?;
+    Ok((digit, u64::from_le_bytes(number)))
 }
 
 /// Opens it for a run; whoever opens it anew, in another process, does so by `file` and its hash.
