@@ -4,7 +4,7 @@
 
 use crossrun::internals::sandbox::frame;
 use crossrun::internals::worker::{Finished, Folders, LibraryFile, Reply, Request, RunOrder, Work};
-use plugin_api::{BatchBuilder, Progress, RunnerError, Session, WorkloadSpec};
+use plugin_api::{BatchBuilder, Progress, RunnerError, Session, WorkloadSpec, c_abi};
 use serde_json::{Value, json};
 
 /// Inputs, by target and name.
@@ -35,6 +35,7 @@ const WORKLOADS: &str = "crossrun-plugin 1\nkind=workloads\nname=mine\nworkloads
 fn inspect(seeds: &mut Seeds) {
     let runner = WORKLOADS.replace("kind=workloads", "kind=runner").replace("workloads=a,b\n", "");
     let header = [b"abi stable library for Rust     ".as_slice(), &[0, 0, 0, 0, 11, 0, 0, 0]].concat();
+    let in_c = runner.replace("api=1.0.0\n", "api=1.0.0\nabi=c\n");
     let workloads = library("crossrun_workload_abi_version", WORKLOADS.as_bytes(), &[0; 40]);
     let runner = library("_1as_0lib_1header_0root_bmodule_bloader", runner.as_bytes(), &header);
     seeds.add("inspect", "metadata", WORKLOADS.as_bytes());
@@ -69,17 +70,48 @@ fn inspect(seeds: &mut Seeds) {
         changed[at..at + 8].copy_from_slice(&(200_u64 << 20).to_le_bytes());
         seeds.add("inspect", &format!("lies-huge-{name}"), &changed);
     }
+    // Libraries that are needed and paths to search, again and again: any place in the names of the symbols.
+    let entries = |tag: u64| (1..40_u64).cycle().take(400).flat_map(move |at| [tag, at]);
+    let dynamic: Vec<u8> = [1, 29].into_iter().flat_map(entries).flat_map(u64::to_le_bytes).collect();
+    let (symbol, metadata) = ("crossrun_workload_abi_version", WORKLOADS.as_bytes());
+    let parts = Parts { symbol, metadata, data: &[0; 40], address: None, dynamic: &dynamic };
+    seeds.add("inspect", "many-needed", &elf(&parts));
+    // The end of the table is beyond the last address.
+    let mut table = [80, c_abi::ABI_VERSION].map(u32::to_le_bytes).concat();
+    table.resize(80, 0);
+    let (symbol, address) = (c_abi::SYMBOL, Some(u64::MAX - 40));
+    let parts = Parts { symbol, metadata: in_c.as_bytes(), data: &table, address, dynamic: &[] };
+    seeds.add("inspect", "table-at-the-last-address", &elf(&parts));
 }
 
+/// How many sections a library has, but for a dynamic one.
 const SECTIONS: usize = 6;
 
 /// Name, type, flags, place and size, link, size of an entry.
 type Section = (u32, u32, u64, (u64, u64), u32, u64);
 
+/// What a library is made of.
+struct Parts<'a> {
+    /// The one symbol, which is exported and stands for the data.
+    symbol: &'a str,
+    metadata: &'a [u8],
+    data: &'a [u8],
+    /// The address of the data, if it is not its place in the file.
+    address: Option<u64>,
+    /// The dynamic section. There is none if it is empty.
+    dynamic: &'a [u8],
+}
+
 /// An ELF library with one exported symbol, at the start of `data`, and metadata.
 fn library(symbol: &str, metadata: &[u8], data: &[u8]) -> Vec<u8> {
-    let strings = [b"\0".as_slice(), symbol.as_bytes(), b"\0GLIBC_2.34\0"].concat();
-    let names = b"\0.dynsym\0.dynstr\0.crossrun\0.data\0.shstrtab\0";
+    elf(&Parts { symbol, metadata, data, address: None, dynamic: &[] })
+}
+
+fn elf(parts: &Parts<'_>) -> Vec<u8> {
+    let strings = [b"\0".as_slice(), parts.symbol.as_bytes(), b"\0GLIBC_2.34\0"].concat();
+    let is_dynamic = !parts.dynamic.is_empty();
+    let last_name = if is_dynamic { b".dynamic\0".as_slice() } else { b"" };
+    let names = [b"\0.dynsym\0.dynstr\0.crossrun\0.data\0.shstrtab\0".as_slice(), last_name].concat();
     let mut symbols = vec![0; 24];
     let mut file = vec![0; 64 + 56];
     let place = |file: &mut Vec<u8>, bytes: &[u8]| {
@@ -87,28 +119,38 @@ fn library(symbol: &str, metadata: &[u8], data: &[u8]) -> Vec<u8> {
         file.extend_from_slice(bytes);
         ((file.len() - bytes.len()) as u64, bytes.len() as u64)
     };
-    let data = place(&mut file, data);
+    let data = place(&mut file, parts.data);
+    let address_of_data = parts.address.unwrap_or(data.0);
     // Name, global object, default visibility, section 4, address, size.
     symbols.extend(
-        [1_u32.to_le_bytes().as_slice(), &[0x11, 0, 4, 0], &data.0.to_le_bytes(), &data.1.to_le_bytes()]
-            .concat(),
+        [
+            1_u32.to_le_bytes().as_slice(),
+            &[0x11, 0, 4, 0],
+            &address_of_data.to_le_bytes(),
+            &data.1.to_le_bytes(),
+        ]
+        .concat(),
     );
     let symbols = place(&mut file, &symbols);
     let strings = place(&mut file, &strings);
-    let metadata = place(&mut file, metadata);
-    let names = place(&mut file, names);
+    let metadata = place(&mut file, parts.metadata);
+    let dynamic = place(&mut file, parts.dynamic);
+    let names = place(&mut file, &names);
     file.resize(file.len().next_multiple_of(8), 0);
-    let (table, end) = (file.len() as u64, file.len() + SECTIONS * 64);
-    let sections: [Section; SECTIONS] = [
+    let sections: [Section; SECTIONS + 1] = [
         (0, 0, 0, (0, 0), 0, 0),
         (1, 11, 2, symbols, 2, 24),
         (9, 3, 2, strings, 0, 0),
         (17, 1, 2, metadata, 0, 0),
         (27, 1, 3, data, 0, 0),
         (33, 3, 0, names, 0, 0),
+        (43, 6, 3, dynamic, 2, 16),
     ];
-    for (name, kind, flags, (offset, size), link, entry) in sections {
-        let address = if flags == 0 { 0 } else { offset };
+    let sections = &sections[..SECTIONS + usize::from(is_dynamic)];
+    let (table, end) = (file.len() as u64, file.len() + sections.len() * 64);
+    for (name, kind, flags, (offset, size), link, entry) in sections.iter().copied() {
+        let placed = if offset == data.0 { address_of_data } else { offset };
+        let address = if flags == 0 { 0 } else { placed };
         for word in
             [u64::from(name) | u64::from(kind) << 32, flags, address, offset, size, u64::from(link), 8, entry]
         {
@@ -122,7 +164,7 @@ fn library(symbol: &str, metadata: &[u8], data: &[u8]) -> Vec<u8> {
         &64_u64.to_le_bytes(),
         &table.to_le_bytes(),
         &[0; 4],
-        &[64, 0, 56, 0, 1, 0, 64, 0, SECTIONS as u8, 0, 5, 0],
+        &[64, 0, 56, 0, 1, 0, 64, 0, sections.len() as u8, 0, 5, 0],
         // One segment that is the whole file.
         &[1, 0, 0, 0, 4, 0, 0, 0],
         &[0; 8],
