@@ -24,9 +24,10 @@ fn a_dropped_duplicated_changed_or_replaced_item_is_a_wrong_answer() {
 
 #[test]
 fn a_malformed_state_fails_the_trial() {
-    for behaviour in ["rubbish_state", "empty_state"] {
+    for behaviour in ["rubbish_state", "empty_state", "times_of_a_closed_loop"] {
         let record = misbehave(behaviour).code(4).json();
         assert_eq!(record["success_rate"], 0.0);
+        assert!(record["duration_seconds"].is_null() && record["latency_p50"].is_null(), "{record}");
     }
 }
 

@@ -177,10 +177,10 @@ static int record_arrival(struct latencies *latencies, struct stamp stamp, uint6
             && record_value(&latencies->lag, stamp.awaited ? since(stamp.due, stamp.made) : 0, 1));
 }
 
-/* Whether they are those of so many items: of items that the source made, or of results of a keyed reduction. */
-static int are_of(const struct latencies *latencies, uint64_t count) {
-    const uint64_t made = latencies->service.total;
-    return latencies->scheduled.total == count && latencies->lag.total == made && (made == count || made == 0);
+/* Whether they are those of so many items: of items that the source made, or else of results of a keyed reduction. */
+static int are_of(const struct latencies *latencies, uint64_t count, int of_source) {
+    const uint64_t made = of_source ? count : 0;
+    return latencies->scheduled.total == count && latencies->service.total == made && latencies->lag.total == made;
 }
 
 /* ---- In a sink's state ------------------------------------------------------------------------------------------ */
@@ -238,10 +238,10 @@ static void put_latencies(crossrun_bytes *out, const struct latencies *latencies
     put_histogram(out, &latencies->lag);
 }
 
-/* Reads what put_latencies wrote of `count` items, and nothing more. */
-static int decode_latencies(crossrun_slice bytes, uint64_t count, struct latencies *latencies) {
+/* Reads what put_latencies wrote, and nothing more. */
+static int decode_latencies(crossrun_slice bytes, struct latencies *latencies) {
     return take_histogram(&bytes, &latencies->scheduled) && take_histogram(&bytes, &latencies->service)
-        && take_histogram(&bytes, &latencies->lag) && bytes.length == 0 && are_of(latencies, count);
+        && take_histogram(&bytes, &latencies->lag) && bytes.length == 0;
 }
 
 static int merge_histogram(struct histogram *histogram, const struct histogram *other) {

@@ -79,8 +79,14 @@ static const char *arrive(crossrun_state *state, crossrun_slice item, uint64_t n
     return NULL;
 }
 
-/* Why a sink of an open loop cannot be: no plan has both reach its sink. */
-static const char BOTH_KINDS[] = "a sink has items that a source made and results of a keyed reduction";
+/* Why a sink of an open loop cannot be: it has items that a source made where the plan has results of a reduction, or the other
+ * way round. */
+static const char OTHER_TIMES[] = "a sink has other times than its plan, or none where its plan has some";
+
+/* Whether a sink of an open loop with so many items has the times of its plan. */
+static int has_times_of_plan(const crossrun_workload *workload, const struct latencies *latencies, uint64_t count) {
+    return are_of(latencies, count, !has_reduction(workload->definition));
+}
 
 /* Folds the items of a batch into a sink. */
 static int32_t fold_into_sink(crossrun_state *state, const struct batch *batch, crossrun_buffer *error) {
@@ -93,8 +99,8 @@ static int32_t fold_into_sink(crossrun_state *state, const struct batch *batch, 
             return say(error, why == NO_STAMP ? CROSSRUN_MALFORMED : CROSSRUN_OPERATOR, "%s", why);
         }
     }
-    return has_times && !are_of(&state->latencies, state->digest.count)
-        ? say(error, CROSSRUN_MALFORMED, "%s", BOTH_KINDS) : CROSSRUN_OK;
+    return has_times && !has_times_of_plan(state->workload, &state->latencies, state->digest.count)
+        ? say(error, CROSSRUN_MALFORMED, "%s", OTHER_TIMES) : CROSSRUN_OK;
 }
 
 /* When the first part of an accumulator ends. */
@@ -199,7 +205,10 @@ static int decode_sink(
     digest->xored = crossrun_u64(encoded + 24);
     rest.data = encoded + SINK_LENGTH;
     rest.length = length - SINK_LENGTH;
-    return is_open_loop(workload) ? decode_latencies(rest, digest->count, latencies) : rest.length == 0;
+    if (!is_open_loop(workload)) {
+        return rest.length == 0;
+    }
+    return decode_latencies(rest, latencies) && has_times_of_plan(workload, latencies, digest->count);
 }
 
 static const char NO_SINK[] = "these bytes are no state of a sink of this workload";
@@ -220,8 +229,9 @@ static int32_t merge_sink(crossrun_state *state, const uint8_t *encoded, size_t 
     state->digest.count += digest.count;
     state->digest.sum += digest.sum;
     state->digest.xored ^= digest.xored;
-    return is_open_loop(state->workload) && !are_of(&state->latencies, state->digest.count)
-        ? say(error, CROSSRUN_MALFORMED, "%s", BOTH_KINDS) : CROSSRUN_OK;
+    return is_open_loop(state->workload)
+            && !has_times_of_plan(state->workload, &state->latencies, state->digest.count)
+        ? say(error, CROSSRUN_MALFORMED, "%s", OTHER_TIMES) : CROSSRUN_OK;
 }
 
 /* Adds the entries of an encoded state. Each is an item: the key's length as u32, the key, the accumulator. */

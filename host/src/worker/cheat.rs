@@ -43,6 +43,7 @@ pub enum Cheat {
     MoreThreads,
     RaisePriority,
     EarlyLoop,
+    TimesInClosedLoop,
     ForgedStamps,
     WorkAfterRun,
 }

@@ -17,7 +17,7 @@ use plugin_api::workload::GRAPH;
 use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
 
 use self::memory::Memory;
-use self::work::{Answer, serial_time, work};
+use self::work::{Answer, serial_time, with_times, work};
 use super::cheat::{Cheat, GAINED, NAME};
 use super::protocol::Reply;
 use crate::slowdown::thread_time;
@@ -164,6 +164,7 @@ impl WorkloadRunner for CheatingBackend {
             Cheat::ClaimMoreTime => RunResult { elapsed_time: elapsed + 1.0, ..honest },
             Cheat::ClaimMoreResults => RunResult { results_count: count + 1, ..honest },
             Cheat::OtherName => RunResult { backend: "another".into(), ..honest },
+            Cheat::TimesInClosedLoop => RunResult { sink_state: with_times(&honest.sink_state), ..honest },
             Cheat::Stall => {
                 std::thread::sleep(STALL);
                 honest

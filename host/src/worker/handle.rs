@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::workload::GRAPH;
-use plugin_api::{ErrorKind, Plan, RunnerError, SetupContext};
+use plugin_api::workload::{GRAPH, Outcome};
+use plugin_api::{ErrorKind, Plan, RunnerError, SetupContext, WorkloadError, WorkloadHandle};
 
 use super::cheat::Cheat;
 use super::cheating_backend::{CheatingBackend, by_slow_clock};
@@ -52,7 +52,7 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Expect(work) => Reply::done(worker.workload(&work)?.expected()?),
         Request::Plan(work) => Reply::done(planned(worker.workload(&work)?.plan())),
-        Request::Judge { work, sink_state } => Reply::done(worker.workload(&work)?.outcome(&sink_state)?),
+        Request::Judge { work, sink_state } => Reply::done(judged(&worker.workload(&work)?, &sink_state)?),
         Request::CheckMachine { seconds } => Reply::done(machine_check::check(duration(seconds))),
         Request::Time { work, stage, seconds } => {
             let workload = worker.workload(&work.in_stages())?;
@@ -86,6 +86,16 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         // No call is under way: the call to cancel has just ended.
         Request::Cancel => Reply::done(()),
     })
+}
+
+/// The outcome of a state of the sinks. Libraries of older versions read times in the state of any work, and take a state of an open
+/// loop without them: a backend could choose the figure by which its run is compared.
+fn judged(workload: &WorkloadHandle, sink_state: &[u8]) -> Result<Outcome, WorkloadError> {
+    let outcome = workload.outcome(sink_state)?;
+    if outcome.latency.is_some() == workload.plan().open_loop {
+        return Ok(outcome);
+    }
+    Err(WorkloadError::Malformed("the sink has times of an open loop in other work, or none in an open loop"))
 }
 
 /// The work to be done serially: in stages, if the workload has any. A graph without stages may be opened for its tasks alone.

@@ -20,7 +20,7 @@ use super::outcome::Outcome;
 use super::parameter::Parameters;
 use super::plan::{GraphShape, Plan, StageKind};
 use super::reduction::{How, Reduction};
-use super::sink::Sink;
+use super::sink::{Sink, Times};
 use super::stage_state::StageState;
 use crate::clock::monotonic_nanos;
 use crate::spec::{MAX_BATCH_SIZE, WorkloadSpec};
@@ -384,7 +384,7 @@ impl<W: Workload> Instance for Opened<W> {
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
         if stage == self.plan.sink() {
-            return Ok(Box::new(Sink::new(self.clock())?));
+            return Ok(Box::new(Sink::new(Times::of(&self.plan), self.clock())?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
         let how = How {

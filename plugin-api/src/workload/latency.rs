@@ -95,10 +95,10 @@ impl Latencies {
         Ok(())
     }
 
-    /// Whether they are those of so many items: of items that the source made, or of results of a keyed reduction.
-    pub(super) fn have(&self, count: u64) -> bool {
-        let [scheduled, service, lag] = self.0.each_ref().map(Histogram::len);
-        scheduled == count && service == lag && (service == count || service == 0)
+    /// Whether they are those of so many items: of items that the source made, or else of results of a keyed reduction.
+    pub(super) fn have(&self, count: u64, of_source: bool) -> bool {
+        let made = if of_source { count } else { 0 };
+        self.0.each_ref().map(Histogram::len) == [count, made, made]
     }
 
     pub(super) fn summary(&self) -> Latency {
@@ -149,8 +149,7 @@ impl Latencies {
     }
 }
 
-pub(super) const MALFORMED: WorkloadError =
-    WorkloadError::Malformed("the latencies in a sink's state are damaged");
+const MALFORMED: WorkloadError = WorkloadError::Malformed("the latencies in a sink's state are damaged");
 
 /// A histogram of nanoseconds. It starts small and grows with the values, as a sink may be made for a single batch.
 fn histogram() -> Result<Histogram<u64>, WorkloadError> {
@@ -201,9 +200,9 @@ mod tests {
         let latency = latencies.summary();
         assert_eq!(latency.scheduled.at(1.0), Some(2000));
         assert_eq!((&latency.service, &latency.lag), (&Distribution::default(), &Distribution::default()));
-        assert!(latencies.have(1) && !latencies.have(2));
+        assert!(latencies.have(1, false) && !latencies.have(1, true) && !latencies.have(2, false));
         latencies.merge(&recorded(&[(0, 10, true)])).unwrap();
-        assert!(!latencies.have(2), "no sink gets items of both kinds");
+        assert!(!latencies.have(2, false) && !latencies.have(2, true), "no sink gets items of both kinds");
     }
 
     #[test]

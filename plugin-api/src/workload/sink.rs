@@ -3,10 +3,35 @@
 use super::batch::{Batch, BatchBuilder};
 use super::digest::Digest;
 use super::error::WorkloadError;
-use super::latency::{self, Latencies};
+use super::latency::Latencies;
 use super::open_loop::{RunClock, Stamp};
 use super::outcome::Outcome;
+use super::plan::Plan;
 use super::stage_state::StageState;
+
+/// Whose times a sink has: by the plan, so that a backend cannot choose by which figure its run is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Nobody's: it is no open loop.
+    None,
+    /// Those of the items that the source made.
+    OfSource,
+    /// Those of the results of keyed reductions.
+    OfResults,
+}
+
+impl Times {
+    pub(super) fn of(plan: &Plan) -> Self {
+        match (plan.open_loop, plan.has_reduction()) {
+            (false, _) => Self::None,
+            (true, false) => Self::OfSource,
+            (true, true) => Self::OfResults,
+        }
+    }
+}
+
+const OTHER_TIMES: WorkloadError =
+    WorkloadError::Malformed("a sink has other times than its plan, or none where its plan has some");
 
 /// What a sink saw.
 #[derive(Clone, Debug)]
@@ -16,42 +41,32 @@ pub(super) struct SinkState {
 }
 
 impl SinkState {
-    /// Reads what [`Sink::encode`] wrote.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, WorkloadError> {
-        match bytes.split_at_checked(Digest::ENCODED_LENGTH) {
-            None | Some((_, [])) => Ok(Self { digest: Digest::decode(bytes)?, latencies: None }),
+    /// Reads what [`Sink::encode`] wrote, of a sink that has these times.
+    pub(super) fn decode(bytes: &[u8], times: Times) -> Result<Self, WorkloadError> {
+        let state = match bytes.split_at_checked(Digest::ENCODED_LENGTH) {
+            None | Some((_, [])) => Self { digest: Digest::decode(bytes)?, latencies: None },
             Some((digest, rest)) => {
-                let (digest, latencies) = (Digest::decode(digest)?, Latencies::decode(rest)?);
-                // An item that counts has its times, and there is no time without an item.
-                if !latencies.have(digest.count()) {
-                    return Err(latency::MALFORMED);
-                }
-                Ok(Self { digest, latencies: Some(latencies) })
+                Self { digest: Digest::decode(digest)?, latencies: Some(Latencies::decode(rest)?) }
             }
-        }
+        };
+        if state.has(times) { Ok(state) } else { Err(OTHER_TIMES) }
     }
 
     fn merge(&mut self, other: &Self) -> Result<(), WorkloadError> {
-        match (&mut self.latencies, &other.latencies) {
-            (Some(latencies), Some(others)) => latencies.merge(others)?,
-            (None, None) => {}
-            _ => {
-                return Err(WorkloadError::Malformed(
-                    "one sink's state is of an open loop and the other is of a closed loop",
-                ));
-            }
+        if let (Some(latencies), Some(others)) = (&mut self.latencies, &other.latencies) {
+            latencies.merge(others)?;
         }
         self.digest.merge(other.digest);
-        self.check()
+        Ok(())
     }
 
-    /// Refuses items that a source made beside results of a reduction: no plan has both reach its sink.
-    fn check(&self) -> Result<(), WorkloadError> {
+    /// Whether an item that counts has these times, and there is no time without an item.
+    fn has(&self, times: Times) -> bool {
         match &self.latencies {
-            Some(latencies) if !latencies.have(self.digest.count()) => Err(WorkloadError::Malformed(
-                "a sink has items that a source made and results of a keyed reduction",
-            )),
-            _ => Ok(()),
+            None => times == Times::None,
+            Some(latencies) => {
+                times != Times::None && latencies.have(self.digest.count(), times == Times::OfSource)
+            }
         }
     }
 }
@@ -66,14 +81,20 @@ impl From<SinkState> for Outcome {
 /// A sink. In an open loop it reads the clock.
 pub(super) struct Sink {
     state: SinkState,
+    times: Times,
     clock: Option<RunClock>,
 }
 
 impl Sink {
     /// An empty sink. In an open loop it has a clock.
-    pub(super) fn new(clock: Option<RunClock>) -> Result<Self, WorkloadError> {
+    pub(super) fn new(times: Times, clock: Option<RunClock>) -> Result<Self, WorkloadError> {
         let latencies = clock.map(|_| Latencies::new()).transpose()?;
-        Ok(Self { state: SinkState { digest: Digest::default(), latencies }, clock })
+        Ok(Self { state: SinkState { digest: Digest::default(), latencies }, times, clock })
+    }
+
+    /// Refuses items that a source made where the plan has results of a reduction, and the other way round.
+    fn check(&self) -> Result<(), WorkloadError> {
+        if self.state.has(self.times) { Ok(()) } else { Err(OTHER_TIMES) }
     }
 }
 
@@ -91,11 +112,12 @@ impl StageState for Sink {
             digest.fold_item(content);
             latencies.record(stamp, now);
         }
-        self.state.check()
+        self.check()
     }
 
     fn merge(&mut self, encoded: &[u8]) -> Result<(), WorkloadError> {
-        self.state.merge(&SinkState::decode(encoded)?)
+        self.state.merge(&SinkState::decode(encoded, self.times)?)?;
+        self.check()
     }
 
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkloadError> {

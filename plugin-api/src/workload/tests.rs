@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::error::Done;
 use super::instance::Instance;
 use super::open_loop::Stamp;
+use super::sink::{SinkState, Times};
 use super::*;
 use crate::clock::monotonic_nanos;
 use crate::spec::WorkloadSpec;
@@ -198,6 +199,50 @@ fn an_open_loop_starts_when_it_is_told_to() {
     workload.start(0).unwrap();
     assert!(made() >= now);
     assert!(matches!(opened("closed").start(0), Err(WorkloadError::Argument(_))));
+}
+
+#[test]
+fn the_state_of_a_sink_has_the_times_of_its_plan_or_is_refused() {
+    let empty = |kind: &str| {
+        let (workload, mut state) = (opened(kind), Vec::new());
+        let sink = workload.plan().sink();
+        workload.new_state(sink).unwrap().encode(&mut state).unwrap();
+        state
+    };
+    let mut one_item = Digest::default();
+    one_item.fold_item(b"an item");
+    // Each histogram has the number of its values, each with how often it was seen.
+    let with = |words: &[u64]| {
+        let words = words.iter().flat_map(|word| word.to_le_bytes());
+        one_item.encode().into_iter().chain(words).collect::<Vec<_>>()
+    };
+    for (what, state, expected) in [
+        ("an empty one of a closed loop", empty("closed"), vec![Times::None]),
+        ("an empty one of an open loop", empty("open"), vec![Times::OfSource, Times::OfResults]),
+        ("no times", with(&[]), vec![Times::None]),
+        ("a time since the item was due", with(&[1, 5, 1, 0, 0]), vec![Times::OfResults]),
+        ("all times", with(&[1, 5, 1, 1, 4, 1, 1, 1, 1]), vec![Times::OfSource]),
+        ("times of more items", with(&[1, 5, 2, 1, 4, 2, 1, 1, 2]), vec![]),
+        ("an item without its lag", with(&[1, 5, 1, 1, 4, 1, 0]), vec![]),
+    ] {
+        let mut read = vec![Times::None, Times::OfSource, Times::OfResults];
+        read.retain(|times| SinkState::decode(&state, *times).is_ok());
+        assert_eq!(read, expected, "{what}");
+    }
+}
+
+#[test]
+fn a_sink_has_the_times_of_its_plan() {
+    for (kind, times) in [("closed", Times::None), ("open", Times::OfSource)] {
+        assert_eq!(Times::of(opened(kind).plan()), times);
+    }
+    let windows = Plan { open_loop: true, ..opened("closed").plan().clone() };
+    assert_eq!(Times::of(&windows), Times::OfResults);
+    let stamped = [b"an item".as_slice(), &Stamp::of_result(7).encode()].concat();
+    let workload = opened("open");
+    let mut sink = Arc::clone(&workload).new_state(workload.plan().sink()).unwrap();
+    let result = BatchBuilder::from_iter([stamped.as_slice()]);
+    assert!(matches!(sink.fold(result.as_batch()), Err(WorkloadError::Malformed(_))));
 }
 
 /// A map over whole batches, which counts its calls, and a filter over items.

@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -150,6 +150,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 46] = [
         "kills its supervisor, where it is in no namespace, so that a process of it stays",
     ),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
+    (
+        Some(Cheat::TimesInClosedLoop),
+        &[How::Refused],
+        "adds times of an open loop to the state of other work, or leaves out those of an open loop",
+    ),
     (None, &[How::Doubted], "is faster in the run that is measured, which it knows by counting the warm-ups"),
     (None, &[How::Doubted], "does a little less work than there is, within the tolerance of the bounds"),
     (None, &[How::Invalid], "stops one of its processes in a run that is slow, to have it run again"),

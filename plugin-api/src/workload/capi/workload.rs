@@ -10,7 +10,7 @@ use crate::workload::batch::{Batch, BatchBuilder};
 use crate::workload::error::WorkloadError;
 use crate::workload::instance::Instance;
 use crate::workload::outcome::Outcome;
-use crate::workload::sink::SinkState;
+use crate::workload::sink::{SinkState, Times};
 
 /// The most partitions of one `split`.
 pub const MAX_PARTITIONS: u32 = 1 << 16;
@@ -140,8 +140,9 @@ pub unsafe fn outcome(
 ) -> i32 {
     // SAFETY: handed on from the caller.
     unsafe {
-        with_workload(workload, out, |_, out| {
-            json(out, &Outcome::from(SinkState::decode(bytes(sink, length)?)?))
+        with_workload(workload, out, |instance, out| {
+            let state = SinkState::decode(bytes(sink, length)?, Times::of(instance.plan()))?;
+            json(out, &Outcome::from(state))
         })
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn tamper(behaviour: &str) -> Option<Tamper> {
     }
 }
 
+/// A state of the sink with a time for each item, as one of an open loop has. The 8 bytes after the magic are the count.
+fn with_times(state: &[u8]) -> Vec<u8> {
+    let [one, none] = [1, 0_u64].map(u64::to_le_bytes);
+    [state, &one, &one, &state[8..16], &none, &none].concat()
+}
+
 static CACHE: Mutex<Option<RunResult>> = Mutex::new(None);
 
 static MEMORY: Mutex<BTreeMap<(String, u64, u64), RunResult>> = Mutex::new(BTreeMap::new());
@@ -69,6 +75,7 @@ pub(crate) fn lie(behaviour: &str, honest: RunResult) -> RunResult {
         "largest_state" => RunResult { sink_state: vec![0; 64 << 20], ..honest },
         "too_large_state" => RunResult { sink_state: vec![0; (64 << 20) + 1], ..honest },
         "huge_state" => RunResult { sink_state: vec![0; 100 << 20], ..honest },
+        "times_of_a_closed_loop" => RunResult { sink_state: with_times(&honest.sink_state), ..honest },
         "cached" => CACHE.lock().unwrap().get_or_insert(honest).clone(),
         "metrics_of_2_mb" => honest.with_metric("noise", "x".repeat(2 << 20)),
         "metrics_of_100_mb" => honest.with_metric("noise", "x".repeat(100 << 20)),
