@@ -146,6 +146,9 @@ impl Executor {
             if let Some(engine) = engine.take_if(|_| over) {
                 // The record of the last trial says how the engine stopped.
                 result.close(engine.close(&mut |event| drop(sink(event))));
+            }
+            if over {
+                // Also where no engine started: else the next backend would have what this one changed before it failed.
                 result.warnings.extend(self.changed_files());
             }
             if number == last {

@@ -1,4 +1,4 @@
-//! Whether files that several backends use change while an engine runs: those of plugins, and those in the data folder, where engines
+//! Whether files that several backends use change in a session: those of plugins, and those in the data folder, where engines
 //! are installed. A backend could slow another one by them, or change what it does.
 
 use std::cell::LazyCell;
@@ -68,7 +68,7 @@ fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
     let changed: Vec<_> = new_or_other.chain(gone).collect();
     let first = changed.iter().min()?;
     Some(format!(
-        "{} that other backends may use changed while the engine ran, such as {}",
+        "{} that other backends may use changed in this session, such as {}",
         plural(changed.len() as u64, "file"),
         first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
     ))
@@ -161,8 +161,7 @@ mod tests {
             assert!(first.starts_with(said), "{first}");
             assert_eq!(changed(), None);
         };
-        let words =
-            "that other backends may use changed while the engine ran, such as environments/engine/hash";
+        let words = "that other backends may use changed in this session, such as environments/engine/hash";
         fs::write(engine.join("b.pth"), "import time").unwrap();
         expect(&format!("1 file {words}/b.pth"));
         // A time of modification can be set to what it was.

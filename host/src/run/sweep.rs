@@ -177,13 +177,16 @@ impl<E> SessionRunner<'_, '_, '_, E> {
 
     /// Emits the last trial. Stops the engine, and returns none, if this is the `last` sweep of the session, or no other can run on it.
     fn end(mut self, last: bool) -> Result<Option<Engine>, Stopped<E>> {
-        if let Some(engine) = self.engine.take_if(|engine| last || !engine.is_usable()) {
-            let closing = engine.close(&mut |event| drop((self.sink)(event)));
-            let changed = self.executor.changed_files();
-            if let Some((_, result)) = &mut self.last {
+        let over = last || !self.engine.as_ref().is_some_and(Engine::is_usable);
+        let engine = self.engine.take_if(|_| over);
+        let closing = engine.map(|engine| engine.close(&mut |event| drop((self.sink)(event))));
+        // Also where no engine started: else the next backend would have what this one changed before it failed.
+        let changed = if over { self.executor.changed_files() } else { None };
+        if let Some((_, result)) = &mut self.last {
+            if let Some(closing) = closing {
                 result.close(closing);
-                result.warnings.extend(changed);
             }
+            result.warnings.extend(changed);
         }
         if last {
             self.executor.check_after(self.session, self.sink)?;

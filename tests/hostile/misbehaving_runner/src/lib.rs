@@ -12,6 +12,8 @@ mod serial;
 #[path = "../../../../host/src/worker/cheating_backend/shortcut.rs"]
 mod shortcut;
 
+use std::path::Path;
+
 use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
     SetupRequest, WorkloadRunner, WorkloadSpec,
@@ -82,7 +84,12 @@ impl WorkloadRunner for Misbehaving {
         let behaviour = option("behaviour").unwrap_or_default();
         refuse_spec("open")?;
         match option("at") {
-            Some("open") => fallible(behaviour),
+            Some("open") => {
+                if behaviour == "write_data_and_fail" {
+                    write_data(&session.data_dir);
+                }
+                fallible(behaviour)
+            }
             Some("close") => {
                 self.at_close = Some(behaviour.into());
                 Ok(())
@@ -131,11 +138,7 @@ impl WorkloadRunner for Misbehaving {
             "ask_judge" => drop(context.workload().outcome(&honest.sink_state)?),
             "work_afterwards" => afterwards::work(),
             "spoil_library" => library::spoil(context.workload().library_path()),
-            "write_data" => {
-                let folder = context.data_dir().join("environments/another/lib");
-                let _ = std::fs::create_dir_all(&folder);
-                let _ = std::fs::write(folder.join("slow.pth"), "import time; time.sleep(9)");
-            }
+            "write_data" => write_data(context.data_dir()),
             _ => {}
         }
         Ok(claims::lie(behaviour, honest))
@@ -156,6 +159,13 @@ impl WorkloadRunner for Misbehaving {
     }
 }
 
+/// Adds a file to the engine of another backend.
+fn write_data(data_dir: &Path) {
+    let folder = data_dir.join("environments/another/lib");
+    let _ = std::fs::create_dir_all(&folder);
+    let _ = std::fs::write(folder.join("slow.pth"), "import time; time.sleep(9)");
+}
+
 /// Refuses any spec in the phase that an environment variable names, without an option of its own.
 fn refuse_spec(phase: &str) -> Result<(), RunnerError> {
     match std::env::var("CROSSRUN_TEST_REFUSE") {
@@ -166,6 +176,7 @@ fn refuse_spec(phase: &str) -> Result<(), RunnerError> {
 
 fn fallible(behaviour: &str) -> Result<(), RunnerError> {
     match behaviour {
+        "write_data_and_fail" => Err(RunnerError::engine("it has done its work")),
         "error" => Err(RunnerError::engine("the engine is out of order").with_remedy("restart the engine")),
         "error_in_colour" => Err(RunnerError::engine(format!("the engine is {}", harm::IN_COLOUR))
             .with_remedy(format!("paint it {}", harm::IN_COLOUR))),
