@@ -1,6 +1,6 @@
 //! No backend judges its own answer: the judge reads the state of its sinks, whatever the backend claims.
 
-use crate::support::{Place, Ran};
+use crate::support::{Place, Ran, arguments_in};
 
 fn misbehave(behaviour: &str) -> Ran {
     Place::with_misbehaving().misbehave(behaviour, "run", &["--items", "100"])
@@ -71,6 +71,22 @@ fn a_backend_that_changes_files_which_others_use_is_named() {
         assert_eq!(named, file.is_some(), "{last} {}", ran.explain());
         assert!(file.is_none_or(|file| last.to_string().contains(file)), "{last}");
     }
+}
+
+#[test]
+fn files_that_change_before_the_first_session_are_named() {
+    let place = Place::with_misbehaving();
+    let engine = place.data().join("environments/another/lib");
+    std::fs::create_dir_all(&engine).unwrap();
+    std::fs::write(engine.join("engine.py"), "").unwrap();
+    let compare = "compare --backends misbehaving --workloads null --items 10 --blocks 1 --run-id early";
+    let mut command = place.command(&arguments_in(compare));
+    command.env("CROSSRUN_TEST_PROBE", "write_data");
+    let ran = Ran::of(command);
+    let trials = place.records("early", "trials.jsonl");
+    let warnings = trials.iter().map(|trial| trial["record"]["metadata"]["warnings"].to_string());
+    let told = warnings.filter(|warnings| warnings.contains("changed before the first session")).count();
+    assert_eq!(told, 1, "{trials:?} {}", ran.explain());
 }
 
 #[test]

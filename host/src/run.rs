@@ -16,7 +16,7 @@ pub(crate) mod participants;
 mod pause;
 pub(crate) mod reference;
 pub(crate) mod session;
-mod shared_files;
+pub(crate) mod shared_files;
 pub(crate) mod sweep;
 pub(crate) mod task_graph;
 mod task_reference;

@@ -27,6 +27,7 @@ use crate::run::executor::{Executor, Setting, log_file};
 use crate::run::judge::Judge;
 use crate::run::participants::Participants;
 use crate::run::session::{CallError, Isolation, Launch, WorkerSession};
+use crate::run::shared_files::SharedFiles;
 use crate::sandbox::{Cores, Interrupt};
 use crate::shell;
 use crate::stats::WarmUp;
@@ -58,6 +59,8 @@ pub(crate) struct Context {
     identified: Mutex<HashMap<PathBuf, PluginRef>>,
     /// The log folders that this process uses, with the mark of each.
     in_use: Mutex<HashMap<PathBuf, File>>,
+    /// The files that several backends use, as they were before any was loaded; for the next executor.
+    shared_files: Mutex<SharedFiles>,
 }
 
 impl Context {
@@ -91,8 +94,19 @@ impl Context {
             interrupt,
             cores: None,
         };
-        let (identified, in_use) = (Mutex::default(), Mutex::default());
-        Ok(Self { data_dir, explicit, launch, limits, inventory, trust, lock, identified, in_use })
+        let (identified, in_use, shared_files) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self {
+            data_dir,
+            explicit,
+            launch,
+            limits,
+            inventory,
+            trust,
+            lock,
+            identified,
+            in_use,
+            shared_files,
+        })
     }
 
     pub(crate) fn interrupt(&self) -> &Interrupt {
@@ -225,7 +239,19 @@ impl Context {
         warm_up: WarmUp,
     ) -> Executor {
         let (launch, folders) = (self.launch.clone(), folders.clone());
-        Executor::new(Setting { launch, participants, folders, timeout, warm_up })
+        let mut executor = Executor::new(Setting { launch, participants, folders, timeout, warm_up });
+        executor.shared_files =
+            std::mem::take(&mut *self.shared_files.lock().unwrap_or_else(PoisonError::into_inner));
+        executor
+    }
+
+    /// Looks at the files that several backends use before any is loaded, so that the next executor can tell which have changed. A
+    /// set-up changes them by right: then the executor looks at them itself, after it.
+    pub(crate) fn look_at_shared_files(&self, setup: bool) {
+        if !setup {
+            let looked = SharedFiles::before_backends(&self.data_dir);
+            *self.shared_files.lock().unwrap_or_else(PoisonError::into_inner) = looked;
+        }
     }
 }
 

@@ -123,6 +123,7 @@ impl PreparedRun {
         }
         file.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let plan = file.plan()?;
+        context.look_at_shared_files(arguments.schedule.trial.setup);
         let participants = file.participants(&plan, context)?;
         Ok(Self { file, participants, plan, output_dir })
     }

@@ -50,8 +50,10 @@ impl Executor {
                 }
                 noise => {
                     self.ends_block = queue.is_empty();
+                    let mut notes = machine_check::notes(delays, noise);
+                    notes.extend(self.look_at_shared_files());
                     let started = Instant::now();
-                    run(self, session, &machine_check::notes(delays, noise), sink)?;
+                    run(self, session, &notes, sink)?;
                     self.pauses.session = Some(started.elapsed());
                 }
             }
@@ -169,7 +171,6 @@ impl Executor {
         trial: &TrialSpec,
         sink: Sink<'_, E>,
     ) -> Result<Result<Engine, Box<TrialResult>>, Stopped<E>> {
-        self.look_at_shared_files();
         let started = match self.load(&trial.backend.name) {
             Ok(backend) => self.open(backend, trial, sink),
             Err(error) => Err(Box::new(TrialResult::failed(error))),

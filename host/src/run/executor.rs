@@ -70,7 +70,7 @@ pub(crate) struct Executor {
     pub(super) ends_block: bool,
     pub(super) references: References,
     pub(super) pauses: Pauses,
-    shared_files: SharedFiles,
+    pub(crate) shared_files: SharedFiles,
 }
 
 impl Executor {
@@ -412,10 +412,11 @@ impl Executor {
         self.ask(workload, |judge| judge.check_machine(super::machine_check::DURATION)).ok()
     }
 
-    /// Looks at the files that several backends use, before the first engine is started.
-    pub(super) fn look_at_shared_files(&mut self) {
+    /// Looks at the files that several backends use, before the first engine is started. A warning if they have changed since backends
+    /// were asked whether they can start.
+    pub(super) fn look_at_shared_files(&mut self) -> Option<String> {
         let Setting { folders, participants, .. } = &self.setting;
-        self.shared_files.look_once(folders, participants);
+        self.shared_files.look_once(folders, participants)
     }
 
     /// A warning if such files have changed since the last look.

@@ -1,14 +1,15 @@
-//! Whether files that several backends use change in a session: those of plugins, and those in the data folder, where engines
-//! are installed. A backend could slow another one by them, or change what it does.
+//! Whether files that several backends use change before the first session or in one: those of plugins, and those in the data folder,
+//! where engines are installed. A backend could slow another one by them, or change what it does.
 
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::participants::Participants;
-use crate::plugin::inspect::FileVersion;
+use crate::plugin::inspect::{self, FileVersion};
+use crate::regular_file;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
 
@@ -25,15 +26,29 @@ type Files = HashMap<PathBuf, FileVersion>;
 
 /// The files as they were at the last look.
 #[derive(Debug, Default)]
-pub(super) struct SharedFiles {
+pub(crate) struct SharedFiles {
     /// `None` before the first look; nothing inside if looking took too long, after which it is not looked again.
     last: Option<Option<Files>>,
+    /// Whether the last look was before any backend was loaded, and so not directly before a session.
+    is_early: bool,
 }
 
 impl SharedFiles {
-    /// Looks at the files unless that has been done.
-    pub(super) fn look_once(&mut self, folders: &Folders, participants: &Participants) {
+    /// The files in the data folder before any backend is loaded: one that is only asked whether it can start may change them too.
+    pub(crate) fn before_backends(data_dir: &Path) -> Self {
+        let folders = Folders { data_dir: data_dir.to_owned(), log_dir: data_dir.join("logs") };
+        let looked = files_of(&folders, FIRST);
+        // What took too long may be faster when backends have read it.
+        Self { is_early: looked.is_some(), last: looked.map(Some) }
+    }
+
+    /// Looks at the files before the first session. A warning if they have changed since a look before backends were loaded.
+    pub(super) fn look_once(&mut self, folders: &Folders, participants: &Participants) -> Option<String> {
+        if self.is_early {
+            return self.changed(folders, participants);
+        }
         self.last.get_or_insert_with(|| look(folders, participants, FIRST));
+        None
     }
 
     /// A warning if files have changed since the last look, which this one replaces.
@@ -42,6 +57,8 @@ impl SharedFiles {
     }
 
     fn changed_to(&mut self, look: impl FnOnce() -> Option<Files>, data_dir: &Path) -> Option<String> {
+        let when =
+            if std::mem::take(&mut self.is_early) { "before the first session" } else { "in this session" };
         let before = self.last.as_mut()?.take()?;
         let Some(now) = look() else {
             return Some(format!(
@@ -49,13 +66,13 @@ impl SharedFiles {
                 LATER.as_secs()
             ));
         };
-        let warning = changes(&before, &now, data_dir);
+        let warning = changes(&before, &now, when, data_dir);
         self.last = Some(Some(now));
         warning
     }
 }
 
-fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
+fn changes(before: &Files, now: &Files, when: &str, data_dir: &Path) -> Option<String> {
     // There are a hundred thousand files, and mostly none is new.
     let folders: LazyCell<HashSet<&Path>, _> =
         LazyCell::new(|| before.keys().flat_map(|path| path.ancestors().skip(1)).collect());
@@ -68,7 +85,7 @@ fn changes(before: &Files, now: &Files, data_dir: &Path) -> Option<String> {
     let changed: Vec<_> = new_or_other.chain(gone).collect();
     let first = changed.iter().min()?;
     Some(format!(
-        "{} that other backends may use changed in this session, such as {}",
+        "{} that other backends may use changed {when}, such as {}",
         plural(changed.len() as u64, "file"),
         first.strip_prefix(data_dir).unwrap_or(first.as_path()).display()
     ))
@@ -86,9 +103,22 @@ fn look(folders: &Folders, participants: &Participants, limit: Duration) -> Opti
     let mut files = files_of(folders, limit)?;
     let backends = participants.backends.values().map(|participant| &participant.plugin);
     for plugin in backends.chain(participants.libraries.values()) {
+        let file = regular_file::open(&plugin.path, File::options().read(true));
+        if file.is_ok_and(inspect::asks_for_its_folder) {
+            libraries_beside(&plugin.path).for_each(|path| add(&mut files, path));
+        }
         add(&mut files, plugin.path.clone());
     }
     Some(files)
+}
+
+/// The shared libraries in the folder of a plugin, where it may find its engine.
+fn libraries_beside(plugin: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_library = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".so") || name.contains(".so.")
+    };
+    plugin.parent().into_iter().flat_map(entries).filter(is_library)
 }
 
 /// A file that has gone meanwhile is not there.
@@ -146,7 +176,7 @@ mod tests {
             fs::create_dir_all(folder).unwrap();
         }
         fs::write(engine.join("a.py"), "a").unwrap();
-        let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)) };
+        let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)), is_early: false };
         let mut changed = || shared.changed_to(|| files_of(&folders, LATER), &data_dir);
         fs::write(logs.join("backend.log"), "said").unwrap();
         fs::write(data_dir.join("history.jsonl"), "{}").unwrap();
@@ -174,7 +204,7 @@ mod tests {
         // The system's clock of files has ticks.
         while changed_at() == before {
             fs::write(engine.join("a.py"), "b").unwrap();
-            let file = fs::File::options().write(true).open(engine.join("a.py")).unwrap();
+            let file = File::options().write(true).open(engine.join("a.py")).unwrap();
             file.set_modified(modified).unwrap();
         }
         expect(&format!("1 file {words}/a.py"));
@@ -197,13 +227,48 @@ mod tests {
     #[test]
     fn files_that_take_too_long_to_look_at_are_told_of_once() {
         let place = tempfile::tempdir().unwrap();
-        let mut shared = SharedFiles { last: Some(Some(Files::new())) };
+        let mut shared = SharedFiles { last: Some(Some(Files::new())), is_early: false };
         let said = shared.changed_to(|| None, place.path()).unwrap();
         assert!(said.contains("looking at them took more than 10 s"), "{said}");
         assert_eq!(shared.changed_to(|| panic!("it is not looked again"), place.path()), None);
         let folders = Folders { log_dir: place.path().join("logs"), data_dir: place.path().into() };
         fs::create_dir(place.path().join("environments")).unwrap();
         assert_eq!(files_of(&folders, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn what_changes_between_a_look_before_backends_and_the_first_session_is_told_once() {
+        let place = tempfile::tempdir().unwrap();
+        let data_dir = place.path().join("data");
+        let (engine, logs) = (data_dir.join("environments/engine/hash"), data_dir.join("logs/one"));
+        for folder in [&engine, &logs] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(engine.join("a.py"), "a").unwrap();
+        let folders = Folders { log_dir: logs.clone(), data_dir: data_dir.clone() };
+        let mut shared = SharedFiles::before_backends(&data_dir);
+        fs::write(engine.join("b.py"), "b").unwrap();
+        fs::write(logs.join("backend.log"), "said").unwrap();
+        let mut look = || shared.look_once(&folders, &Participants::default());
+        let said = look().unwrap();
+        assert!(said.contains("changed before the first session") && said.ends_with("b.py"), "{said}");
+        assert_eq!(look(), None);
+        fs::remove_file(engine.join("b.py")).unwrap();
+        let said = shared.changed(&folders, &Participants::default()).unwrap();
+        assert!(said.contains("changed in this session"), "{said}");
+    }
+
+    #[test]
+    fn shared_libraries_beside_a_plugin_are_those_with_such_a_name() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["libplugin.so", "libengine.so", "libengine.so.2", "engine.sock", "notes.txt"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        let found = libraries_beside(&place.path().join("libplugin.so"));
+        let mut names: Vec<_> =
+            found.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["libengine.so", "libengine.so.2", "libplugin.so"]);
     }
 
     #[test]

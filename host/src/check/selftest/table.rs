@@ -183,7 +183,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 32] = [
+const UNDETECTED: [&str; 33] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -222,7 +222,9 @@ const UNDETECTED: [&str; 32] = [
     "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
      uses more cores than `--cores` gave it",
     "adds a file of records to the folder of a comparison that goes on",
-    "adds to the history of the machine, or to what another program of the user reads",
+    "adds to the history of the machine, or to what another program of the user reads, such as the engine of another \
+     backend",
+    "changes installed engines before the comparison, as when it was listed, set up or measured alone",
     "alters the records of earlier runs, and computes their hashes anew",
     "works on other machines than it says, or takes a shorter way on several machines",
     "attacks this program, or the memory of the judge's process; or has it stand still in a slow run, by a lack of memory or, \

@@ -52,6 +52,9 @@ impl WorkloadRunner for Misbehaving {
                 remedy: "crossrun setup misbehaving".into(),
             };
         }
+        if behaviour == "write_data" {
+            plugin_api::data_dir().into_iter().for_each(|folder| write_data(&folder));
+        }
         if behaviour == "not_set_up" {
             let marker = plugin_api::data_dir().map(|folder| folder.join(MARKER));
             if marker.is_some_and(|marker| marker.exists()) {
