@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Place, eventually, processes_of_sessions_of};
+use crate::support::{Place, eventually, not_run, processes_of_sessions_of};
 
 /// The cores that a process may use, as the system lists them; nothing if it has gone.
 fn allowed(process: u32) -> Option<String> {
@@ -29,6 +29,19 @@ fn the_whole_tree_of_a_backend_is_kept_to_its_cores() {
         // Supervisor, worker and grandchild at least: one core, the same for all.
         assert!(sets.len() >= 3 && sets.iter().all(|set| *set == sets[0]), "{sets:?}");
         assert!(sets[0].parse::<usize>().is_ok(), "{sets:?}");
+    }
+}
+
+#[test]
+fn a_backend_that_leaves_its_cores_is_named() {
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return not_run("there is one core");
+    }
+    let place = Place::with_misbehaving();
+    for (behaviour, leaves) in [("leave_cores", true), ("none", false)] {
+        let ran = place.misbehave(behaviour, "run", &["--cores", "1", "--items", "100"]).code(0);
+        let warnings = ran.json()["metadata"]["warnings"].to_string();
+        assert_eq!(warnings.contains("may use other cores"), leaves, "{warnings} {}", ran.explain());
     }
 }
 

@@ -334,7 +334,7 @@ impl Executor {
         };
         result.warnings.extend(judge::understated(finished, 1.0));
         result.warnings.extend(judge::reported_warnings(finished));
-        result.warnings.extend(result.usage.and_then(|usage| usage.warning()));
+        result.warnings.extend(result.usage.into_iter().flat_map(|usage| usage.warnings()));
         result.actual = judged.ok();
         self.suspect_workload(spec, backend, result);
         // The state may be large, and nobody needs it any more.

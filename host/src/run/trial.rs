@@ -100,12 +100,17 @@ impl RunUsage {
     /// has a resolution of two ticks of 10 ms.
     const NOTED: f64 = 0.05;
 
-    /// A warning about a backend that works when nobody has asked it to.
-    pub(super) fn warning(&self) -> Option<String> {
-        let (between, run) = (self.cpu_between_runs?, self.used.cpu_seconds);
-        (between > Self::NOTED.max(run * Self::NOTED_PART)).then(|| {
-            "the backend used more than a tenth of the run's CPU time between runs, when it had nothing to do".to_owned()
-        })
+    /// Warnings about a backend that works when nobody has asked it to, or where it was not let.
+    pub(super) fn warnings(self) -> impl Iterator<Item = String> {
+        let cores = "threads of the backend may use other cores than those that it was given";
+        let idle = "the backend used more than a tenth of the run's CPU time between runs, when it had nothing to do";
+        let told = [(self.used.exceeds_cores, cores), (self.works_between_runs(), idle)];
+        told.into_iter().filter(|(is_told, _)| *is_told).map(|(_, warning)| warning.to_owned())
+    }
+
+    fn works_between_runs(self) -> bool {
+        let noted = Self::NOTED.max(self.used.cpu_seconds * Self::NOTED_PART);
+        self.cpu_between_runs.is_some_and(|between| between > noted)
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// The same with shared pages counted once. Only after a run, as reading it takes time.
     pub memory: Option<Memory>,
+    /// Whether a thread of the tree may use other cores than the tree was given. Only after a run, too.
+    pub exceeds_cores: bool,
     /// When the newest process in the tree began, in ticks since the system did; 0 without one.
     pub newest: u64,
 }

@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -143,6 +143,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
         "computes with four times the threads that it was allowed",
     ),
     (None, &[How::Invalid], "uses more cores than `--cores` gave it"),
+    (None, &[How::Warning], "runs on other cores than `--cores` gave it"),
     (Some(Cheat::RaisePriority), &[How::GainedNothing], "raises its priority over other programs"),
     (
         None,
@@ -183,7 +184,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 47] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 33] = [
+const UNDETECTED: [&str; 34] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -221,6 +222,7 @@ const UNDETECTED: [&str; 33] = [
     "keeps the cores busy after a run that it timed too short, by processes that were there before it and end meanwhile",
     "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
      uses more cores than `--cores` gave it",
+    "runs on other cores than `--cores` gave it, and is back when the run is over",
     "adds a file of records to the folder of a comparison that goes on",
     "adds to the history of the machine, or to what another program of the user reads, such as the engine of another \
      backend",

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::exited::{Exited, Used};
 use super::processes::{self, Process};
-use super::{cpu_clock, descendants, resident};
+use super::{affinity, cpu_clock, descendants, resident};
 use crate::sandbox::usage::{CpuSource, Memory, MemorySource, Usage};
 
 /// How often the processes are read at most.
@@ -18,10 +18,11 @@ pub(super) fn of(root: i32, exited: &mut Exited) -> Usage {
     read(root, exited).0
 }
 
-/// The same with the memory, see [`memory`].
+/// The same with the memory, see [`memory`], and whether a thread may use other cores than `root`.
 pub(super) fn with_memory(root: i32, exited: &mut Exited) -> Usage {
     let (usage, tree) = read(root, exited);
-    Usage { memory: Some(memory(&tree)), ..usage }
+    let exceeds_cores = affinity::is_exceeded(root, tree.iter().map(|process| process.pid));
+    Usage { memory: Some(memory(&tree)), exceeds_cores, ..usage }
 }
 
 /// The same, and the processes that were read.
@@ -54,7 +55,8 @@ fn read(root: i32, exited: &mut Exited) -> (Usage, Vec<Process>) {
         let used: HashMap<_, _> = used.collect();
         let cpu_seconds = used.values().map(|used| used.own + used.reaped).sum();
         let newest = tree.iter().map(|process| process.started).max().unwrap_or_default();
-        let usage = Usage { cpu_seconds, cpu_source, peak_memory_bytes: peaks * 1024, memory: None, newest };
+        let peak_memory_bytes = peaks * 1024;
+        let usage = Usage { cpu_seconds, cpu_source, peak_memory_bytes, newest, ..Usage::default() };
         ([before, after], (usage, used, tree))
     });
     (Usage { cpu_seconds: usage.cpu_seconds + exited.seconds(used), ..usage }, tree)

@@ -30,6 +30,7 @@ unsafe extern "C" {
     fn getppid() -> c_int;
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn setsid() -> c_int;
+    fn sched_setaffinity(thread: c_int, size: usize, cores: *const u8) -> c_int;
     fn setpriority(which: c_int, who: u32, niceness: c_int) -> c_int;
     fn ptrace(request: c_int, pid: c_int, address: usize, data: usize) -> i64;
     fn shmget(key: c_int, size: usize, flags: c_int) -> c_int;
@@ -84,6 +85,7 @@ fn harm(behaviour: &str) {
         "kill_supervisor" => kill_supervisor(),
         "pipe_for_log" => pipe_for_log(),
         "raise_priority" => raise_priority(),
+        "leave_cores" => leave_cores(),
         "leave_shared_memory" => leave_shared_memory(),
         "leave_message_queue" => leave_message_queue(),
         "fill_shared_memory" => fill_shared_memory(),
@@ -124,6 +126,13 @@ fn raise_priority() {
     if unsafe { setpriority(0, 0, -20) } == 0 {
         std::process::abort();
     }
+}
+
+/// Lets this thread run on all cores of the machine.
+fn leave_cores() {
+    let all = [u8::MAX; 128];
+    // SAFETY: the call reads as many bytes.
+    unsafe { sched_setaffinity(0, all.len(), all.as_ptr()) };
 }
 
 fn segfault() {
