@@ -184,7 +184,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 34] = [
+const UNDETECTED: [&str; 37] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "has an answer that it did not compute, and burns the time that the work takes",
@@ -195,8 +195,8 @@ const UNDETECTED: [&str; 34] = [
     "gains in a part of the blocks only, by a way that is not caught there",
     "takes a shorter way in a keyed reduction, of which it does a fifth",
     "has the memory of states cheaper than the reference has it, by huge pages or an allocator of its own",
-    "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it; \
-     or in every run by no more than 20 ms and 5 % of it",
+    "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it, \
+     or where all beside it do so too, as the two names of an A/A comparison; or in every run by no more than 20 ms and 5 % of it",
     "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing; or rests then, \
      so that the processor is cooler and other programs are quiet, or warms up for longer",
     "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run or 0.05 s",
@@ -220,6 +220,10 @@ const UNDETECTED: [&str; 34] = [
     "has a program outside its processes work for it or against others, such as a service manager, moves to another \
      control group or changes one, or changes the machine with the rights of root",
     "keeps the cores busy after a run that it timed too short, by processes that were there before it and end meanwhile",
+    "has the system's own threads keep the cores busy after a run that it timed too short, as by pages to be written to an \
+     encrypted or compressed disk, or by packets to itself",
+    "takes a larger share of cores that others use too, by many threads, or by a session (`setsid`) of its own for each process",
+    "makes the references vary that are taken again, beside its engine, when its run breaks a bound",
     "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
      uses more cores than `--cores` gave it",
     "runs on other cores than `--cores` gave it, and is back when the run is over",
