@@ -15,6 +15,11 @@ use crate::text::plural;
 use crate::worker::protocol::MachineCheck;
 use plugin_api::WorkloadSpec;
 
+/// The expected answers of so many warm-ups beyond the first ones are computed together. A run directly after an oracle may take longer, as
+/// its engine rested and lost its caches. The measured run comes after none, and is compared with the last three warm-ups, of which
+/// only one does then.
+const TOGETHER: u32 = 3;
+
 impl Executor {
     /// Runs `blocks` in their order, and emits all events to `sink`.
     pub(crate) fn blocks<E>(&mut self, blocks: &[Block], sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
@@ -100,15 +105,20 @@ impl Executor {
     fn prepare(&mut self, block: &Block, session: &Session) {
         for cell in &session.cells {
             let warm_ups = (0..self.setting.warm_up.min_runs()).map(Purpose::WarmUp);
-            for purpose in std::iter::once(Purpose::Measured).chain(warm_ups) {
-                let seed = self.data_seed(block, cell, purpose);
-                let expected = seed.and_then(|seed| self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }));
-                if expected.is_err() {
-                    break;
-                }
-            }
+            self.expect_all(block, cell, std::iter::once(Purpose::Measured).chain(warm_ups));
             if let Ok(seed) = self.data_seed(block, cell, Purpose::Measured) {
                 self.take_reference(&WorkloadSpec { seed, ..cell.spec.clone() }, Some(block.index));
+            }
+        }
+    }
+
+    /// Computes the expected answers of these trials of a cell, and of none after one that fails.
+    fn expect_all(&mut self, block: &Block, cell: &Cell, purposes: impl Iterator<Item = Purpose>) {
+        for purpose in purposes {
+            let seed = self.data_seed(block, cell, purpose);
+            let expected = seed.and_then(|seed| self.expect(&WorkloadSpec { seed, ..cell.spec.clone() }));
+            if expected.is_err() {
+                break;
             }
         }
     }
@@ -195,9 +205,13 @@ impl Executor {
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
         let (mut rule, mut durations) = (self.setting.warm_up, Vec::new());
-        for number in 0.. {
+        let fewest = rule.min_runs();
+        for number in 0_u32.. {
             if rule.is_over(&durations) {
                 break;
+            }
+            if number.checked_sub(fewest).is_some_and(|further| further.is_multiple_of(TOGETHER)) {
+                self.expect_all(block, &trial.cell, (number..number + TOGETHER).map(Purpose::WarmUp));
             }
             let purpose = Purpose::WarmUp(number);
             let data_seed = self.data_seed(block, &trial.cell, purpose).map_err(Stopped::Failed)?;
