@@ -21,6 +21,7 @@ const EVERYWHERE: Variables = &[
     ("NIX_LD*", "the same on NixOS, for programs that were built for other systems, as most packages are"),
     ("DYLD_*", "the same on macOS"),
     ("GLIBC_TUNABLES", "limits of the dynamic linker, which a library may need"),
+    ("MALLOC_*", "settings of the allocator, which the judge and backends in Rust and C have too"),
     ("CROSSRUN_*", "the marker by which processes of a session are found when it ends"),
 ];
 
@@ -57,8 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dynamic_linker_reads_is_passed_on() {
-        for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "NIX_LD", "NIX_LD_LIBRARY_PATH_x86_64_linux"] {
+    fn what_the_dynamic_linker_and_the_allocator_read_is_passed_on() {
+        let linker = ["LD_LIBRARY_PATH", "LD_PRELOAD", "NIX_LD", "NIX_LD_LIBRARY_PATH_x86_64_linux"];
+        for name in linker.into_iter().chain(["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"]) {
             assert!(EVERYWHERE.iter().any(|(pattern, _)| matches(pattern, name)), "{name}");
         }
     }
