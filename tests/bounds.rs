@@ -57,6 +57,16 @@ fn work_after_a_run_is_measured_and_leads_to_a_warning() {
 }
 
 #[test]
+fn a_workload_that_is_opened_in_the_time_of_the_run_leads_to_a_warning() {
+    // Making the table of `memory` takes far more than a hundredth of ten items.
+    for (behaviour, is_told) in [("opened_late", true), ("none", false)] {
+        let record = misbehave(behaviour, "--workload memory --items 10").code(0).json();
+        let warnings = record["metadata"]["warnings"].to_string();
+        assert_eq!(warnings.contains("opened 1 time in the time of the run"), is_told, "{record}");
+    }
+}
+
+#[test]
 fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
     let ran = misbehave("shortcut", &format!("{WORK} --nodes 2")).code(0);
     let record = ran.says("not checked against the serial reference").json();

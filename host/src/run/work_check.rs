@@ -19,6 +19,8 @@ use crate::metg::ITERATIONS;
 use crate::plan::Purpose;
 use crate::sandbox::affinity;
 use crate::slowdown;
+use crate::text::plural;
+use crate::worker::protocol::Finished;
 
 /// Whether an option of a backend has it join a cluster that runs already, as options whose names end in `_address` or `_master` do,
 /// unless their value is `none`.
@@ -51,6 +53,21 @@ fn cores_left() -> f64 {
 fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
     let latest = actual?.latency.as_ref()?.scheduled.at(1.0)?;
     Some(Duration::from_nanos(latest).as_secs_f64())
+}
+
+/// Opening workloads in the time of a run is told from this part of the run on.
+const OPENED_PART: f64 = 0.01;
+
+/// A warning about workloads that a backend says it opened in the time of a run, if that takes a part of it that matters: by what loading
+/// and opening took in the judge's worker.
+fn opened_late(finished: &Finished, reference: &TrialReference) -> Option<String> {
+    let count = finished.metrics.get("late_opens")?.as_u64()?;
+    let seconds = count as f64 * reference.opening_seconds;
+    (seconds > finished.duration_seconds * OPENED_PART).then(|| {
+        let times = plural(count, "time");
+        let took = format!("which is about {seconds:.3} s of CPU time");
+        format!("the workload was opened {times} in the time of the run, {took}")
+    })
 }
 
 /// How long a sample runs.
@@ -111,6 +128,7 @@ impl Executor {
             None => return,
         };
         let Some(finished) = &result.finished else { return };
+        result.warnings.extend(opened_late(finished, &reference));
         let mut run = Measured {
             duration_seconds: finished.duration_seconds,
             host_seconds: result.host_elapsed.unwrap_or_default(),
@@ -251,6 +269,27 @@ mod tests {
             (times == 3).then(|| reference(1.9))
         };
         assert_eq!(lasting_violation(&mut { run }, &mut reference(4.0), || 4.0, seldom), None);
+    }
+
+    #[test]
+    fn what_is_opened_in_the_time_of_a_run_is_told_where_it_takes_a_part_that_matters() {
+        let told = |late_opens: Value, opening_seconds| {
+            let finished = Finished {
+                backend: "mock".into(),
+                scheduler_name: "default".into(),
+                elapsed_time: None,
+                results_count: 5,
+                duration_seconds: 0.5,
+                begun_seconds: None,
+                sink_state: Vec::new(),
+                metrics: [("late_opens".to_owned(), late_opens)].into_iter().collect(),
+            };
+            opened_late(&finished, &TrialReference { opening_seconds, ..TrialReference::default() })
+        };
+        let warning = told(2.into(), 0.2).unwrap();
+        assert!(warning.contains("opened 2 times") && warning.contains("about 0.400 s"), "{warning}");
+        // What opens at once, what opened nothing, and a claim that is no number.
+        assert_eq!((told(4.into(), 0.001), told(0.into(), 0.2), told("2".into(), 0.2)), (None, None, None));
     }
 
     #[test]
