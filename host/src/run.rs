@@ -21,4 +21,4 @@ pub(crate) mod sweep;
 pub(crate) mod task_graph;
 mod task_reference;
 pub(crate) mod trial;
-pub(crate) mod work_check;
+mod work_check;

@@ -17,7 +17,6 @@ use crate::run::executor::log_file;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
 use crate::run::trial::{TrialResult, TrialSpec};
-use crate::run::work_check::names_a_cluster;
 use crate::text::word;
 use crate::worker::is_deeper;
 
@@ -59,8 +58,7 @@ impl TrialRecord {
         let (nodes, warning) = metrics.map_or((trial.nodes, None), |metrics| nodes(metrics, trial.nodes));
         result.warnings.extend(warning);
         // Items are due by the clock of this machine. That of a machine of a cluster is another one, also of its only one.
-        let joins_cluster = spec.extra.iter().any(names_a_cluster);
-        let open_loop = open_loop(&result, nodes <= 1 && !joins_cluster);
+        let open_loop = open_loop(&result, nodes <= 1 && !result.joins_cluster);
         let duration_seconds = finite(result.seconds()).filter(|_| verified);
         let rate = |count: u64| finite(duration_seconds.map(|seconds| count as f64 / seconds));
         let latency = open_loop.as_ref().filter(|_| verified).and_then(|it| it.scheduled.as_ref());
@@ -423,6 +421,17 @@ mod tests {
         assert_eq!(record.nodes, 3);
         assert_eq!(record.config_hash, examples::verified().record.config_hash);
         assert_eq!(record.config_hash, record.metadata.config.map(|config| config.hash()));
+    }
+
+    #[test]
+    fn an_open_loop_on_a_cluster_that_the_user_names_has_no_latency() {
+        for joins_cluster in [false, true] {
+            let of_cluster =
+                example(Outcome::Verified).with(|example| example.result.joins_cluster = joins_cluster);
+            let TrialRecord { record, .. } = of_cluster.record();
+            let is_shared = record.metadata.open_loop.map(|open_loop| open_loop.shared_clock);
+            assert_eq!((is_shared, record.latency_p50.is_some()), (Some(!joins_cluster), !joins_cluster));
+        }
     }
 
     #[test]

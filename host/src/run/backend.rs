@@ -126,7 +126,7 @@ impl Backend {
                 let open_seconds = matches!(stops.stopped(), Stopped::Nothing).then_some(seconds);
                 let load_seconds = Some(self.load_seconds);
                 let phases = Phases { load_seconds, open_seconds, ..Phases::default() };
-                Ok(Engine::new(self.session, self.name, self.loaded.supports, phases))
+                Ok(Engine::new(self.session, self.name, self.loaded, phases))
             }
             Err(error) => Err((error, teardown_warnings(self.session.end()))),
         }

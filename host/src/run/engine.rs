@@ -3,12 +3,19 @@
 use std::time::{Duration, Instant};
 
 use plugin_api::Session;
+use serde_json::{Map, Value};
 
 use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{Teardown, Usage};
-use crate::worker::protocol::{Finished, Folders, Reply, Request, RunOrder, Work};
+use crate::worker::protocol::{Finished, Folders, Loaded, Reply, Request, RunOrder, Work};
+
+/// Whether an option of a backend has it join a cluster that runs already, as options whose names end in `_address` or `_master` do,
+/// unless their value is `none`.
+pub(crate) fn names_a_cluster((option, value): (&String, &Value)) -> bool {
+    (option.ends_with("_address") || option.ends_with("_master")) && *value != "none"
+}
 
 /// A backend whose engine runs.
 pub(crate) struct Engine {
@@ -17,6 +24,8 @@ pub(crate) struct Engine {
     pub(crate) name: String,
     /// The words of what the backend can do beyond the stages of API 1.0.
     pub(crate) supports: Vec<String>,
+    /// The names of the options that the backend reads.
+    options: Vec<String>,
     /// How long loading and starting took.
     pub(super) phases: Phases,
     /// Whether the worker can still be asked for something.
@@ -37,8 +46,15 @@ pub(crate) struct RunRequest {
 }
 
 impl Engine {
-    pub(super) fn new(session: WorkerSession, name: String, supports: Vec<String>, phases: Phases) -> Self {
-        Self { session, name, supports, phases, alive: true, used: None }
+    pub(super) fn new(session: WorkerSession, name: String, loaded: Loaded, phases: Phases) -> Self {
+        let Loaded { supports, options, .. } = loaded;
+        let options = options.into_iter().map(|option| option.name).collect();
+        Self { session, name, supports, options, phases, alive: true, used: None }
+    }
+
+    /// Whether the backend joins a cluster that runs already. An address may be for another backend of a comparison, which all get.
+    pub(super) fn joins_cluster(&self, extra: &Map<String, Value>) -> bool {
+        extra.iter().any(|option| names_a_cluster(option) && self.options.contains(option.0))
     }
 
     /// Whether another trial may be run: after a failure a new session is needed.

@@ -242,9 +242,14 @@ impl Executor {
         let shape = self.graph(&request.work.spec).map(|graph| graph.shape);
         let graph = shape.map(|shape| TaskGraph::new(shape, &request.work.spec));
         let (ran, usage) = engine.measured(&request, &mut |event| drop(sink(event)));
-        let empty = TrialResult::new(SystemTime::now(), Outcome::Verified);
-        let mut result =
-            TrialResult { phases: engine.phases, expected: Some(expected), usage, graph, ..empty };
+        let mut result = TrialResult {
+            phases: engine.phases,
+            expected: Some(expected),
+            usage,
+            graph,
+            joins_cluster: engine.joins_cluster(&request.work.spec.extra),
+            ..TrialResult::new(SystemTime::now(), Outcome::Verified)
+        };
         if let Some((graph, shape)) = graph.zip(shape) {
             result.warnings.extend(graph.warning(shape.stages_only));
         }

@@ -127,6 +127,8 @@ pub struct TrialResult {
     pub finished: Option<Finished>,
     /// Seconds from request to reply, by the host's clock.
     pub host_elapsed: Option<f64>,
+    /// Whether the backend joined a cluster that the user names: its processes are not below the worker.
+    pub joins_cluster: bool,
     /// How long the phases around the run took.
     pub phases: Phases,
     /// What the backend's processes used during the run.
@@ -184,6 +186,7 @@ impl TrialResult {
             suspects_workload: false,
             finished: None,
             host_elapsed: None,
+            joins_cluster: false,
             phases: Phases::default(),
             usage: None,
             reference: None,

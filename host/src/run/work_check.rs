@@ -22,12 +22,6 @@ use crate::slowdown;
 use crate::text::plural;
 use crate::worker::protocol::Finished;
 
-/// Whether an option of a backend has it join a cluster that runs already, as options whose names end in `_address` or `_master` do,
-/// unless their value is `none`.
-pub(crate) fn names_a_cluster((option, value): (&String, &Value)) -> bool {
-    (option.ends_with("_address") || option.ends_with("_master")) && *value != "none"
-}
-
 /// So many cores, or as many as a quota of processor time leaves. Of a part of a core the whole counts, so that no run is above 100 %.
 fn within_quota(cores: u32, quota: Option<Quota>) -> u32 {
     match quota {
@@ -138,7 +132,7 @@ impl Executor {
             width,
             cores: given.unwrap_or(machine),
             nodes: trial.nodes,
-            joins_cluster: spec.extra.iter().any(names_a_cluster),
+            joins_cluster: result.joins_cluster,
             latest_seconds: latest_seconds(result.actual.as_ref()),
             is_first: matches!(trial.purpose, Purpose::WarmUp(0))
                 || result.usage.is_some_and(|usage| usage.cpu_between_runs.is_none()),
