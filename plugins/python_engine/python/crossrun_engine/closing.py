@@ -23,6 +23,8 @@ from .spec import Spec
 _CLOSE_EVERY = 1024
 _FAR_BEYOND = 8
 """A thread waits for the closing of so many times as many items, or of so many batches."""
+_END = 2**64 - 1
+"""The watermark behind the last item."""
 
 
 def closes(spec: Spec) -> bool:
@@ -95,7 +97,10 @@ class Owners:
 
 
 class Closing:
-    """Closes the reductions of a run. `ends` are the ends of its phases, in order: `Owners`, and at last the sink."""
+    """Closes the reductions of a run. `ends` are the ends of its phases, in order: `Owners`, and at last the sink.
+
+    What is left when the input has ended is for the run to emit, which it does on all of its threads: here it would be one.
+    """
 
     def __init__(self, workload: Workload, ends: Sequence[End], batch_size: int) -> None:
         self._workload, self._ends, self._batch_size = workload, ends, batch_size
@@ -125,7 +130,7 @@ class Closing:
             try:
                 self._closed_at = self.low
                 time = self._workload.watermark(self._closed_at)
-                if time > self._closed_time:
+                if self._closed_time < time < _END:
                     self._closed_time = time
                     self._close(time)
             finally:

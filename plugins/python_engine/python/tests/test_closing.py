@@ -91,6 +91,26 @@ class Closes(unittest.TestCase):
         # An event has a millisecond, and no window has two highest bids.
         self.assertEqual(seen, [(start + SLICE) // 500 for start in range(0, 3000, SLICE)])
 
+    def test_what_the_end_of_the_input_ends_is_left_to_all_threads(self) -> None:
+        """Windows that ended before are closed, also in the same call."""
+        opened = workload("nexmark_q7", window_ms=500, disorder=1)
+        first, last = phases(opened, 2)
+        sink = Sink(opened, last)
+        closing = Closing(opened, [owners := Owners(opened, first), sink], 10)
+
+        def results() -> int:
+            count: int = opened.outcome(sink.state.encode())["count"]
+            return count
+
+        for start, count, closed in [(0, 5000, 10), (5000, EVENTS - 5000, 10)]:
+            owners.fold(opened.source(start, count, first.end))
+            closing.finish(start, count)
+            self.assertEqual((closing.low, results()), (start + count, closed))
+        for partition in range(2):
+            for batch in emitted(owners.merged(partition), 10):
+                sink.fold(opened.run_stages(last.start, last.end, batch))
+        self.assertEqual(results(), EVENTS // 500)
+
     def test_a_state_says_before_which_time_nothing_more_ends(self) -> None:
         """Until something is folded or merged: then it must be asked again."""
         opened = workload("nexmark_q7", window_ms=500, disorder=1)
