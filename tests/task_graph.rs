@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::c_backend::{Impatient, compiled, file, run};
 use crate::installed_engine::Installed;
 use crate::session::verified;
-use crate::support::{Place, Ran, assert_once_at_most, plugin, repository};
+use crate::support::{Place, Ran, assert_once_at_most, plugin, repository, warnings};
 
 const PATTERNS: [&str; 11] = [
     "stencil_1d",
@@ -94,6 +94,21 @@ fn timely_runs_each_task_when_its_inputs_are_there() {
         lines.push(format!("--workload task_graph --parallelism 2 --items 4000 pattern={pattern} iters=0"));
     }
     all_by_tasks(&Installed::new("timely"), &lines);
+}
+
+#[test]
+fn a_scheduler_that_has_no_effect_on_a_graph_is_not_in_its_record() {
+    let graph = "--workload task_graph --items 80 --parallelism 2 width=8 iters=9 --scheduler fifo";
+    for name in ["native", "timely"] {
+        let engine = Installed::new(name);
+        let told = |line: &str| {
+            let record = engine.verified(line);
+            let scheduler = record["metadata"]["scheduler_name"].as_str().unwrap().to_owned();
+            (scheduler, warnings(&record).join("; ").contains("\"fifo\" has no effect on a graph of tasks"))
+        };
+        assert_eq!(told(graph), ("default".into(), true), "{name}");
+        assert_eq!(told(&format!("{graph} form=stages")), ("fifo".into(), false), "{name}");
+    }
 }
 
 #[test]

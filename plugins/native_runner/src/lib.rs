@@ -76,10 +76,11 @@ impl WorkloadRunner for Native {
         let elapsed = started.elapsed().as_secs_f64();
         let Settings { workers, slices, choice, .. } = settings;
         let result = RunResult::new(NAME, spec, elapsed, items, state).with_metric("threads", workers);
-        if graph.is_some() {
-            return Ok(choice.report("idle workers pull", result.with_metric("form", GRAPH)));
-        }
-        let result = result.with_metric("batches", slices.count()).with_metric("closes", closes);
+        let (choice, result) = if graph.is_some() {
+            (choice.of_graph(), result.with_metric("form", GRAPH))
+        } else {
+            (choice, result.with_metric("batches", slices.count()).with_metric("closes", closes))
+        };
         Ok(choice.report("in order, round-robin", result))
     }
 }

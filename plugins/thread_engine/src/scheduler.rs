@@ -37,6 +37,18 @@ impl Choice {
         }
     }
 
+    /// The same for a graph of tasks. There a task runs when its inputs are there, under every scheduler, so that a record with another name
+    /// than the default would compare what does not differ.
+    #[must_use]
+    pub fn of_graph(self) -> Self {
+        let Self { name, .. } = self;
+        if name == "default" {
+            return self;
+        }
+        let warning = format!("scheduler {name:?} has no effect on a graph of tasks; it ran as \"default\"");
+        Self { scheduler: Scheduler::Pull, name: "default", warning: Some(warning) }
+    }
+
     /// Adds to `result` how the run was scheduled, and on which machine. `in_order` says in a few words what
     /// [`Scheduler::InOrder`] is for this backend.
     pub fn report(self, in_order: &str, mut result: RunResult) -> RunResult {
@@ -65,5 +77,15 @@ mod tests {
         assert_eq!((choice.scheduler, choice.name), (Scheduler::Pull, "default"));
         assert_eq!(choice.warning.unwrap(), "scheduler \"x\" is unknown to native; it ran as \"default\"");
         assert!(Choice::of("native", "fifo").warning.is_none());
+    }
+
+    #[test]
+    fn of_a_graph_every_scheduler_is_the_default_and_another_name_is_told() {
+        for (name, words) in [("fifo", "no effect"), ("load_aware", "no effect"), ("x", "unknown to")] {
+            let Choice { scheduler, name, warning } = Choice::of("native", name).of_graph();
+            assert_eq!((scheduler, name), (Scheduler::Pull, "default"));
+            assert!(warning.is_some_and(|warning| warning.contains(words)), "{words}");
+        }
+        assert!(Choice::of("native", "default").of_graph().warning.is_none());
     }
 }

@@ -79,7 +79,8 @@ impl WorkloadRunner for Timely {
             .with_metric("operators", operators)
             .with_metric("versions", json!({ "timely": ENGINE_VERSION }));
         let batches = settings.slices.count();
-        let result = settings.choice.report("in order, by worker index", result);
+        let choice = if is_graph { settings.choice.of_graph() } else { settings.choice };
+        let result = choice.report("in order, by worker index", result);
         Ok(if is_graph {
             result
                 .with_metric("form", GRAPH)
