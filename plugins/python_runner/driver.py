@@ -283,38 +283,30 @@ class PythonDriver(Driver):
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
-        self._threads = 0
 
     def open(self, session: Session) -> None:
-        """Starts the threads."""
+        """Starts every thread now, as the pool itself would start them in the run."""
         session.demand_nodes(1)
-        self._start(session.parallelism)
+        threads = session.parallelism
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crossrun")
+        together = threading.Barrier(threads)
+        wait([self._pool.submit(together.wait) for _ in range(threads)])
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload on the pool, which has as many threads as the run is to have."""
-        if spec.parallelism != self._threads:
-            self.close()
-            self._start(spec.parallelism)
         assert self._pool is not None
         is_graph = workload.graph is not None and "graph" in spec.granted
         run = GraphRun if is_graph else Run
         state = run(self._pool, spec, workload, context).execute()
         scheduler, warnings = scheduler_used(spec, "python")
         closes = "watermarks" in spec.granted
-        return report(workload, state, scheduler, {}, warnings, {"threads": self._threads, "closes": closes})
+        return report(workload, state, scheduler, {}, warnings, {"threads": spec.parallelism, "closes": closes})
 
     def close(self) -> None:
         """Waits for the tasks that have begun, and stops the threads."""
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-    def _start(self, threads: int) -> None:
-        """Starts every thread now, as the pool itself would start them in the run."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crossrun")
-        self._threads = threads
-        together = threading.Barrier(threads)
-        wait([self._pool.submit(together.wait) for _ in range(threads)])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -111,23 +110,18 @@ class RayDriver(Driver):
     """Keeps Ray for the session, with its workers started."""
 
     def __init__(self) -> None:
-        self._session: Session
         self._cluster: Any = None
 
     def open(self, session: Session) -> None:
         """Starts Ray and its workers, or joins a cluster."""
         idiom, address = resolve_idiom(session.options), resolve_address(session.options)
         environment.prepare(address)
-        self._session = session
         self._cluster = _connect(address, session)
         self._cluster.engine(idiom)
         self._version = metadata.version("ray")
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the workers, which open the workload."""
-        if spec.parallelism != self._session.parallelism:
-            self.close()
-            self.open(replace(self._session, parallelism=spec.parallelism, options=spec.extra))
         self._cluster.prepare(_idiom(spec, workload), workload, context)
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
