@@ -143,8 +143,8 @@ class ExistingCluster(Cluster):
         return dict(self.client.nthreads())
 
     def _ship(self, shipped: shipment.Shipment) -> None:
+        self._shipped.append(shipped.name)  # Before it is there: a stop may come while it travels.
         self.client.register_plugin(shipped)
-        self._shipped.append(shipped.name)
 
     def job(self, workload: Workload) -> Job:
         """The library travels once, under the name of its hash. It is not even read again."""

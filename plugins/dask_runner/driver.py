@@ -19,6 +19,7 @@ from crossrun_engine import (
     Session,
     Spec,
     Workload,
+    called,
     closes,
     futures_run,
     granted_graph,
@@ -50,10 +51,11 @@ class DaskDriver(Driver):
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Brings the library to the workers, which open the workload."""
-        assert self.cluster is not None
-        self.cluster.processes.begin(context.check_cancelled)
+        cluster = self.cluster
+        assert cluster is not None
+        cluster.processes.begin(context.check_cancelled)
         try:
-            self.cluster.prepare(workload)
+            called(DaskEngine(cluster, "default", context).look, cluster.prepare, workload)
         except OSError as error:
             raise LostError(f"the connection to the scheduler or a worker is lost: {error}") from error
 

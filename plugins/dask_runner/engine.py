@@ -65,6 +65,11 @@ class DaskEngine(FuturesEngine[Future]):
                 self._look()
         return finished
 
+    def look(self) -> None:
+        """Raises if the run is to stop, or if nobody is left to run its tasks."""
+        self._context.check_cancelled()
+        self._look()
+
     def _look(self) -> None:
         if time.monotonic() < self._next_look:
             return
@@ -84,12 +89,7 @@ class DaskEngine(FuturesEngine[Future]):
         gathering = asyncio.run_coroutine_threadsafe(
             self._client.gather(list(futures), asynchronous=True), self._client.loop.asyncio_loop
         )
-
-        def look() -> None:
-            self._context.check_cancelled()
-            self._look()
-
         try:
-            return list(awaited(gathering, look))
+            return list(awaited(gathering, self.look))
         finally:
             gathering.cancel()

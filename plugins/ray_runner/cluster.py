@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,29 +65,29 @@ class Cluster:
         """The workload, as it travels to workers."""
         return RayJob(workload)
 
-    def engine(self, idiom: str) -> Tasks | Actors:
-        """The engine for an idiom, with its workers started: now, if it is used for the first time."""
+    def engine(self, idiom: str, look: Callable[[], None] = lambda: None) -> Tasks | Actors:
+        """The engine for an idiom, with its workers started: now, if it is used for the first time. `look` may raise meanwhile."""
         if idiom not in self._engines:
-            self._engines[idiom] = self._actors() if idiom == "actors" else self._tasks()
+            self._engines[idiom] = self._actors(look) if idiom == "actors" else self._tasks(look)
         return self._engines[idiom]
 
     def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
         """Has each worker open the workload of the next run."""
-        engine, job = self.engine(idiom), self.job(workload)
+        engine, job = self.engine(idiom, context.check_cancelled), self.job(workload)
         if isinstance(engine, Actors):
             engine.prepare(job, self._parallelism, context)
         else:
             reach_processes(engine, job, self._parallelism, STARTING, context.check_cancelled)
 
-    def _actors(self) -> Actors:
+    def _actors(self, look: Callable[[], None]) -> Actors:
         # No run uses actors and tasks, so that actors need not keep processors from tasks.
         options = ({"num_cpus": 0, **self._placement(index)} for index in range(self._parallelism))
-        return Actors([ray.remote(Replica).options(**each).remote() for each in options])
+        return Actors([ray.remote(Replica).options(**each).remote() for each in options], look)
 
-    def _tasks(self) -> Tasks:
+    def _tasks(self, look: Callable[[], None]) -> Tasks:
         """Waits until there is a process for each task that can run at once."""
         tasks = Tasks(self._placement())
-        reach_processes(tasks, None, self._parallelism, STARTING, lambda: None)
+        reach_processes(tasks, None, self._parallelism, STARTING, look)
         return tasks
 
     def close(self) -> None:

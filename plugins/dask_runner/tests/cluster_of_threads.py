@@ -3,7 +3,8 @@
 - no task is restricted to workers where all of them are used, and every task is where some are not, and in the time of a
   run the scheduler is not asked which there are;
 - a run after the loss of a worker is refused, as it has fewer threads, and one after another has come uses it;
-- a run ends at once when the host stops it, also while the driver waits for nothing;
+- a run ends at once when the host stops it, also while the driver waits for nothing, and so does a preparation while the
+  library travels;
 - a result that comes just when a wait for it ends is not lost.
 
     python cluster_of_threads.py LIBRARY
@@ -27,7 +28,7 @@ from distributed import Client, LocalCluster
 import driver
 import engine
 from cluster import ExistingCluster
-from crossrun_engine import TICK, CancelledError, RunContext, Session, UnavailableError
+from crossrun_engine import TICK, CancelledError, RunContext, Session, Spec, UnavailableError
 
 
 def opened(address: str, parallelism: int) -> driver.DaskDriver:
@@ -74,6 +75,27 @@ def submitted_after_stop(address: str, library: Path) -> int:
         finally:
             dask.close()
     raise AssertionError("the run did not stop")
+
+
+def stops_while_the_library_travels(address: str, library: Path) -> bool:
+    """Whether a preparation does that is to stop then."""
+    dask, cancel, arrives = opened(address, 2), threading.Event(), threading.Event()
+
+    def travel(client: Client, shipped: Any) -> None:
+        cancel.set()
+        arrives.wait(30)
+
+    of = Spec("null", 50, 2, "default", 42, {})
+    workload = shape.workload(library, {"name": of.name, "total_items": of.total_items})
+    with mock.patch.object(Client, "register_plugin", travel):
+        try:
+            dask.prepare(of, workload, RunContext(Path("."), cancel, lambda _: None))
+        except CancelledError:
+            return True
+        finally:
+            dask.close()
+            arrives.set()
+    return False
 
 
 def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
@@ -131,6 +153,8 @@ def main(library: Path) -> str:
             return "one of two workers is to be used, and tasks are not restricted to one"
         if after := submitted_after_stop(address, library):
             return f"tasks were submitted {after} times after the run was to stop"
+        if not stops_while_the_library_travels(address, library):
+            return "a preparation went on after it was to stop"
         told = after_a_loss(cluster, library)
         if told != [2, "--parallelism 1", 2]:
             return f"workers before and after a loss: {told}"

@@ -62,7 +62,7 @@ from .phase import Encoded, Phase, Terminal, emitted, encoded, merged, phases
 from .remote import RemoteReplicas, ReplicaServer
 from .report import report
 from .spec import Result, Session, Spec, choice, scheduler_used
-from .window import TICK, Waiter, Window, awaited, window_size
+from .window import TICK, Waiter, Window, awaited, called, window_size
 
 __all__ = [
     "TICK",
@@ -111,6 +111,7 @@ __all__ = [
     "WorkloadError",
     "awaited",
     "batch_of",
+    "called",
     "choice",
     "closes",
     "emitted",

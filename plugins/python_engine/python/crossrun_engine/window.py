@@ -14,6 +14,7 @@ stop is lost.
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, Generic, TypeVar
 
@@ -52,6 +53,23 @@ def awaited(future: concurrent.futures.Future[Answer], look: Callable[[], Any]) 
     while not concurrent.futures.wait([future], TICK).done:
         look()
     return future.result()
+
+
+def called(look: Callable[[], Any], function: Callable[..., Answer], *arguments: Any) -> Answer:
+    """What a function returns that sees no stop. While it does not return, calls `look` as `awaited` does.
+
+    If that raises, the function goes on by itself, in a thread that ends with the process.
+    """
+    answer = concurrent.futures.Future[Answer]()
+
+    def call() -> None:
+        try:
+            answer.set_result(function(*arguments))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return awaited(answer, look)
 
 
 class Waiter(Generic[Future]):

@@ -31,6 +31,7 @@ from crossrun_engine import (
     UnavailableError,
     Workload,
     WorkloadError,
+    called,
     reach_processes,
     report,
     tasks,
@@ -323,6 +324,25 @@ class Processes(unittest.TestCase):
 
         with self.assertRaises(CancelledError):
             reach_processes(Pool(2), None, 2, 600, stop)
+
+
+class Calls(unittest.TestCase):
+    def test_a_call_that_sees_no_stop_is_left_by_one_and_answers_otherwise(self) -> None:
+        over = threading.Event()
+
+        def stop() -> None:
+            raise CancelledError
+
+        with self.assertRaises(CancelledError):
+            called(stop, over.wait)
+        # It returns after a look.
+        self.assertTrue(called(over.set, over.wait, 30))
+        with self.assertRaisesRegex(UnavailableError, "gone"):
+            called(lambda: None, self.fail_with, UnavailableError("gone"))
+
+    @staticmethod
+    def fail_with(error: Exception) -> None:
+        raise error
 
 
 class Size(unittest.TestCase):
