@@ -73,7 +73,7 @@ class Executors:
         machines, left = {executor.machine for executor in alive}, sum(executor.cores for executor in alive)
         if len(machines) < self._nodes:
             message = f"{self._nodes} nodes were asked for, but of {self._cluster} {len(machines)} are left"
-            raise UnavailableError(message)
+            raise UnavailableError(message, f"--nodes {len(machines)}" if machines else None)
         if left < cores:
             message = f"parallelism {cores} needs as many cores, but of those of {self._cluster} {left} are left"
             raise UnavailableError(message, f"--parallelism {left}" if left else None)

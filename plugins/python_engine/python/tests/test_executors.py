@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 from crossrun_engine import UnavailableError
-from crossrun_engine.executors import Processes, select_workers
+from crossrun_engine.executors import Executor, Executors, Processes, select_workers
 
 
 class SelectWorkers(unittest.TestCase):
@@ -17,6 +17,26 @@ class SelectWorkers(unittest.TestCase):
     def test_of_a_host_the_largest_that_fits_comes_first(self) -> None:
         self.assertEqual(select_workers({"tcp://a:1": 3, "tcp://a:2": 4}, 4), ["tcp://a:2"])
         self.assertEqual(select_workers({"tcp://a:1": 3, "tcp://a:2": 4}, 3), ["tcp://a:1"])
+
+
+class Machines(Executors):
+    """Machines a and b with two cores each, of which those named in `alive` are left."""
+
+    alive = "ab"
+
+    def all(self) -> list[Executor]:
+        return [Executor(name, name, 2, name in self.alive, "it died") for name in "ab"]
+
+
+class Losses(unittest.TestCase):
+    def test_a_run_after_a_loss_is_refused_with_what_is_left(self) -> None:
+        machines = Machines("the cluster", 2)
+        machines.begin(4)
+        for alive, cores, remedy in [("ab", 5, "--parallelism 4"), ("b", 2, "--nodes 1"), ("", 2, None)]:
+            machines.alive = alive
+            with self.assertRaises(UnavailableError) as caught:
+                machines.begin(cores)
+            self.assertEqual(caught.exception.remedy, remedy)
 
 
 class WorkerProcesses(unittest.TestCase):
