@@ -189,16 +189,36 @@ fn a_uv_that_leads_nowhere_and_files_among_the_environments_keep_no_set_up_back(
 }
 
 #[test]
-fn a_remedy_for_an_index_unsets_what_would_keep_it_from_being_used() {
+fn a_remedy_for_an_index_overrules_what_would_keep_it_from_being_used() {
     let place = place("provisioned_runner");
     let empty = place.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    let mut setup = offline(&place, &SETUP);
-    setup.env("PIP_FIND_LINKS", empty).env("PATH", without_uv());
-    let ran = Ran::of(setup).code(8).says("no package index could be reached");
-    ran.says(
-        "; try: env -u PIP_NO_INDEX PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED crossrun setup provisioned",
-    );
+    let setup = |more: &[(&str, &str)]| {
+        let mut command = command(&place, &SETUP);
+        command.env("PIP_FIND_LINKS", &empty).env("PATH", without_uv()).envs(more.iter().copied());
+        Ran::of(command)
+    };
+    let reached = "no package index could be reached";
+    let remedy =
+        "; try: PIP_NO_INDEX=0 PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED crossrun setup provisioned";
+    setup(&[("PIP_NO_INDEX", "1")]).code(8).says(reached).says(remedy);
+    let settings = place.path().join("home/.config/pip");
+    fs::create_dir_all(&settings).unwrap();
+    fs::write(settings.join("pip.conf"), "[global]\nno-index = true\n").unwrap();
+    setup(&[]).code(8).says(reached).says(remedy);
+    let index = index_of(&place, "tiny-engine", &wheels().join("tiny_engine-1.0-py3-none-any.whl"));
+    setup(&[("PIP_INDEX_URL", &index)]).code(8).says(reached);
+    setup(&[("PIP_NO_INDEX", "0"), ("PIP_INDEX_URL", &index)]).code(0);
+}
+
+/// An index in a folder that has one package with one file.
+fn index_of(place: &Place, package: &str, file: &Path) -> String {
+    let folder = place.path().join("index");
+    fs::create_dir_all(folder.join(package)).unwrap();
+    let (path, name) = (file.to_str().unwrap(), file.file_name().unwrap().to_str().unwrap());
+    let page = format!("<!DOCTYPE html><html><body><a href=\"file://{path}\">{name}</a></body></html>");
+    fs::write(folder.join(package).join("index.html"), page).unwrap();
+    format!("file://{}", folder.to_str().unwrap())
 }
 
 #[test]

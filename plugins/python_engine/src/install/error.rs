@@ -94,14 +94,12 @@ impl InstallError {
     }
 }
 
-/// The command that sets up from another `index`. What would keep the installer from looking there is unset.
+/// The command that sets up from another `index`. What would keep the installer from looking there is unset, or overruled where it may
+/// be in a file of pip's.
 fn elsewhere(index: &str, setup: &str) -> String {
-    let no_index = "PIP_NO_INDEX";
-    let set = std::env::var_os(no_index).is_some_and(|value| !value.is_empty());
-    let hindering = for_uv().into_iter().chain(set.then(|| no_index.to_owned()));
-    let unset: String = hindering.map(|name| format!("-u {name} ")).collect();
+    let unset: String = for_uv().iter().map(|name| format!("-u {name} ")).collect();
     let env = if unset.is_empty() { String::new() } else { format!("env {unset}") };
-    format!("{env}PIP_INDEX_URL={index} {setup}")
+    format!("{env}PIP_NO_INDEX=0 PIP_INDEX_URL={index} {setup}")
 }
 
 fn named(variables: &[String]) -> String {
