@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::c_backend::{agrees_with_native, compiled, run, threaded, watermark};
 use crate::session::judged;
-use crate::support::{Place, plugin, repository};
+use crate::support::{Place, not_run, plugin, repository};
 use libraries::{ARRIVING, EMPTY, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
 
 fn place() -> Place {
@@ -149,7 +149,12 @@ fn a_caller_in_c_finds_no_leak_and_no_stray_access() {
         let output = Command::new("cc").args(options).arg(&probe).arg("-o").arg(&program).output().unwrap();
         output.status.success() && Command::new(&program).status().unwrap().success()
     };
-    let options: &[&str] = if has_sanitizers(&sanitized) { &sanitized } else { &["-O1"] };
+    let options: &[&str] = if has_sanitizers(&sanitized) {
+        &sanitized
+    } else {
+        not_run("the C compiler has no sanitizers, so that nobody looks for leaks and stray accesses");
+        &["-O1"]
+    };
     let build = |arguments: &[&str], to: &str| {
         let to = folder.path().join(to);
         let mut command = Command::new("cc");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::field::wrappers::with_environment_of;
 use crate::support::{Place, arguments_in, eventually, hostile, processes_of_sessions_of};
 
 /// A comparison that takes a moment.
@@ -303,8 +304,7 @@ fn a_run_that_is_resumed_without_its_plugin_folders_prints_a_command_that_has_th
     let command = place.command(&[]);
     let mut resume = std::process::Command::new(command.get_program());
     resume.args(["compare", "--resume", "r"]).current_dir(place.path());
-    resume.env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_LOCK_FILE", place.data().join("lock"));
-    let again = crate::support::Ran::of(resume).code(0).stdout();
+    let again = crate::support::Ran::of(with_environment_of(&command, resume)).code(0).stdout();
     assert!(again.contains(&format!("--plugin-dir {}", place.plugins().display())), "{again}");
 }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::Network;
 use crate::session::verified;
-use crate::support::{Ran, eventually, processes_of_sessions_of, until_prepared};
+use crate::support::{Ran, eventually, processes_of_sessions_of, short_folder, until_prepared};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -211,7 +211,7 @@ impl Cluster {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
         let network = Network::new();
         let address = format!("tcp://{}:{port}", network.address(0));
-        let folder = tempfile::tempdir().unwrap();
+        let folder = short_folder();
         let mut cluster = Self { network, address: address.clone(), processes: Vec::new(), folder };
         let own = cluster.network.address(0);
         let port = ["--port", &port, "--dashboard-address", &format!("{own}:0")];

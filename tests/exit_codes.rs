@@ -41,6 +41,7 @@ fn an_invalid_command_line_is_2() {
         (["--parallelism", "0"], "parallelism"),
         (["--timeout", "soon"], "soon"),
         (["--nodes", "0"], "nodes"),
+        (["--scheduler", ""], "--scheduler"),
         (["--extra", "nothing"], "KEY=VALUE"),
         (["--run-id", "../x"], "run id"),
         (["--extra", "batch_size=0"], "batch_size"),

@@ -188,6 +188,16 @@ fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
 }
 
 #[test]
+fn a_page_that_cannot_be_written_is_told_and_a_regression_counts_for_more() {
+    for (seconds, code) in [(1.0, 1), (1.1, 7)] {
+        let place = recorded(&step(seconds), |_, _| ());
+        let ran = place.crossrun(&["history", "runs", "--html", "/dev/full"]).code(code);
+        let ran = ran.says("cannot write /dev/full: No space left on device");
+        assert!(ran.stdout().contains("2 cells over 14 runs"), "{}", ran.explain());
+    }
+}
+
+#[test]
 fn runs_on_fewer_cores_are_another_cell() {
     let place = recorded(&step(1.5), |day, record| {
         if day > 8 {

@@ -8,14 +8,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::pairwise::cover;
-use crate::support::{Place, Ran, build_outside, executable, plugin, repository, run_arguments, warnings};
+use crate::support::{
+    Place, Ran, build_outside, executable, plugin, repository, run_arguments, short_folder, warnings,
+};
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
     pub(crate) place: Place,
     pub(crate) name: &'static str,
+    temporary: TempDir,
 }
 
 impl Installed {
@@ -25,7 +29,7 @@ impl Installed {
         static SET_UP: Mutex<BTreeMap<&str, Arc<OnceLock<()>>>> = Mutex::new(BTreeMap::new());
         let place = Place::new();
         place.stage(&library(name));
-        let engine = Self { place, name };
+        let engine = Self { place, name, temporary: short_folder() };
         let mut set_up = SET_UP.lock().unwrap_or_else(PoisonError::into_inner);
         let done = Arc::clone(set_up.entry(name).or_default());
         // One engine does not wait for another.
@@ -96,11 +100,9 @@ impl Installed {
         command
     }
 
-    /// Where temporary files go.
-    pub(crate) fn temporary(&self) -> PathBuf {
-        let folder = self.place.path().join("temporary");
-        fs::create_dir_all(&folder).unwrap();
-        folder
+    /// Where temporary files go, and nobody else's.
+    pub(crate) fn temporary(&self) -> &Path {
+        self.temporary.path()
     }
 
     pub(crate) fn left_nothing(&self, ran: &Ran) {

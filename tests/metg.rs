@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, hostile, plugin, shell_code};
+use crate::support::{Place, Ran, eventually, hostile, not_run, plugin, shell_code};
 
 /// A sweep of one block.
 const SHORT: &str = "metg --json --backends native --blocks 1 --cores 1";
@@ -312,6 +312,9 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
 
 #[test]
 fn graphs_of_which_no_value_can_be_had_are_refused() {
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return not_run("this process may use one core only");
+    }
     let place = Place::new();
     for (options, words) in [
         ("--pattern trivial,tree", "--pattern tree: the graph of"),

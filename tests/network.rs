@@ -7,6 +7,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::not_run;
+
 /// Two machines that see each other and nothing else.
 pub(crate) struct Network {
     /// The names of the namespaces; empty if the system allows none.
@@ -24,7 +26,7 @@ impl Network {
         if network.connect(&names) {
             return network;
         }
-        println!("no network namespaces here: the nodes are processes on two addresses of this machine");
+        not_run("no network namespaces here: the nodes are processes on two addresses of this machine");
         drop(network);
         Self { namespaces: None }
     }

@@ -9,12 +9,12 @@ use crate::installed_engine::Installed;
 use crate::network::Network;
 use crate::node::Node;
 use crate::ray_backend::until_at_work;
-use crate::support::Ran;
+use crate::support::{Ran, short_folder};
 
 /// A node of a cluster, with one processor.
 fn node(ray: &Installed, network: &Network, machine: usize, arguments: &[&str]) -> Node {
     // The paths of its sockets are long.
-    let folder = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
+    let folder = short_folder();
     let mut command = network.command(machine, ray.programs().join("ray"));
     command.args(["start", "--num-cpus=1", "--object-store-memory=100000000", "--block"]).args(arguments);
     command.arg(format!("--temp-dir={}", folder.path().display()));

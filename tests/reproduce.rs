@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::field::wrappers::with_environment_of;
 use crate::support::{Place, Ran, arguments_in, executable, hostile, plugin};
 
 const QUICK: &str = "compare --workloads null --items 10 --blocks 1";
@@ -17,10 +18,8 @@ fn pasted(place: &Place, line: &str) -> Ran {
     let folder = executable().parent().unwrap();
     let path = std::env::join_paths([folder, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", line]).env("PATH", path).env("CROSSRUN_DATA_DIR", place.data());
-    command.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
-    command.current_dir(place.path());
-    Ran::of(command)
+    command.args(["-c", line]).env("PATH", path).current_dir(place.path());
+    Ran::of(with_environment_of(&place.command(&[]), command))
 }
 
 fn trials(place: &Place, run: &str) -> Vec<Value> {

@@ -1,8 +1,9 @@
 //! A run is verified and recorded, for every workload and in every way to run it.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use crate::field::wrappers::{with_environment_of, wrapped};
 use crate::support::{Place, WORKLOADS, shortened, warnings};
 
 #[test]
@@ -105,10 +106,8 @@ fn the_command_in_the_record_runs_the_same_again() {
     let folder = crate::support::executable().parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let mut shell = std::process::Command::new("sh");
-    shell.arg("-c").arg(format!("{command} --json")).env("PATH", path);
-    shell.env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    shell.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
-    let second = crate::support::Ran::of(shell).code(0).json();
+    shell.arg("-c").arg(format!("{command} --json")).env("PATH", path).current_dir(place.path());
+    let second = crate::support::Ran::of(with_environment_of(&place.command(&[]), shell)).code(0).json();
     assert_eq!(first["config_hash"], second["config_hash"]);
     assert_eq!(first["metadata"]["checksum"], second["metadata"]["checksum"]);
 }
@@ -128,11 +127,7 @@ fn run_before_set_up(place: &Place, more: &[&str], answer: &str, terminal: bool)
         "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let mut command = place.command(&[&["run", "--workload", "null"], more].concat());
     if terminal {
-        let mut python = Command::new("python3");
-        python.args(["-c", ON_A_TERMINAL]).arg(command.get_program()).args(command.get_args());
-        python.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
-        python.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
-        command = python;
+        command = wrapped("python3", &["-c", ON_A_TERMINAL], &command);
     }
     command.env("CROSSRUN_BACKEND", "misbehaving").env("CROSSRUN_TEST_PROBE", "not_set_up");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

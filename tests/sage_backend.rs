@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, warnings};
+use crate::support::{Place, Ran, eventually, short_folder, warnings};
 
 fn sage() -> Installed {
     Installed::new("sage")
@@ -39,7 +39,7 @@ impl Node {
 
     /// None if it ends before it is ready.
     fn at(sage: &Installed, address: String) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = short_folder();
         let mut command = sage.script("node.py");
         command.arg(&address).env("TMPDIR", folder.path()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{NOBODY, Place, Ran, arguments_in, copy_executable, not_run, plugin, repository};
+use crate::support::{
+    NOBODY, Place, Ran, arguments_in, can_give, copy_executable, not_run, plugin, repository,
+};
 
 /// `program` with an environment of its own, as on another machine, in which `home` is the user's.
 fn elsewhere(program: &Path, home: &Path) -> Command {
@@ -102,7 +104,7 @@ fn completions_are_scripts_that_their_shells_read() {
         let read = Command::new(shell).arg(reads).arg(&script).output();
         let Ok(read) = read else {
             assert_ne!(shell, "bash", "there is no bash");
-            println!("there is no {shell} to read its completions");
+            not_run(&format!("there is no {shell} to read its completions"));
             continue;
         };
         assert!(
@@ -162,7 +164,7 @@ fn the_archive_runs_from_any_folder() {
     std::fs::create_dir(&home).unwrap();
     let crossrun = |arguments: &[&str]| {
         let mut command = elsewhere(&folder.join("crossrun"), &home);
-        if rustix::process::geteuid().is_root() {
+        if can_give() {
             std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
             std::os::unix::fs::chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
             std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
@@ -229,7 +231,7 @@ fn compares(place: &Place, program: &Path) {
     for backend in ["native", "python"] {
         let mut command = elsewhere(program, &home);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(&home);
-        if rustix::process::geteuid().is_root() {
+        if can_give() {
             give_to_nobody(place, &home);
             std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
             std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
@@ -269,7 +271,7 @@ fn the_wheel_installs_into_an_environment_and_leaves_nothing() {
 fn the_deb_installs_into_a_fresh_root_and_leaves_nothing() {
     let place = Place::empty();
     let deb = package(&place, "deb");
-    if Command::new("dpkg").arg("--version").output().is_err() || !rustix::process::geteuid().is_root() {
+    if Command::new("dpkg").arg("--version").output().is_err() || !can_give() {
         return not_run("it needs dpkg and root");
     }
     let root = place.path().join("root");

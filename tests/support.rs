@@ -1,12 +1,15 @@
 //! A folder with plugins, and a way to run the command line in it.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::fs::Mode;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,8 +28,37 @@ fn target_folder() -> &'static Path {
     executable().parent().unwrap()
 }
 
+/// Takes the right of others to write from all that is made from here on, as most systems do by themselves: crossrun loads no plugin
+/// that others may write. A test that is about another umask sets that of a shell.
+pub(crate) fn own_umask() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    });
+}
+
+/// Takes the same right from the libraries in `folder`, which cargo may have built under another umask: some tests name them where they
+/// are, and a copy has their permissions.
+fn close_to_others(folder: &Path) {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "so")) {
+        let mode = file.metadata().map_or(0, |status| status.permissions().mode());
+        if mode & 0o022 != 0 {
+            // Not if another user has built it: crossrun then says so in the test that needs it.
+            let _ = std::fs::set_permissions(&file, Permissions::from_mode(mode & 0o7755));
+        }
+    }
+}
+
+/// A folder for temporary files with a short path, however long that of this user's own is: where a folder would leave too little room for
+/// the path of a socket, crossrun makes none in it, and takes `/tmp`.
+pub(crate) fn short_folder() -> TempDir {
+    tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap()
+}
+
 /// Runs cargo, and panics with its output if it fails.
 fn cargo(arguments: &[&str]) {
+    own_umask();
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository()).output().unwrap();
     assert!(output.status.success(), "cargo {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -43,6 +75,7 @@ pub(crate) fn built_outside(file: &str) -> PathBuf {
 
 /// Runs cargo in `folder` on what is not of the workspace, and panics with its output if it fails. Nobody debugs what is built.
 pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
+    own_umask();
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", outside());
     command
@@ -51,6 +84,7 @@ pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
     let ran = Ran::of(command);
     assert!(ran.output.status.success(), "{}", ran.explain());
+    close_to_others(&outside().join("debug"));
 }
 
 /// The host without what of its sandbox is Linux's alone, in a folder of its own: the flag makes other packages of all.
@@ -86,6 +120,7 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
         // built again.
         let workspace = ["build", "--quiet", "--locked", "--workspace", "--lib", "--test", "tests"];
         cargo(&[&workspace, [profile_option(), "--target-dir", target].as_slice()].concat());
+        close_to_others(target_folder());
     });
     target_folder().join(format!("lib{name}.so"))
 }
@@ -111,6 +146,7 @@ pub(crate) struct Place {
 impl Place {
     /// No plugins.
     pub(crate) fn empty() -> Self {
+        own_umask();
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
         Self { folder }
@@ -149,6 +185,8 @@ impl Place {
     pub(crate) fn stage_as(&self, file: &Path, name: &str) -> PathBuf {
         let staged = self.plugins().join(name);
         std::fs::copy(file, &staged).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        // Whatever the umask was under which it was built.
+        std::fs::set_permissions(&staged, Permissions::from_mode(0o755)).unwrap();
         staged
     }
 
@@ -171,6 +209,9 @@ impl Place {
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_"))
         {
+            command.env_remove(name);
+        }
+        for name in OF_TERMINALS {
             command.env_remove(name);
         }
         command
@@ -212,10 +253,15 @@ impl Place {
         std::fs::read_to_string(path).unwrap_or_default().matches('\n').count()
     }
 
-    /// Root may read everything, so that root runs the command as `nobody`, who gets all files of the place.
-    pub(crate) fn give_to_nobody(&self, command: &mut Command) {
+    /// Root may read everything, so that root runs the command as `nobody`, who gets all files of the place. False for root without the
+    /// right to do so; this has then said that the test is not run.
+    #[must_use]
+    pub(crate) fn give_to_nobody(&self, command: &mut Command) -> bool {
         if !rustix::process::geteuid().is_root() {
-            return;
+            return true;
+        }
+        if !is_root() {
+            return false;
         }
         let copy = self.path().join("crossrun");
         if !copy.exists() {
@@ -236,6 +282,7 @@ impl Place {
         }
         std::os::unix::process::CommandExt::uid(command, NOBODY);
         std::os::unix::process::CommandExt::gid(command, NOBODY);
+        true
     }
 
     /// The lines of a file of records in the default output folder of `workload`.
@@ -245,6 +292,9 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
+
+/// The variables that tell a program how to print, whatever it prints to. A test that is about one sets it.
+pub(crate) const OF_TERMINALS: [&str; 5] = ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLUMNS", "LINES"];
 
 /// The arguments in a line, none of which has a blank in it.
 pub(crate) fn arguments_in(line: &str) -> Vec<&str> {
@@ -278,17 +328,30 @@ pub(crate) fn without_chain(mut record: Value) -> Value {
 /// A user who is neither root nor the user of any test.
 pub(crate) const SOMEBODY: u32 = 54_321;
 
-/// Whether this is root, who alone can give files to another user.
+/// A user with no rights of its own.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// Whether this user can give files to others, for a test that is run in another way where it cannot. Root of a container or of a user
+/// namespace may not.
+pub(crate) fn can_give() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let owners = [SOMEBODY, NOBODY, 0];
+        let give = |file: &Path, user| std::os::unix::fs::lchown(file, Some(user), Some(user)).is_ok();
+        rustix::process::geteuid().is_root()
+            && tempfile::NamedTempFile::new()
+                .is_ok_and(|file| owners.iter().all(|user| give(file.path(), *user)))
+    })
+}
+
+/// As [`can_give`], for a test that is not run where this user cannot.
 pub(crate) fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = can_give();
     if !is_root {
-        not_run("only root can give files to another user");
+        not_run("only root with the right to do so can give files to another user");
     }
     is_root
 }
-
-/// A user with no rights of its own.
-pub(crate) const NOBODY: u32 = 65534;
 
 /// Gives a file to a user; a folder with all that is in it.
 pub(crate) fn give(path: &Path, user: u32) {
@@ -466,6 +529,7 @@ fn processes_with(file: &str, is_it: impl Fn(&[u8]) -> bool) -> Vec<u32> {
 
 /// Builds `source` as a plugin crate of its own, outside the workspace, as a third party would.
 pub(crate) fn build_outside(name: &str, source: &str) -> PathBuf {
+    own_umask();
     let folder = target_folder().parent().unwrap().join("outside").join(name);
     std::fs::create_dir_all(folder.join("src")).unwrap();
     let api = repository().join("plugin-api");

@@ -168,6 +168,24 @@ fn the_current_folder_is_searched_only_if_it_is_named_on_the_command_line() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_not_refused_for_the_one_above_it() {
+    let place = Place::new();
+    let shared = place.path().join("shared");
+    let named = shared.join("plugins");
+    fs::create_dir(&shared).unwrap();
+    chmod(&shared, 0o777);
+    let listed = || {
+        let mut command = usual(&place, executable());
+        command.env("CROSSRUN_PLUGIN_PATH", &named);
+        paths(&Ran::of(command).code(0))
+    };
+    assert!(!listed().contains(&named), "{:?}", listed());
+    // As soon as it is there, anybody could have made it.
+    fs::create_dir(&named).unwrap();
+    assert!(listed().contains(&named), "{:?}", listed());
+}
+
+#[test]
 fn with_raised_privileges_the_environment_is_ignored() {
     if !is_root() {
         return;

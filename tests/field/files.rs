@@ -374,14 +374,10 @@ fn paths_that_are_no_utf_8_work_or_are_refused_before_a_trial() {
     command.arg("--output-dir").arg(&output).env("TMPDIR", &temporary);
     Ran::of(command).code(0);
     assert!(output.join("trials.jsonl").is_file());
-    let mut command = Command::new(place.command(&[]).get_program());
-    command
-        .args(RUN)
-        .arg("--plugin-dir")
-        .arg(&plugins)
-        .env("CROSSRUN_DATA_DIR", place.data())
-        .current_dir(&current);
-    Ran::of(command).code(0);
+    let usual = place.command(&[]);
+    let mut command = Command::new(usual.get_program());
+    command.args(RUN).arg("--plugin-dir").arg(&plugins).current_dir(&current);
+    Ran::of(with_environment_of(&usual, command)).code(0);
     let mut command = place.command(&[&RUN[..], &["--output-dir", "none"]].concat());
     command.env("CROSSRUN_DATA_DIR", &data);
     Ran::of(command).code(2).says("export CROSSRUN_DATA_DIR=DIR, with a path in UTF-8");
@@ -396,7 +392,8 @@ fn blanks_and_letters_beyond_ascii_reach_engines_unharmed() {
     fs::create_dir_all(folder.join("t")).unwrap();
     fs::rename(place.plugins(), folder.join("plugins")).unwrap();
     for (backend, locale) in [("native", "C"), ("python", "C"), ("python", "C.UTF-8")] {
-        let mut command = Command::new(place.command(&[]).get_program());
+        let usual = place.command(&[]);
+        let mut command = with_environment_of(&usual, Command::new(usual.get_program()));
         command.args(["run", "--no-lock", "--backend", backend]);
         command.args(["--plugin-dir", "plugins", "--output-dir", "o ö"]);
         command.env("CROSSRUN_DATA_DIR", folder.join("data ß")).env("TMPDIR", folder.join("t"));

@@ -7,7 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, arguments_in, copy_executable, eventually, give, not_run, plugin};
+use crate::field::wrappers::with_environment_of;
+use crate::support::{
+    Place, Ran, arguments_in, copy_executable, eventually, give, is_root, not_run, plugin, short_folder,
+};
 
 /// `compare` of two backends in eight blocks, as the run `c`. One of them waits in its third session until [`go`].
 const COMPARE: &str = "compare --no-lock --json --run-id c --workloads pipeline --items 20 --blocks 8 --insist \
@@ -62,19 +65,18 @@ fn stops_and_resumes(place: &Place, child: Child, words: &str, mend: impl FnOnce
 #[test]
 fn a_folder_for_temporary_files_that_goes_away_stops_a_comparison() {
     let (place, mut command) = two_backends();
-    let temporary = place.path().join("t");
-    fs::create_dir(&temporary).unwrap();
-    command.env("TMPDIR", &temporary);
+    let temporary = short_folder();
+    command.env("TMPDIR", temporary.path());
     let child = started(&place, command);
     // The engine that waits has a folder in it.
-    fs::remove_dir_all(&temporary).unwrap();
+    fs::remove_dir_all(temporary.path()).unwrap();
     stops_and_resumes(&place, child, "make a temporary folder in", || ());
 }
 
 #[test]
 fn a_missing_folder_for_temporary_files_is_named_with_a_remedy_and_recorded_by_nobody() {
-    let place = Place::new();
-    let missing = place.path().join("no such");
+    let (place, short) = (Place::new(), short_folder());
+    let missing = short.path().join("no such");
     for verb in [&["run", "--backend", "native", "--no-lock"][..], &["workloads", "pipeline"]] {
         let mut command = place.command(verb);
         command.env("TMPDIR", &missing);
@@ -82,7 +84,7 @@ fn a_missing_folder_for_temporary_files_is_named_with_a_remedy_and_recorded_by_n
         ran.says(&format!("mkdir -p '{}'", missing.display()));
     }
     // No folder can be made through a link that leads nowhere.
-    let link = place.path().join("l");
+    let link = short.path().join("l");
     std::os::unix::fs::symlink(&missing, &link).unwrap();
     for named in [link.clone(), link.join("b")] {
         let mut command = place.command(&["run", "--backend", "native", "--no-lock"]);
@@ -104,8 +106,8 @@ fn the_executable_may_be_moved_or_replaced_while_it_runs() {
     let copy = place.path().join("copy");
     copy_executable(&copy);
     let mut command = Command::new(&copy);
-    command.args(usual.get_args()).env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    let child = started(&place, command);
+    command.args(usual.get_args()).current_dir(place.path());
+    let child = started(&place, with_environment_of(&usual, command));
     fs::remove_file(&copy).unwrap();
     fs::write(&copy, "another program").unwrap();
     go(&place);
@@ -153,12 +155,12 @@ fn a_backend_that_fails_on_a_sound_machine_is_a_failed_row_as_before() {
 
 #[test]
 fn a_user_without_processes_left_is_told_so_and_nothing_is_recorded() {
-    if !rustix::process::geteuid().is_root() {
-        return not_run("only root can give another user no processes");
+    if !is_root() {
+        return;
     }
     let place = Place::new();
     let mut command = place.command(&["run", "--backend", "native", "--no-lock", "--json"]);
-    place.give_to_nobody(&mut command);
+    assert!(place.give_to_nobody(&mut command));
     // A user of this test alone: others run processes as nobody meanwhile, which count.
     let user = 50_000 + std::process::id() % 10_000;
     give(place.path(), user);
@@ -166,10 +168,8 @@ fn a_user_without_processes_left_is_told_so_and_nothing_is_recorded() {
     let mut limited = Command::new("prlimit");
     let ids = [format!("--reuid={user}"), format!("--regid={user}")];
     limited.args(["--nproc=1:1", "setpriv"]).args(ids).arg("--clear-groups").args(words);
-    limited
-        .env("CROSSRUN_DATA_DIR", place.data())
-        .env("TMPDIR", place.path().join("t"))
-        .current_dir(place.path());
+    let mut limited = with_environment_of(&command, limited);
+    limited.env("TMPDIR", place.path().join("t")).current_dir(place.path());
     let Ok(output) = limited.output() else { return not_run("this machine has no prlimit") };
     let ran = Ran { output, command: format!("{limited:?}") };
     ran.code(1).says("ulimit -u");

@@ -77,6 +77,19 @@ fn an_interrupt_ends_crossrun_by_its_signal_so_that_a_loop_of_a_shell_ends() {
 }
 
 #[test]
+fn an_interrupt_while_the_last_engine_stops_leaves_the_trial_recorded() {
+    let place = Place::with_misbehaving();
+    let child = started(&place, waiting(&place, "close"));
+    kill("-INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(2), "{said}");
+    let trials = place.records("null", "trials.jsonl");
+    let statuses: Vec<_> = trials.iter().map(|trial| trial["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["verified"], "{said}");
+}
+
+#[test]
 fn as_the_first_process_of_a_container_crossrun_ends_with_the_exit_code_of_an_interrupt() {
     let words = ["--pid", "--fork", "--mount-proc"];
     let can = Command::new("unshare").args(words).arg("true").output();
@@ -151,6 +164,17 @@ fn ctrl_z_stops_the_whole_tree_and_the_trial_is_run_again() {
         let ran = Ran::ended(child).code(0);
         let warnings = ran.json()["metadata"]["warnings"].to_string();
         assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn a_start_in_which_crossrun_was_stopped_has_no_time() {
+    let place = Place::with_misbehaving();
+    let ran = stopped_once(&place, waiting(&place, "open")).code(0);
+    let phases = &ran.json()["metadata"]["phases"];
+    // Loading came before, and closing after.
+    for (phase, has_time) in [("load_seconds", true), ("open_seconds", false), ("close_seconds", true)] {
+        assert_eq!(phases[phase].is_number(), has_time, "{phase}: {}", ran.explain());
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::field::wrappers::with_environment_of;
 use crate::support::{Place, Ran, not_run};
 
 /// Verbs that print a result and need no more than records in `results/pipeline`, which [`recorded`] makes.
@@ -92,17 +93,16 @@ fn on_a_terminal(
     variables: &[(&str, &str)],
     arguments: &[&str],
 ) -> Option<String> {
-    let mut inner = place.command(arguments);
+    let inner = place.command(arguments);
     let words = std::iter::once(inner.get_program()).chain(inner.get_args());
     let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    inner = Command::new("script");
     let line = format!("stty cols {columns} rows {columns}; {}", words.join(" "));
-    inner.args(["-qec", &line, "/dev/null"]).current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
-    for name in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
-        inner.env_remove(name);
-    }
-    inner.env("TERM", "xterm").envs(variables.iter().copied()).stdin(Stdio::null());
-    let Ok(output) = inner.output() else {
+    let mut outer = Command::new("script");
+    outer.args(["-qec", &line, "/dev/null"]).current_dir(place.path()).stdin(Stdio::null());
+    let mut outer = with_environment_of(&inner, outer);
+    // The user's own shell, which runs the line otherwise, may have another syntax.
+    outer.env("SHELL", "/bin/sh").env("TERM", "xterm").envs(variables.iter().copied());
+    let Ok(output) = outer.output() else {
         not_run("this machine has no `script`");
         return None;
     };
@@ -135,11 +135,22 @@ fn colours_are_for_terminals_that_know_them_and_for_those_who_ask() {
     }
     let piped = |variables: &[(&str, &str)]| {
         let mut command = place.command(&report);
-        command.env_remove("NO_COLOR").envs(variables.iter().copied());
+        command.envs(variables.iter().copied());
         coloured(&Ran::of(command).code(0).stdout())
     };
     assert!(!piped(&[]) && !piped(&[("CLICOLOR_FORCE", "0")]));
     assert!(piped(&[("CLICOLOR_FORCE", "1")]) && !piped(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+#[test]
+fn no_parquet_file_is_written_to_a_terminal() {
+    let place = recorded();
+    let report = ["report", "results/pipeline", "--format", "parquet"];
+    let Some(text) = on_a_terminal(&place, 90, &[("NO_COLOR", "1")], &report) else { return };
+    assert!(text.contains("a Parquet file is no text for a terminal; try: --output with a file"), "{text:?}");
+    assert!(!text.contains("PAR1"), "{text:?}");
+    // Another program may read it.
+    assert!(place.crossrun(&report).code(0).output.stdout.starts_with(b"PAR1"));
 }
 
 #[test]

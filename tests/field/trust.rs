@@ -22,6 +22,15 @@ fn link_of_somebody(place: &Place, target: &Path) -> PathBuf {
     link
 }
 
+/// Ends a loop that goes on until this is true, also where a test fails before: a scope waits for its threads.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// crossrun with the plugins of `folder`.
 fn with_plugins(place: &Place, folder: &Path, words: &[&str]) -> Ran {
     let usual = place.command(&[]);
@@ -179,6 +188,7 @@ fn nothing_but_the_checked_bytes_runs_while_links_and_files_are_replaced() {
     symlink(&good, &link).unwrap();
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _ends = Ends(&ended);
         scope.spawn(|| {
             let next = place.path().join("next");
             while !ended.load(Ordering::Relaxed) {
@@ -196,7 +206,6 @@ fn nothing_but_the_checked_bytes_runs_while_links_and_files_are_replaced() {
             with_plugins(&place, &link, &["backends"]).code(0);
             with_plugins(&place, &good, &["backends"]).code(0);
         }
-        ended.store(true, Ordering::Relaxed);
     });
     assert!(!ran.exists(), "a file that is no plugin was loaded");
 }
@@ -239,7 +248,7 @@ fn a_folder_of_root_is_mended_by_root() {
     }
     let place = Place::new();
     let mut command = place.command(&["backends", "--json", "--no-probe"]);
-    place.give_to_nobody(&mut command);
+    assert!(place.give_to_nobody(&mut command));
     chown(place.plugins(), Some(0), Some(0)).unwrap();
     fs::set_permissions(place.plugins(), Permissions::from_mode(0o777)).unwrap();
     let rows = Ran::of(command).code(0).json();
@@ -249,14 +258,16 @@ fn a_folder_of_root_is_mended_by_root() {
 
 #[test]
 fn a_data_folder_that_is_made_is_nobody_elses_whatever_the_umask_is() {
-    let place = Place::new();
-    let command = place.command(&RUN);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
-    shell.current_dir(place.path());
-    Ran::of(with_environment_of(&command, shell)).code(0);
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o022;
-    assert_eq!((mode(place.data()), mode(place.data().join("logs"))), (0, 0));
+    for (verb, below) in
+        [(&RUN[..], Some("logs")), (&["backends", "lock"], None), (&["doctor", "--reset"], None)]
+    {
+        let place = Place::new();
+        let command = place.command(verb);
+        Ran::of(wrapped("sh", &["-c", "umask 0; exec \"$@\"", "sh"], &command)).code(0);
+        assert_eq!(mode(place.data()), 0, "{verb:?}");
+        assert_eq!(below.map_or(0, |name| mode(place.data().join(name))), 0, "{verb:?}");
+    }
 }
 
 #[test]

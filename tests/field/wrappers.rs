@@ -43,7 +43,7 @@ int main(int count, char **words) {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
         let program = compiled("nosyscall", SOURCE, &[])?;
-        let works = Command::new(&program).args(["999", "38", "true"]).status().is_ok();
+        let works = Command::new(&program).args(["999", "38", "true"]).status().is_ok_and(|it| it.success());
         works.then_some(program)
     };
     BUILT.get_or_init(build).clone()

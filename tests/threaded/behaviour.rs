@@ -128,13 +128,13 @@ fn a_cancelled_run_ends_early() {
         let (spec, probe) = observed(mode, 2, MANY, 2000);
         let host = Host::shared();
         let error = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while probe.threads().is_empty() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                host.cancelled.store(true, Ordering::Relaxed);
-            });
-            failure(&spec, &probe, &host)
+            let run = scope.spawn(|| failure(&spec, &probe, &host));
+            // A run that ends before is no reason to wait for ever.
+            while probe.threads().is_empty() && !run.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            host.cancelled.store(true, Ordering::Relaxed);
+            run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
         assert_eq!(error, RunnerError::cancelled());
     }

@@ -204,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn the_holder_of_now_is_named_and_not_one_that_was_killed() {
+        let (_folder, path) = file();
+        // What a process wrote that was killed stays in the file, if its successor may not write to it.
+        fs::write(&path, "process 1: killed\n").unwrap();
+        let successor = File::open(&path).unwrap();
+        successor.lock().unwrap();
+        let holder = MeasurementLock::acquire(&path).unwrap().unwrap_err();
+        let now = file_lock::holder(&successor);
+        let expected = if now == file_lock::UNKNOWN { "process 1: killed" } else { now.as_str() };
+        assert_eq!(holder, expected);
+        assert!(now == file_lock::UNKNOWN || now.starts_with(&format!("process {}", std::process::id())));
+    }
+
+    #[test]
     fn a_waiting_measurement_gets_the_lock_when_it_is_free_and_is_told_once() {
         let (_folder, path) = file();
         let (waits, attempts) = (Cell::new(0), Cell::new(0));

@@ -464,6 +464,12 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_has_the_deadline_of_the_expected_answer() {
+        let remedy = longer_deadline("reference", 60.0).unwrap();
+        assert!(remedy.starts_with("export CROSSRUN_DEADLINES=expect=TIME"), "{remedy}");
+    }
+
+    #[test]
     fn a_worker_that_ends_with_the_host_is_no_failure() {
         let is_interrupted = |failure, set| matches!(unless_ended_too(failure, set), Failure::Interrupted);
         assert!(
