@@ -113,7 +113,7 @@ fn look(folders: &Folders, participants: &Participants, limit: Duration) -> Opti
 }
 
 /// The shared libraries in the folder of a plugin, where it may find its engine.
-fn libraries_beside(plugin: &Path) -> impl Iterator<Item = PathBuf> {
+fn libraries_beside(plugin: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let is_library = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".so") || name.contains(".so.")
