@@ -15,7 +15,7 @@ use tempfile::{NamedTempFile, PersistError};
 use crate::other_process::{self, AT_ONCE, REPORTED_AFTER};
 use crate::path_walk::{self, PathWalk, is_descriptor};
 use crate::sandbox::Interrupt;
-use crate::unfinished;
+use crate::{to_disk, unfinished};
 
 /// How long the wait for a reader goes on before it looks again.
 const POLL: Duration = Duration::from_millis(100);
@@ -46,11 +46,9 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
     }?;
     write(file.as_file())?;
     if let Some(old) = &old {
-        file.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
-        // Only root may.
-        let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        take_after(file.as_file(), old)?;
     }
-    file.as_file().sync_all()?;
+    to_disk::all(file.as_file())?;
     match file.persist(path) {
         Ok(file) => {
             release(&file);
@@ -61,6 +59,18 @@ pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::R
         }
         Err(error) => Err(error.error),
     }
+}
+
+/// Gives a file the mode of the one that it replaces, and its owner.
+fn take_after(file: &File, old: &Metadata) -> io::Result<()> {
+    let mode = |found: &Metadata| found.mode() & 0o7777;
+    // A file system of Windows has one mode for all files, and takes no other.
+    if mode(&file.metadata()?) != mode(old) {
+        file.set_permissions(Permissions::from_mode(mode(old)))?;
+    }
+    // Only root may.
+    let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    Ok(())
 }
 
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -75,7 +85,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 pub(crate) fn create(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let file = unfinished::file_in(folder_of(path), mode)?;
     write(file.as_file())?;
-    file.as_file().sync_all()?;
+    to_disk::all(file.as_file())?;
     match file.persist_noclobber(path) {
         Ok(file) => release(&file),
         Err(PersistError { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
@@ -221,7 +231,7 @@ fn tell(path: &Path, waited: Duration, reported: &mut bool) -> io::Result<()> {
 fn write_over(path: &Path, with: &Path) -> io::Result<()> {
     let mut file = File::options().write(true).truncate(true).open(path)?;
     io::copy(&mut File::open(with)?, &mut file)?;
-    file.sync_all()
+    to_disk::all(&file)
 }
 
 #[cfg(test)]

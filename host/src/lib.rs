@@ -35,6 +35,7 @@ mod shell;
 mod slowdown;
 mod stats;
 mod text;
+mod to_disk;
 mod unfinished;
 mod worker;
 

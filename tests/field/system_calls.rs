@@ -41,6 +41,32 @@ fn a_comparison_is_measured_into_a_file_system_without_links() {
 }
 
 #[test]
+fn a_run_is_recorded_and_reported_in_a_file_system_without_times_modes_and_synchronization() {
+    let Some(nosyscall) = nosyscall().filter(|_| cfg!(target_arch = "x86_64")) else {
+        return not_run("no filter of system calls can be made here");
+    };
+    // utimensat and fchmod, as of a disk of Windows, and fsync and fdatasync, as of one that a program serves. The lock has a mode, too.
+    for (number, errno) in [("280", "1"), ("91", "1"), ("74", "22"), ("75", "22")] {
+        let place = Place::new();
+        Ran::of(wrapped(&nosyscall, &[number, errno], &place.command(&RUN[..RUN.len() - 1]))).code(0);
+        let table = std::fs::read_to_string(place.path().join("results/null/unified_results.csv")).unwrap();
+        assert_eq!(table.lines().count(), 2, "{number}: {table}");
+        // The second one replaces the first.
+        for _ in 0..2 {
+            let report = place.command(&["report", "results/null", "--csv", "r.csv"]);
+            Ran::of(wrapped(&nosyscall, &[number, errno], &report)).code(0);
+        }
+        assert!(place.path().join("r.csv").metadata().unwrap().len() > 0);
+    }
+    let place = Place::new();
+    for rows in 1..=2 {
+        Ran::of(wrapped(&nosyscall, &["280", "1"], &place.command(&RUN))).code(0);
+        let table = std::fs::read_to_string(place.path().join("results/null/unified_results.csv")).unwrap();
+        assert_eq!(table.lines().count(), 1 + rows, "{table}");
+    }
+}
+
+#[test]
 fn what_is_in_a_lock_is_loaded_where_no_copy_in_memory_may_be_a_program() {
     let place = Place::new();
     place.crossrun(&["backends", "lock"]).code(0);

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::RecordError;
 use super::journal::Access;
 use crate::regular_file::keeping;
-use crate::{path_walk, unfinished};
+use crate::{path_walk, to_disk, unfinished};
 
 /// The free space that a run needs at least: its records are a few KiB long.
 const ROOM: usize = 16 << 10;
@@ -79,7 +79,7 @@ fn can_open(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
 fn try_to_write(place: &Path, folder: &Path) -> Result<(), RecordError> {
     let written = tempfile::tempfile_in(place).and_then(|mut file| {
         file.write_all(&[0; ROOM])?;
-        file.sync_data()
+        to_disk::content(&file)
     });
     written.map_err(RecordError::file("write into", folder))
 }

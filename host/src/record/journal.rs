@@ -19,7 +19,7 @@ use super::written::Written;
 use super::{RecordError, file_lock};
 use crate::regular_file::{identity, keeping};
 use crate::text::escaped_in_json;
-use crate::{atomic_file, path_walk};
+use crate::{atomic_file, path_walk, to_disk};
 
 /// How many bytes are read at a time to find the start of the last line.
 const CHUNK: u64 = 4096;
@@ -164,7 +164,7 @@ impl Journal {
         let length = self.file.metadata()?.len();
         let written = self.file.write(&line).and_then(|count| {
             if count == line.len() {
-                return self.file.sync_data();
+                return to_disk::content(&self.file);
             }
             // There was room for a part only, and the system says why of the rest: a full disk, or a limit.
             let rest = self.file.write(&line[count..]);
@@ -296,7 +296,7 @@ fn keep_altered(path: &Path) -> io::Result<PathBuf> {
 fn append_torn(path: &Path, tail: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(&[tail, b"\n"].concat())?;
-    file.sync_data()
+    to_disk::content(&file)
 }
 
 /// The file to which the torn lines of a file are moved.

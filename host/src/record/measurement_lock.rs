@@ -116,8 +116,11 @@ fn open(path: &Path) -> io::Result<File> {
             let made =
                 OpenOptions::new().read(true).write(true).create_new(true).custom_flags(flags).open(path);
             match made {
-                // Others must be able to read it, whatever the umask says.
-                Ok(file) => file.set_permissions(fs::Permissions::from_mode(0o644)).map(|()| file),
+                Ok(file) => {
+                    // Others must be able to read it, whatever the umask says. Not every file system has modes.
+                    let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
+                    Ok(file)
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     existing(true).or_else(|_| existing(false))
                 }

@@ -19,7 +19,7 @@ use super::journal::Journal;
 use super::reader::Records;
 use super::skipped::{Damage, read_each};
 use crate::text::json_text;
-use crate::{atomic_file, regular_file};
+use crate::{atomic_file, regular_file, to_disk};
 
 /// A table that has all records so far.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Table {
         if self.0.write(&row)? < row.len() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.0.sync_data()?;
+        to_disk::content(&self.0)?;
         self.0.set_modified(records.modified()?)
     }
 }
@@ -67,7 +67,10 @@ pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, Reco
         damage = write_rows(file, records).map_err(io::Error::other)?;
         // A table that lacks records is never in step, so that the warning comes each time until the file is corrected.
         let difference = Duration::from_secs((!damage.is_empty()).into());
-        file.set_modified(records.modified()? - difference)
+        let modified = records.modified()? - difference;
+        // Some file systems of Windows take no time. The table is then made anew each time.
+        let _ = file.set_modified(modified);
+        Ok(())
     });
     written.map_err(RecordError::file("write", path))?;
     Ok(damage)

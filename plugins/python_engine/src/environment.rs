@@ -143,7 +143,10 @@ impl<'a> Environments<'a> {
         };
         let partial = folder.join(format!("{MARKER}.partial-{}", std::process::id()));
         fs::write(&partial, serde_json::to_vec(&marker)?)?;
-        File::open(&partial)?.sync_all()?;
+        match File::open(&partial)?.sync_all() {
+            Err(error) if is_unknown(&error) => {}
+            synced => synced?,
+        }
         fs::rename(partial, folder.join(MARKER))
     }
 
@@ -154,7 +157,7 @@ impl<'a> Environments<'a> {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
-                Err(TryLockError::Error(error)) if has_no_locks(&error) => return Ok(Some(file)),
+                Err(TryLockError::Error(error)) if is_unknown(&error) => return Ok(Some(file)),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if cancelled() => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TICK),
@@ -274,8 +277,8 @@ fn is_taken(error: &io::Error) -> bool {
     [AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory].contains(&error.kind())
 }
 
-/// Whether this error is that of a file system without locks, such as some of Lustre and NFS.
-fn has_no_locks(error: &io::Error) -> bool {
+/// Whether this error is that of a file system without such a call: some of Lustre and NFS have no locks.
+fn is_unknown(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let without = [Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOLCK, Errno::INVAL];
     without.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
