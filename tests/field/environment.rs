@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::wrappers::wrapped;
 use crate::installed_engine::Installed;
-use crate::support::{Place, Ran, arguments_in, not_run};
+use crate::support::{Place, Ran, arguments_in, not_run, plugin};
 
 /// Settings of engines, of Python and of Java that nobody decided on.
 const RUBBISH: &str = "CLASSPATH DASK_CONFIG DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME DASK_TEMPORARY_DIRECTORY \
                        HADOOP_CONF_DIR HADOOP_HOME HADOOP_OPTS HADOOP_USER_NAME HIVE_HOME JAVA_OPTS JAVA_TOOL_OPTIONS \
                        JDK_JAVA_OPTIONS _JAVA_OPTIONS KRB5_CONFIG PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS \
-                       PYTHONHASHSEED PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS RAY_JOB_ID \
-                       RAY_NAMESPACE RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE RAY_RUNTIME_ENV_HOOK RAY_START_HOOK \
+                       PYTHONEXECUTABLE PYTHONHASHSEED PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS \
+                       RAY_JOB_ID RAY_NAMESPACE RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE RAY_RUNTIME_ENV_HOOK RAY_START_HOOK \
                        RAY_raylet_start_wait_time_s RAY_worker_register_timeout_seconds SAGE_CONFIG SPARK_CONF_DIR \
                        SPARK_DAEMON_JAVA_OPTS SPARK_HOME SPARK_LOCAL_DIRS SPARK_MASTER SPARK_USER YARN_CONF_DIR \
                        http_proxy grpc_proxy";
@@ -46,6 +46,15 @@ fn a_driver_gets_nothing_that_was_not_decided_on() {
     for name in RUBBISH.split(' ').filter(|name| *name != "PYTHONPATH").chain(["OF_NOBODY"]) {
         assert!(!names.contains(&name), "{name}: {}", ran.explain());
     }
+}
+
+#[test]
+fn the_python_that_was_found_runs_and_not_the_one_that_a_variable_names() {
+    let place = Place::new();
+    place.stage(&plugin("python_runner"));
+    let mut command = place.command(&arguments_in("run --json --no-lock --backend python --workload null"));
+    command.args(["--items", "9"]).env("PYTHONEXECUTABLE", "/no/such");
+    Ran::of(command).verified();
 }
 
 /// A run of an installed engine in a spoilt environment.

@@ -156,6 +156,7 @@ impl Interpreter {
         let broken = |why: String| InterpreterError::Broken { path: path.into(), why };
         let mut command = Command::new(path);
         command.args(["-I", "-S", "-c", QUESTION]);
+        without_settings(&mut command);
         let output = answer(&mut command).map_err(|error| broken(error.to_string()))?;
         if !output.status.success() {
             let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
@@ -171,6 +172,15 @@ impl Interpreter {
             return Ok(self);
         }
         Err(InterpreterError::OutOfRange { path: self.executable, version: self.version, range })
+    }
+}
+
+/// Takes the settings of Python from `command`. An isolated Python obeys one of them: from 3.11 on it takes `PYTHONEXECUTABLE` for its own
+/// path. All else stays, as the launcher of a version manager has variables of its own.
+fn without_settings(command: &mut Command) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"PYTHON")) {
+        command.env_remove(name);
     }
 }
 
