@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
-use crate::interpreter::{Interpreter, InterpreterError, Version};
+use crate::interpreter::{Interpreter, Kind, Version, machine};
 
 const MARKER: &str = "crossrun-environment.json";
 const SCHEMA: u32 = 1;
@@ -29,6 +29,9 @@ struct Marker {
     /// SHA-256 of the requirements that were installed.
     requirements: String,
     python: Version,
+    /// Empty in an environment of an earlier crossrun.
+    #[serde(default)]
+    kind: Kind,
     /// The interpreter that the environment was made with.
     base: PathBuf,
     /// Where modules are, from the environment's folder.
@@ -58,6 +61,9 @@ pub(crate) enum Unready {
     Damaged { name: &'static str, path: PathBuf },
     #[error("the environment of {name} was made with Python {made}, but its Python is {now} now")]
     Changed { name: &'static str, made: Version, now: Version },
+    /// As in a home folder that several machines have.
+    #[error("the environment of {name} was made for {made}, and this is {now}")]
+    Foreign { name: &'static str, made: String, now: String },
     #[error("the environment of {name} is damaged: {why}")]
     Broken { name: &'static str, why: String },
 }
@@ -117,6 +123,24 @@ impl<'a> Environments<'a> {
             marker.schema == SCHEMA && marker.requirements == self.engine.requirements_hash()
         };
         let marker = marker.filter(fits).ok_or(Unready::Missing(name))?;
+        let foreign = |now: String| Unready::Foreign { name, made: marker.kind.to_string(), now };
+        let now = match self.interpreter(folder, &marker) {
+            // Its Python need not be there on this machine, or cannot be started.
+            Err(_) if marker.kind.is_of_another_machine() => return Err(foreign(machine())),
+            asked => asked?,
+        };
+        if !marker.kind.is_compatible(&now.kind) {
+            return Err(foreign(now.kind.to_string()));
+        }
+        match marker.python.is_compatible(now.version) {
+            true => Ok(Environment { folder: folder.into() }),
+            false => Err(Unready::Changed { name, made: marker.python, now: now.version }),
+        }
+    }
+
+    /// The interpreter of the environment in `folder`, as it is now.
+    fn interpreter(&self, folder: &Path, marker: &Marker) -> Result<Interpreter, Unready> {
+        let name = self.engine.name;
         let module = folder.join(&marker.modules).join(self.engine.import_check.replace('.', "/"));
         // The interpreter is a link to the one that the environment was made with, which may be gone.
         let gone = [python(folder), module].into_iter().find(|path| !exists(path));
@@ -124,12 +148,8 @@ impl<'a> Environments<'a> {
             return Err(Unready::Damaged { name, path });
         }
         // A distribution replaces its Python in place, and a launcher of a version manager may lead nowhere.
-        let broken = |error: InterpreterError| Unready::Broken { name, why: error.to_string() };
-        let now = Interpreter::ask(&python(folder)).map_err(broken)?.version;
-        match marker.python.is_compatible(now) {
-            true => Ok(Environment { folder: folder.into() }),
-            false => Err(Unready::Changed { name, made: marker.python, now }),
-        }
+        let asked = Interpreter::ask(&python(folder));
+        asked.map_err(|error| Unready::Broken { name, why: error.to_string() })
     }
 
     /// Declares the environment in `folder` whole.
@@ -138,6 +158,7 @@ impl<'a> Environments<'a> {
             schema: SCHEMA,
             requirements: self.engine.requirements_hash(),
             python: interpreter.version,
+            kind: interpreter.kind.clone(),
             base: interpreter.executable.clone(),
             modules: modules(folder)?,
         };
@@ -327,6 +348,38 @@ mod tests {
         );
         program(data.path(), "base", "exit 127");
         assert!(find().ends_with("is not a Python that works: exited with code 127"), "{}", find());
+    }
+
+    #[test]
+    fn an_environment_of_another_kind_of_python_or_machine_is_told() {
+        let (data, folder) = installed();
+        let environments = Environments::new(&ENGINE, data.path());
+        let path = data.path().join("base");
+        let becomes = |flags: &str, machine: &str| {
+            let answer =
+                format!("[[3, 11, 1], \"{}\", \"cpython\", \"{flags}\", \"{machine}\"]", path.display());
+            program(data.path(), "base", &format!("echo '{answer}'"));
+        };
+        let find = || environments.find().unwrap_err().to_string();
+        // An earlier crossrun had not asked.
+        becomes("", "one");
+        let mut marker: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.join(MARKER)).unwrap()).unwrap();
+        assert!(marker.as_object_mut().unwrap().remove("kind").is_some());
+        fs::write(folder.join(MARKER), marker.to_string()).unwrap();
+        assert!(environments.find().is_ok());
+
+        environments.mark(&folder, &Interpreter::ask(&path).unwrap()).unwrap();
+        assert!(environments.find().is_ok());
+        let made = "the environment of tested was made for cpython on one, and this is";
+        becomes("t", "one");
+        assert_eq!(find(), format!("{made} cpython with the ABI flags t on one"));
+        becomes("", "other");
+        assert_eq!(find(), format!("{made} cpython on other"));
+        program(data.path(), "base", "exit 126");
+        assert_eq!(find(), format!("{made} {}", machine()));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(find(), format!("{made} {}", machine()));
     }
 
     #[test]

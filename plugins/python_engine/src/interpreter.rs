@@ -9,15 +9,49 @@ use std::process::Command;
 use crate::answer::answer;
 use crate::output::{ending, last_lines};
 
-/// What is asked of an interpreter: its version, where it really is, as a launcher may stand before it, and what it is. The path is in
+/// What is asked of an interpreter: its version, where it really is, as a launcher may stand before it, and what kind it is. The path is in
 /// UTF-8, whatever the locale.
 const QUESTION: &str = "import json, os, sys; print(json.dumps([list(sys.version_info[:3]), \
                         os.fsencode(sys.executable).decode(errors='replace'), \
-                        sys.implementation.name, getattr(sys, 'abiflags', '')]))";
+                        sys.implementation.name, getattr(sys, 'abiflags', ''), os.uname().machine]))";
 
 /// The answer.
 #[derive(serde::Deserialize)]
-struct Answer(Version, PathBuf, #[serde(default)] String, #[serde(default)] String);
+struct Answer(Version, PathBuf, #[serde(default)] String, #[serde(default)] String, #[serde(default)] String);
+
+/// What packages are built for, beside the version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Kind {
+    implementation: String,
+    /// The flags of its binary interface.
+    flags: String,
+    machine: String,
+}
+
+impl Kind {
+    /// Whether what was installed for this kind works with the `other`. Where it is empty, nobody had asked.
+    pub(crate) fn is_compatible(&self, other: &Self) -> bool {
+        *self == Self::default() || self == other
+    }
+
+    /// Whether it is known to be of another kind of machine than this one.
+    pub(crate) fn is_of_another_machine(&self) -> bool {
+        !self.machine.is_empty() && self.machine != machine()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { implementation, flags, machine } = self;
+        let flags = if flags.is_empty() { String::new() } else { format!(" with the ABI flags {flags}") };
+        write!(formatter, "{implementation}{flags} on {machine}")
+    }
+}
+
+/// The kind of this machine, as Python says it too.
+pub(crate) fn machine() -> String {
+    rustix::system::uname().machine().to_string_lossy().into_owned()
+}
 
 /// Versions of Python, by major and minor number, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +114,7 @@ impl fmt::Display for Version {
 pub(crate) struct Interpreter {
     pub(crate) executable: PathBuf,
     pub(crate) version: Version,
+    pub(crate) kind: Kind,
     /// What it is, if many packages are not published for it.
     pub(crate) unusual: Option<&'static str>,
 }
@@ -162,9 +197,11 @@ impl Interpreter {
             let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
             return Err(broken(if said.is_empty() { ending(output.status) } else { said }));
         }
-        let Answer(version, executable, implementation, flags) = serde_json::from_slice(&output.stdout)
-            .map_err(|_| broken("it does not answer as Python does".into()))?;
-        Ok(Self { executable, version, unusual: unusual(&implementation, &flags) })
+        let Answer(version, executable, implementation, flags, machine) =
+            serde_json::from_slice(&output.stdout)
+                .map_err(|_| broken("it does not answer as Python does".into()))?;
+        let unusual = unusual(&implementation, &flags);
+        Ok(Self { executable, version, kind: Kind { implementation, flags, machine }, unusual })
     }
 
     fn within(self, range: PythonRange) -> Result<Self, InterpreterError> {
@@ -226,7 +263,9 @@ mod tests {
     #[test]
     fn the_users_own_python_is_taken_or_else_the_newest_in_range() {
         let folder = tempfile::tempdir().unwrap();
-        let found = |executable, version| Interpreter { executable, version, unusual: None };
+        let kind = Kind::default();
+        let found =
+            |executable, version| Interpreter { executable, version, kind: kind.clone(), unusual: None };
         python(folder.path(), "python3.9", 9);
         let newer = python(folder.path(), "python3.11", 11);
         python(folder.path(), "python3", 12);
@@ -267,7 +306,7 @@ mod tests {
         command.env("LC_ALL", "C").env("PYTHONCOERCECLOCALE", "0");
         let told = command.args(["-X", "utf8=0", "-S", "-c", QUESTION]).output().unwrap();
         let told: Answer = serde_json::from_slice(&told.stdout).unwrap();
-        assert_eq!(told.1, link);
+        assert_eq!((told.1, told.4), (link, machine()));
     }
 
     #[test]

@@ -75,6 +75,10 @@ impl PythonRunner {
     fn unready(&self, unready: &Unready) -> RunnerError {
         let remedy = match unready {
             Unready::Unreadable { data_dir, .. } => format!("{}chmod -R a+rX {}", sudo(), quoted(data_dir)),
+            // In the same folder it would take the place of the other machine's.
+            Unready::Foreign { .. } => {
+                format!("export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && {}", self.engine.setup_command())
+            }
             _ => self.engine.setup_command(),
         };
         RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(remedy)

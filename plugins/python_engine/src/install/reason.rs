@@ -17,7 +17,7 @@ impl Installation<'_> {
         let text = output.text.as_str();
         let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let (last, data_dir) = (output.last_error(), self.context.data_dir().to_owned());
-        let Interpreter { executable: python, version, unusual } = self.interpreter.clone();
+        let Interpreter { executable: python, version, unusual, .. } = self.interpreter.clone();
         let no_module = |module: &str| InstallError::NoModule {
             python: python.clone(),
             version: version.minor(),
