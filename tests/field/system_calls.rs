@@ -119,9 +119,13 @@ fn with_too_few_descriptors_the_remedy_raises_their_number() {
     // Wherever the descriptors end: with too few the system cannot start this program, and with some more there are enough. How many
     // that is depends on what this process has inherited.
     let (mut told, place) = (0, Place::new());
+    // A path that is longer is replaced by one below `/tmp`.
+    let temporary = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap();
+    let mut run = place.command(&RUN);
+    run.env("TMPDIR", temporary.path());
     for limit in 4..=40 {
         let script = format!("ulimit -n {limit}; exec \"$@\"");
-        let ran = Ran::of(wrapped("sh", &["-c", &script, "sh"], &place.command(&RUN)));
+        let ran = Ran::of(wrapped("sh", &["-c", &script, "sh"], &run));
         match ran.output.status.code() {
             Some(0) if told > 0 => break,
             Some(1) => {
@@ -133,6 +137,8 @@ fn with_too_few_descriptors_the_remedy_raises_their_number() {
         }
     }
     assert!(told > 0, "no limit was too low");
+    let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

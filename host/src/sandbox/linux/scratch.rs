@@ -51,7 +51,9 @@ impl Scratch {
 
     /// Holds the folder for as long as this process lives, and marks it as held: a folder with the mark that nobody holds was left.
     fn hold(path: PathBuf) -> io::Result<Self> {
-        let handle = openat(CWD, &path, OFlags::RDONLY | FOLDER, Mode::empty())?;
+        let opened = openat(CWD, &path, OFlags::RDONLY | FOLDER, Mode::empty());
+        // What is not held has no mark, by which others would know that it was left.
+        let handle = opened.inspect_err(|_| drop(std::fs::remove_dir(&path)))?;
         // Without locks, as on some network file systems, there is no mark, and the folder is not removed by others.
         if flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = fchmod(&handle, HELD);
