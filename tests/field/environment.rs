@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -87,7 +88,7 @@ fn sage_runs_in_a_spoilt_environment() {
     is_verified_in_a_spoilt_environment("sage");
 }
 
-/// Runs of an installed engine in folders whose names are no UTF-8 or have a blank, and with relative ones.
+/// Runs of an installed engine in folders whose names are no UTF-8, or have a blank or a comma, and with relative ones.
 fn is_verified_in_odd_folders(engine: &'static str) {
     let engine = Installed::new(engine);
     let odd = |name: &str| {
@@ -96,13 +97,22 @@ fn is_verified_in_odd_folders(engine: &'static str) {
         folder
     };
     // A path that is longer is replaced by one below `/tmp`.
-    let blank = tempfile::Builder::new().prefix("a b").rand_bytes(4).tempdir_in("/tmp").unwrap();
-    for temporary in [odd("t"), "t".into(), blank.path().to_owned()] {
-        std::fs::create_dir_all(odd("w").join("t")).unwrap();
+    let short =
+        |prefix: &str| tempfile::Builder::new().prefix(prefix).rand_bytes(4).tempdir_in("/tmp").unwrap();
+    let (blank, comma, plain) = (short("a b"), short("a, b"), short("w"));
+    let run = |temporary: &Path, working: &Path| {
         let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
-        command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(odd("w"));
+        command.env("TMPDIR", temporary).env("HOME", odd("h")).current_dir(working);
         Ran::of(command).verified();
+    };
+    std::fs::create_dir_all(odd("w").join("t")).unwrap();
+    for temporary in [odd("t").as_path(), Path::new("t"), blank.path()] {
+        run(temporary, &odd("w"));
     }
+    // What follows a comma would be a folder in this one.
+    run(comma.path(), plain.path());
+    let made: Vec<_> = std::fs::read_dir(plain.path()).unwrap().flatten().map(|it| it.file_name()).collect();
+    assert_eq!(made, ["results"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::unfinished;
 
 /// The maximum length of the folder's path: the path of a socket has at most 107 bytes, and some engines need 66 of them.
 const MAX_PATH: usize = 41;
-/// The parent of the folder if the path in the default place would be too long, or no text.
+/// The parent of the folder if engines cannot use a path in the default place.
 const SHORT: &str = "/tmp";
 const PREFIX: &str = "xr-";
 const RANDOM: usize = 6;
@@ -78,11 +78,15 @@ impl Scratch {
 /// Creates a folder that only this user can enter.
 fn create() -> io::Result<PathBuf> {
     let default = temporary_folder();
-    let length = default.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
-    // Engines take paths as text: some of them in UTF-8 only.
-    let is_unusable = length > MAX_PATH || default.to_str().is_none();
-    let short = is_unusable.then(|| create_in(Path::new(SHORT)).ok()).flatten();
+    let short = (!suits_engines(&default)).then(|| create_in(Path::new(SHORT)).ok()).flatten();
     short.map_or_else(|| create_in(&default), Ok)
+}
+
+/// Whether engines can use a folder in `parent`. They take paths as text: some of them in UTF-8 only, and some in lists, which they divide
+/// at commas or colons.
+fn suits_engines(parent: &Path) -> bool {
+    let length = parent.as_os_str().as_bytes().len() + 1 + PREFIX.len() + RANDOM;
+    length <= MAX_PATH && parent.to_str().is_some_and(|path| !path.contains([',', ':']))
 }
 
 fn create_in(folder: &Path) -> io::Result<PathBuf> {
@@ -207,6 +211,7 @@ fn names(folder: impl AsFd) -> Result<Vec<CString>, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -232,6 +237,17 @@ mod tests {
         remove(&folder).unwrap();
         assert!(!folder.exists());
         remove(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_an_engine_would_not_read_as_it_is_does_not_suit() {
+        let is_suitable = |path: &[u8]| suits_engines(Path::new(OsStr::from_bytes(path)));
+        for path in ["/tmp", "/tmp/a b", "/tmp/\u{e9}"] {
+            assert!(is_suitable(path.as_bytes()), "{path}");
+        }
+        for path in [&b"/tmp/a,b"[..], b"/tmp/a:b", b"/tmp/\xe9", &[b'/'; 32]] {
+            assert!(!is_suitable(path), "{path:?}");
+        }
     }
 
     #[test]
