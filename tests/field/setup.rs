@@ -235,6 +235,22 @@ fn remedies_of_a_set_up_quote_paths() {
 }
 
 #[test]
+fn a_data_folder_with_a_colon_is_told_and_what_needs_no_packages_runs_with_it() {
+    let place = place("provisioned_runner");
+    place.stage(&plugin("python_runner"));
+    let data = place.path().join("a:b");
+    let at = |words: &[&str]| {
+        let mut command = offline(&place, words);
+        command.env("CROSSRUN_DATA_DIR", &data);
+        Ran::of(command)
+    };
+    let ran = at(&SETUP).code(8).says("/a:b has a colon, which divides lists of folders");
+    ran.says("; try: CROSSRUN_DATA_DIR=ANOTHER_FOLDER crossrun setup provisioned");
+    assert!(!data.join("environments/provisioned").exists());
+    at(&["run", "--no-lock", "--backend", "python", "--workload", "null", "--items", "9"]).code(0);
+}
+
+#[test]
 fn what_cannot_be_imported_is_not_declared_whole() {
     let place = place("provisioned_runner");
     let python = place.path().join("fake_python");

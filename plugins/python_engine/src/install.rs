@@ -44,6 +44,10 @@ pub(crate) struct Installation<'a> {
 impl Installation<'_> {
     /// Makes the environment in `folder`, which is not there.
     pub(crate) fn make(&self, folder: &Path) -> Result<(), InstallError> {
+        // No virtual environment is made there, and neither Python's nor Java's list of folders could have it.
+        if folder.as_os_str().as_encoded_bytes().contains(&b':') {
+            return Err(InstallError::Colon(self.context.data_dir().into()));
+        }
         let made = self.steps(folder);
         if made.is_err() {
             // What is left is never used; the next set-up deletes it if this does not.

@@ -39,6 +39,8 @@ pub(crate) enum InstallError {
     NoTemporarySpace(PathBuf),
     #[error("{} is mounted noexec, so that nothing in it can be started", .0.display())]
     NoExec(PathBuf),
+    #[error("{} has a colon, which divides lists of folders", .0.display())]
+    Colon(PathBuf),
     #[error("what was installed cannot be imported by {}: {last}", python.display())]
     Import { python: PathBuf, last: String },
     #[error("the installer {ending}: {last} (all of it is in {})", log.display())]
@@ -86,7 +88,9 @@ impl InstallError {
             Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
                 "end other processes, or a shell in which `ulimit -u` is more".to_owned()
             }
-            Self::NoExec(_) | Self::File { .. } => format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}"),
+            Self::NoExec(_) | Self::Colon(_) | Self::File { .. } => {
+                format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}")
+            }
             Self::Installer { log, .. } => format!("tail -n 40 {}", quoted(log)),
         };
         let message = format!("{} cannot be set up: {self}", engine.name);
