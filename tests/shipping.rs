@@ -29,8 +29,8 @@ fn an_executable_without_plugins_names_the_searched_folders_and_the_remedy() {
     copy_executable(&installed);
     let crossrun = |arguments: &[&str]| run(elsewhere(&installed, &home), arguments);
     let plugins = home.join(".local/share/crossrun/plugins");
-    let command =
-        format!("cargo build --release && install -D -t '{}' target/release/lib*.so", plugins.display());
+    let libraries = "\"${CARGO_TARGET_DIR:-target}\"/release/lib*.so";
+    let command = format!("cargo build --release && install -D -t '{}' {libraries}", plugins.display());
     let listing = crossrun(&["backends"]).code(0).stdout();
     for folder in [bin.join("plugins"), bin.clone(), plugins.clone()] {
         assert!(listing.contains(&format!("\n  {}\n", folder.display())), "{listing}");

@@ -149,6 +149,31 @@ fn a_printed_command_names_a_backend_in_a_folder_with_a_comma() {
 }
 
 #[test]
+fn plugins_are_looked_for_where_cargo_has_built_them_and_a_named_folder_that_is_not_there_is_told() {
+    let place = Place::new();
+    let made = place.crossrun(&["backends", "new", "mine", "--json"]).code(0).json();
+    let mut commands = made["commands"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let export = commands.find(|command| command.starts_with("export ")).unwrap();
+    for (target, folder) in
+        [(None, "/target/release"), (Some(""), "/target/release"), (Some("/t"), "/t/release")]
+    {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{export}; printf %s \"$CROSSRUN_PLUGIN_PATH\"")]);
+        shell.env_remove("CARGO_TARGET_DIR").envs(target.map(|target| ("CARGO_TARGET_DIR", target)));
+        let named = Ran::of(shell).code(0).stdout();
+        assert!(named.starts_with('/') && named.ends_with(folder), "{named}");
+    }
+
+    let missing = place.path().join("target/release");
+    let mut command = Command::new(executable());
+    command.args(["run", "--backend", "mine"]).current_dir(place.path());
+    command.env("CROSSRUN_DATA_DIR", place.data());
+    command.env("CROSSRUN_PLUGIN_PATH", std::env::join_paths([&place.plugins(), &missing]).unwrap());
+    let ran = Ran::of(command).code(3).says("there is no backend \"mine\"");
+    ran.says(&format!("; {}, of CROSSRUN_PLUGIN_PATH, is not there)", missing.display()));
+}
+
+#[test]
 fn remedies_with_odd_paths_can_be_pasted() {
     let place = Place::new();
     let at = |name: &str| place.path().join(name);

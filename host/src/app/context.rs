@@ -327,7 +327,7 @@ fn check_explicit(inventory: &Inventory) -> Result<(), Problem> {
             SearchOutcome::Searched { .. } | SearchOutcome::Ignored { .. } | SearchOutcome::Refused(_) => {
                 continue;
             }
-            SearchOutcome::Missing => "there is no such folder",
+            SearchOutcome::Missing { .. } => "there is no such folder",
             SearchOutcome::Unreadable { why } => why,
         };
         let message = format!("--plugin-dir {}: {why}", looked.folder.display());

@@ -10,6 +10,9 @@ use super::PLUGINS;
 use super::inspect::Rejection;
 use super::trust::{Refusal, Trust};
 
+/// The variable that names folders.
+pub(crate) const PLUGIN_PATH: &str = "CROSSRUN_PLUGIN_PATH";
+
 /// Where a package puts plugins, below the prefix that has the executable in `bin`.
 const INSTALLED: &str = "lib/crossrun/plugins";
 
@@ -20,6 +23,8 @@ const SYSTEM: [&str; 2] = ["/usr/local/lib/crossrun/plugins", "/usr/lib/crossrun
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SearchPath {
     folders: Vec<PathBuf>,
+    /// How many of the first of them [`PLUGIN_PATH`] names.
+    named: usize,
     ignored: Vec<SearchedFolder>,
 }
 
@@ -62,10 +67,11 @@ pub(crate) struct Scan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SearchOutcome {
     /// The number of files with the name of a library.
-    Searched {
-        libraries: usize,
+    Searched { libraries: usize },
+    Missing {
+        /// Whether [`PLUGIN_PATH`] names it.
+        named: bool,
     },
-    Missing,
     Unreadable {
         /// The system's message.
         why: String,
@@ -73,15 +79,13 @@ pub(crate) enum SearchOutcome {
     /// Another user could have put a library into it.
     Refused(Rejection),
     /// The environment must not name it.
-    Ignored {
-        why: String,
-    },
+    Ignored { why: String },
 }
 
 impl SearchPath {
     /// These folders and no others.
     pub(crate) fn explicit(folders: Vec<PathBuf>) -> Self {
-        Self { folders, ignored: Vec::new() }
+        Self { folders, named: 0, ignored: Vec::new() }
     }
 
     /// The folders that the environment names, then the usual ones: `plugins` beside the executable, the executable's own
@@ -92,8 +96,9 @@ impl SearchPath {
         // An empty variable counts as unset.
         let named = environment.plugin_path.filter(|path| !path.is_empty()).map(std::env::split_paths);
         for folder in named.into_iter().flatten() {
-            search.add_named(folder, "CROSSRUN_PLUGIN_PATH", environment.raised);
+            search.add_named(folder, PLUGIN_PATH, environment.raised);
         }
+        search.named = search.folders.len();
         if let Some(beside) = executable.parent() {
             search.folders.extend([beside.join(PLUGINS), beside.to_owned()]);
             // Elsewhere the folder above may be anybody's.
@@ -139,7 +144,7 @@ impl SearchPath {
                     SearchOutcome::Searched { libraries }
                 }
                 Err(Refusal::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
-                    SearchOutcome::Missing
+                    SearchOutcome::Missing { named: number < self.named }
                 }
                 Err(Refusal::Unreadable(error)) => SearchOutcome::Unreadable { why: error.to_string() },
                 Err(Refusal::Distrust(why)) => SearchOutcome::Refused(why),
@@ -193,7 +198,8 @@ mod tests {
         let names: Vec<_> = candidates.iter().filter_map(|found| found.path.file_name()).collect();
         assert_eq!(names, ["liba.so", "libb.so"]);
         let outcomes: Vec<_> = trace.into_iter().map(|searched| searched.outcome).collect();
-        assert_eq!(outcomes, [SearchOutcome::Searched { libraries: 2 }, SearchOutcome::Missing]);
+        let missing = SearchOutcome::Missing { named: false };
+        assert_eq!(outcomes, [SearchOutcome::Searched { libraries: 2 }, missing]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use plugin_api::metadata::is_name;
 use super::{Context, may_be_name};
 use crate::app::resolve;
 use crate::app::{Exit, Problem};
-use crate::plugin::discover::{SearchOutcome, SearchedFolder};
+use crate::plugin::discover::{PLUGIN_PATH, SearchOutcome, SearchedFolder};
 use crate::plugin::inspect::{self, Inspected, Kind};
 use crate::plugin::inventory::{Row, Status};
 use crate::plugin::lock_file::LockedPlugin;
@@ -178,7 +178,10 @@ impl Context {
     /// was installed alone has no plugins.
     pub(crate) fn without_plugins(&self) -> Option<(String, String)> {
         let found = self.inventory.trace.iter().any(|looked| {
-            !matches!(looked.outcome, SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing)
+            !matches!(
+                looked.outcome,
+                SearchOutcome::Searched { libraries: 0 } | SearchOutcome::Missing { .. }
+            )
         });
         if found || !self.explicit.is_empty() {
             return None;
@@ -187,7 +190,7 @@ impl Context {
         let plugins = self.data_dir.join(PLUGINS);
         let install =
             shell::command("install", ["-D", "-t"].map(OsStr::new).into_iter().chain([plugins.as_os_str()]));
-        let library = format!("target/release/{DLL_PREFIX}*{DLL_SUFFIX}");
+        let library = format!("\"${{CARGO_TARGET_DIR:-target}}\"/release/{DLL_PREFIX}*{DLL_SUFFIX}");
         let command = format!("cargo build --release && {install} {library}");
         Some((folders.collect::<Vec<_>>().join(", "), command))
     }
@@ -209,10 +212,11 @@ impl Context {
         });
         let is_file = |row: &&Row| row.status == Status::Rejected && !row.path.is_dir();
         let rejected = self.inventory.rows.iter().filter(is_file).count() as u64;
-        let message = match rejected {
-            0 => format!("{error} (looked in {folders})"),
-            count => format!("{error} (looked in {folders}; {} there rejected)", plural(count, "file")),
+        let rejected_files = match rejected {
+            0 => String::new(),
+            count => format!("; {} there rejected", plural(count, "file")),
         };
+        let message = format!("{error} (looked in {folders}{rejected_files}{})", self.not_there());
         let remedy = match (error, near) {
             (GetError::Unknown { near: Some(name), .. }, Some(option)) => format!("{option} {name}"),
             (GetError::Unknown { .. }, _) if refused.is_some() => refused.unwrap_or_default(),
@@ -222,6 +226,16 @@ impl Context {
             _ => self.in_folders(listing.to_owned()),
         };
         Problem::new(Exit::Unavailable, message).with_remedy(remedy)
+    }
+
+    /// The folders that the user names and that are not there, as of a build that went elsewhere.
+    fn not_there(&self) -> String {
+        let missing = SearchOutcome::Missing { named: true };
+        let missing = self.inventory.trace.iter().filter(|looked| looked.outcome == missing);
+        let told = |looked: &SearchedFolder| {
+            format!("; {}, of {PLUGIN_PATH}, is not there", looked.folder.display())
+        };
+        missing.map(told).collect()
     }
 }
 
@@ -235,7 +249,7 @@ fn rejected_backend(name: &str, row: &Row) -> Problem {
 fn searched(looked: &SearchedFolder) -> Option<String> {
     let folder = looked.folder.display();
     match &looked.outcome {
-        SearchOutcome::Missing | SearchOutcome::Ignored { .. } => None,
+        SearchOutcome::Missing { .. } | SearchOutcome::Ignored { .. } => None,
         SearchOutcome::Refused(why) => Some(format!("{folder}, which was not searched: {why}")),
         SearchOutcome::Searched { .. } | SearchOutcome::Unreadable { .. } => Some(folder.to_string()),
     }
