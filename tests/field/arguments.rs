@@ -226,6 +226,22 @@ fn a_printed_command_keeps_the_end_of_a_line_at_the_end_of_a_path() {
 }
 
 #[test]
+fn a_path_with_the_end_of_a_line_adds_no_line_to_what_is_printed() {
+    for (words, line) in [
+        (
+            arguments_in("run --no-lock --backend native --workload null --items 9 --output-dir"),
+            r"recorded in a\nb as ",
+        ),
+        (arguments_in("backends new mine --dir"), r"created a\nb; its README"),
+        (arguments_in("man"), r"wrote a\nb/crossrun.1 and"),
+        (arguments_in("backends lock --output"), r" locked in a\nb"),
+    ] {
+        let printed = Place::new().crossrun(&[&words[..], &["a\nb"]].concat()).code(0).stdout();
+        assert!(printed.contains(line), "{words:?}: {printed}");
+    }
+}
+
+#[test]
 fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
     let place = Place::new();
     for (words, remedy) in [

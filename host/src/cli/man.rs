@@ -7,6 +7,7 @@ use clap_mangen::Man;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem};
+use crate::text::single_line;
 use crate::{atomic_file, path_walk, regular_file};
 
 #[derive(clap::Args, Debug)]
@@ -27,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
         Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")
     })?;
     let first = folder.join("crossrun.1").display().to_string();
-    let text = || format!("wrote {first} and a page for each command\n");
+    let text = || single_line(&format!("wrote {first} and a page for each command"));
     ui.object_or(|| serde_json::json!({ "first_page": first }), text)?;
     Ok(Exit::Done)
 }

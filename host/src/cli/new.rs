@@ -16,6 +16,7 @@ use crate::scaffold::{
     C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, Project, RUST_BACKEND, RUST_WORKLOADS, ScaffoldError, Template,
 };
 use crate::shell;
+use crate::text::single_line;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments<L: ValueEnum + Send + Sync + 'static> {
@@ -125,7 +126,8 @@ fn create<L: ValueEnum + Send + Sync>(
             .to_string()
     } else {
         let steps: String = commands.iter().map(|command| format!("  {command}\n")).collect();
-        format!("created {}; its README.md describes the files. Next:\n\n{steps}", folder.display())
+        let created = format!("created {}; its README.md describes the files. Next:", folder.display());
+        single_line(&created) + "\n\n" + &steps
     };
     ui.result(&text);
     Ok(Exit::Done)

@@ -433,11 +433,11 @@ fn page(options: &Options, trial: &TrialRecord, recorded: &str) -> String {
     result.scheduler_name = metadata.scheduler_name.clone().unwrap_or_default();
     let checksum = single_line(metadata.checksum.as_deref().unwrap_or_default());
     let items = plural(count, "item");
+    let recorded = single_line(&format!("{recorded} as {}", record.run_id));
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
-        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{recorded} as {}\n",
+        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{recorded}\n",
         single_line(&result.summary()),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
-        record.run_id,
     )
 }

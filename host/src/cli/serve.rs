@@ -17,7 +17,7 @@ use crate::report::{ListedRun, ReportError, index_html, message_html};
 use crate::sandbox::Interrupt;
 use crate::serve::{Answer, Server, Status};
 use crate::shell;
-use crate::text::plural;
+use crate::text::{plural, single_line};
 
 /// How often the command looks for an interrupt.
 const POLL: Duration = Duration::from_millis(100);
@@ -43,7 +43,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let object = || json!({"event": "serving", "address": address, "folder": folder, "runs": runs});
     let text = || {
         let runs = plural(runs as u64, "run");
-        format!("{runs} of {} at {address} for browsers of this machine; Ctrl-C ends it", site.name)
+        single_line(&format!(
+            "{runs} of {} at {address} for browsers of this machine; Ctrl-C ends it",
+            site.name
+        ))
     };
     ui.object_or(object, text)?;
     while !interrupt.is_set() {

@@ -13,7 +13,7 @@ use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Kind, inspect};
 use crate::run::session::Isolation;
-use crate::text::{lines, printable, table, with_remedy};
+use crate::text::{lines, printable, single_line, table, with_remedy};
 use crate::worker::protocol::LibraryFile;
 
 #[derive(clap::Args, Debug)]
@@ -163,9 +163,9 @@ fn title(target: &Target) -> String {
     match &target.plugin {
         Ok(PluginRef { metadata, .. }) => {
             let (kind, name, version) = (metadata.kind.as_str(), &metadata.name, &metadata.version);
-            format!("{kind} {name} {version}: {}", target.path.display())
+            single_line(&format!("{kind} {name} {version}: {}", target.path.display()))
         }
-        Err(_) => target.path.display().to_string(),
+        Err(_) => single_line(&target.path.display().to_string()),
     }
 }
 

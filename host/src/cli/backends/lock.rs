@@ -96,14 +96,14 @@ fn text(path: &Path, lock: &LockFile) -> String {
         table.add_row([kind, name, short + "…", size, single_line(&listed.source)]);
     }
     let count = plural(lock.plugins.len() as u64, "plugin");
-    format!("{}{count} locked in {}\n", lines(&table), path.display())
+    lines(&table) + &single_line(&format!("{count} locked in {}", path.display()))
 }
 
 fn check(path: &Path, differences: &[Difference], renew: &str, ui: &mut Ui) -> Result<Exit, Problem> {
     let path = path.display();
     let object = || json!({"path": path.to_string(), "differences": differences});
     if differences.is_empty() {
-        ui.object_or(object, || format!("all plugins match {path}\n"))?;
+        ui.object_or(object, || single_line(&format!("all plugins match {path}")))?;
         return Ok(Exit::Done);
     }
     ui.object_or(object, || listed(differences))?;
