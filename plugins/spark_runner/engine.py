@@ -51,7 +51,7 @@ class Engine:
     def _set_environment(self, log_dir: Path, address: str) -> None:
         """What is measured must not depend on the user's own settings: of Spark's there is only `PYSPARK_PYTHON`."""
         # Workers of a cluster run the Python of their own machines, as the user says there or here.
-        python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON", "python3")
+        python = sys.executable if self._master == NONE else os.environ.get("PYSPARK_PYTHON") or "python3"
         folder = str(self._folder.path)
         # In a locale without UTF-8, Java finds no file by a path with letters beyond ASCII, as that of a home folder.
         logs = self._folder.path / "logs"

@@ -47,6 +47,20 @@ class Environment(unittest.TestCase):
                 environment.prepare(address)
                 self.assertEqual(os.environ["RAY_USE_TLS"], expected)
 
+    def test_an_empty_variable_counts_as_none(self) -> None:
+        empty = dict.fromkeys(("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_USAGE_STATS_ENABLED"), "")
+        for address, mode in ((None, "token"), ("127.0.0.1:1", "disabled")):
+            with unittest.mock.patch.dict(os.environ, empty):
+                environment.prepare(address)
+                self.assertEqual(os.environ["RAY_AUTH_MODE"], mode)
+                self.assertEqual(os.environ["RAY_USAGE_STATS_ENABLED"], "0")
+                self.assertEqual(bool(os.environ.get("RAY_AUTH_TOKEN")), address is None)
+        given = {"RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": "/token", "RAY_AUTH_MODE": ""}
+        for address, mode in ((None, "token"), ("127.0.0.1:1", "")):
+            with unittest.mock.patch.dict(os.environ, given):
+                environment.prepare(address)
+                self.assertEqual((os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]), (mode, ""))
+
 
 if __name__ == "__main__":
     unittest.main()
