@@ -113,7 +113,7 @@ fn look(folders: &Folders, participants: &Participants, limit: Duration) -> Opti
 }
 
 /// The shared libraries in the folder of a plugin, where it may find its engine.
-fn libraries_beside(plugin: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+fn libraries_beside(plugin: &Path) -> impl Iterator<Item = PathBuf> {
     let is_library = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".so") || name.contains(".so.")
@@ -264,7 +264,8 @@ mod tests {
         for name in ["libplugin.so", "libengine.so", "libengine.so.2", "engine.sock", "notes.txt"] {
             fs::write(place.path().join(name), "").unwrap();
         }
-        let found = libraries_beside(&place.path().join("libplugin.so"));
+        let plugin = place.path().join("libplugin.so");
+        let found = libraries_beside(&plugin);
         let mut names: Vec<_> =
             found.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect();
         names.sort_unstable();
