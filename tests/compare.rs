@@ -230,11 +230,38 @@ fn a_wrong_answer_counts_for_more_than_a_report_that_cannot_be_written_and_only_
     std::fs::remove_file(&page).unwrap();
     std::fs::create_dir(&page).unwrap();
     place.run("compare --resume r").code(5).says("cannot write").says("report.html");
-    // A trial that was in the folder before is none of the comparison.
+    // A trial that an earlier version let a comparison begin beside is none of the comparison.
+    place.run("compare --backends native --workloads null --items 20 --blocks 1 --run-id s").code(0);
+    let plan = std::fs::read(place.path().join("results/s/plan.json")).unwrap();
+    std::fs::remove_file(place.path().join("results/s/plan.json")).unwrap();
     place
         .run("run --backend misbehaving --workload null --extra behaviour=drop --output-dir results/s")
         .code(5);
-    place.run("compare --backends native --workloads null --items 20 --blocks 1 --run-id s").code(0);
+    std::fs::write(place.path().join("results/s/plan.json"), plan).unwrap();
+    place.run("compare --resume s").code(0);
+}
+
+#[test]
+fn a_comparison_does_not_begin_beside_the_trials_of_another_run() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads null --items 20 --blocks 1";
+    place.run("run --backend native --workload null").code(0);
+    let before = place.records("null", "trials.jsonl");
+    for (folder, remedy) in [
+        ("--run-id null", "another --run-id"),
+        ("--run-id other --output-dir ./results/null", "another --output-dir"),
+    ] {
+        let told = place.run(&format!("{compare} {folder}")).code(2);
+        told.says("results/null already holds a run").says(&format!("; try: {remedy}\n"));
+    }
+    assert_eq!(place.records("null", "trials.jsonl"), before);
+    assert!(!place.path().join("results/null/plan.json").exists());
+    // Nor beside its own, without the plan that says which they are.
+    place.run(&format!("{compare} --run-id c")).code(0);
+    for name in ["plan.json", "report.html", "report.md", "report.json"] {
+        std::fs::remove_file(place.path().join("results/c").join(name)).unwrap();
+    }
+    place.run(&format!("{compare} --run-id c")).code(2).says("results/c already holds a run");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) fn report(
     Ok(ui.unless_lost(kept.and(published), exit))
 }
 
-/// The trials of a row that are of this run: its folder may have had others before it.
+/// The trials of a row that are of this run: earlier versions began a run beside the trials of others.
 fn own<'a>(file: &PlanFile, row: &'a Row) -> impl Iterator<Item = &'a Sample> {
     let prefix = format!("{}/", file.matrix.run);
     row.samples.iter().filter(move |sample| sample.run_id.starts_with(&prefix))

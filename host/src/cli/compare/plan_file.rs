@@ -99,6 +99,11 @@ impl PlanFile {
         }
         reports::refuse_other_reports(folder)?;
         writer::check(folder)?;
+        if folder.join(TRIALS).exists() {
+            // Without a plan of their own, these trials would be taken for some of this run.
+            let message = format!("{} already holds a run", folder.display());
+            return Err(Problem::usage(message).with_remedy(self.another(folder)));
+        }
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
             |error| match error.kind() {
