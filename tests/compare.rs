@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::field::wrappers::with_environment_of;
 use crate::support::{Place, arguments_in, eventually, hostile, processes_of_sessions_of};
 
 /// A comparison that takes a moment.
@@ -331,7 +330,8 @@ fn a_run_that_is_resumed_without_its_plugin_folders_prints_a_command_that_has_th
     let command = place.command(&[]);
     let mut resume = std::process::Command::new(command.get_program());
     resume.args(["compare", "--resume", "r"]).current_dir(place.path());
-    let again = crate::support::Ran::of(with_environment_of(&command, resume)).code(0).stdout();
+    resume.env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_LOCK_FILE", place.data().join("lock"));
+    let again = crate::support::Ran::of(resume).code(0).stdout();
     assert!(again.contains(&format!("--plugin-dir {}", place.plugins().display())), "{again}");
 }
 
@@ -571,22 +571,56 @@ fn a_time_budget_counts_also_where_no_engine_starts() {
 }
 
 #[test]
-fn an_address_is_a_cluster_only_to_a_backend_that_reads_it() {
+fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured() {
     let place = Place::new();
-    place.stage(&hostile("misbehaving_runner"));
-    for (backend, address, is_seen) in
-        [("native", "h:1", true), ("misbehaving", "none", true), ("misbehaving", "h:1", false)]
-    {
-        let run = format!("run --no-lock --backend {backend} --extra cluster_address={address} --json");
+    let small = "--backends native --workloads null,pipeline --items 20 --blocks 3 --run-id r --no-lock";
+    let ran = place.run(&format!("compare {small} --time-budget 1ns")).code(0);
+    let resume = "crossrun compare --resume r --no-lock";
+    let note = format!("unfinished: 1 of 3 blocks was measured; {resume}");
+    assert!(ran.stdout().contains(&note), "{}", ran.explain());
+    ran.says(&format!("the time budget is used up: the remaining blocks were not run; {resume}\n"));
+    for page in ["report.html", "report.md"] {
+        let text = std::fs::read_to_string(place.path().join("results/r").join(page)).unwrap();
+        assert!(text.contains(&note), "{page}: {text}");
+    }
+    for words in ["report results/r", "report results/r --format md", "report results/r --html -"] {
+        let ran = place.run(words).code(0);
+        assert!(ran.stdout().contains(&note), "{}", ran.explain());
+    }
+    let elsewhere = place.run("report ./results/r/trials.jsonl").code(0).stdout().replace("\n  ", " ");
+    assert!(elsewhere.contains("--resume r --output-dir ./results/r --no-lock"), "{elsewhere}");
+    // A part of the trials in another file says nothing of the run.
+    let trials = place.path().join("results/r/trials.jsonl");
+    let text = std::fs::read_to_string(&trials).unwrap();
+    std::fs::write(place.path().join("results/r/part.jsonl"), &text).unwrap();
+    let part = place.run("report results/r/part.jsonl").code(0).stdout();
+    assert!(!part.contains("unfinished"), "{part}");
+    // A block that was begun is not whole.
+    let (kept, _) = text.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(&trials, format!("{kept}\n")).unwrap();
+    let begun = place.run("report results/r --json").code(0).json();
+    let warning = begun["warnings"].as_array().unwrap().iter().find(|it| it["kind"] == "unfinished").unwrap();
+    assert_eq!(warning["message"], format!("unfinished: 0 of 3 blocks were measured; {resume}"));
+    std::fs::write(&trials, text).unwrap();
+    for words in ["compare --resume r", "report results/r"] {
+        let whole = place.run(words).code(0).stdout();
+        assert!(!whole.contains("unfinished"), "{words}: {whole}");
+    }
+}
+
+#[test]
+fn no_address_is_no_cluster() {
+    let place = Place::new();
+    for (address, bounds, rest) in [("none", "checked", true), ("tcp://h:1", "not checked", false)] {
+        let run = format!("run --no-lock --backend native --extra dask_address={address} --json");
         let record = place
             .run(&format!("{run} --workload pipeline --items 20000 --extra batch_size=100"))
             .code(0)
             .json();
-        let bounds = if is_seen { "checked" } else { "not checked" };
         assert_eq!(record["metadata"]["reference"]["bounds"], bounds, "{record}");
-        assert_eq!(record["metadata"]["efficiency"].is_number(), is_seen, "{record}");
+        assert_eq!(record["metadata"]["efficiency"].is_number(), rest, "{record}");
+        let open_loop = format!("{run} --workload open_loop --items 800 --parallelism 1 --extra rate=1000");
+        let record = place.run(&open_loop).json();
+        assert_eq!(record["metadata"]["open_loop"]["shared_clock"], rest, "{record}");
     }
-    let run = "run --no-lock --backend native --extra cluster_address=h:1 --json";
-    let open_loop = format!("{run} --workload open_loop --items 800 --parallelism 1 --extra rate=1000");
-    assert_eq!(place.run(&open_loop).json()["metadata"]["open_loop"]["shared_clock"], true);
 }

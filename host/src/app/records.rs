@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::output::is_standard_output;
+use super::planned::{planned_options, unfinished};
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::compare::model::{Rigor, Source};
@@ -12,10 +13,11 @@ use crate::compare::{self, Input, Options};
 use crate::named_file::{self, is_standard_input};
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{PLAN, TRIALS, UNIFIED};
+use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Records, reader};
 use crate::regular_file;
-use crate::text::{listed, plural, without_mark};
+use crate::shell;
+use crate::text::{listed, plural};
 
 /// The records of several files.
 #[derive(Default)]
@@ -26,6 +28,8 @@ pub(crate) struct Read {
     pub(crate) left_out: Vec<String>,
     /// What was altered after it was written, a line of text each.
     pub(crate) altered: Vec<String>,
+    /// The runs of which blocks are missing, a line each.
+    pub(crate) unfinished: Vec<String>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by what tells them from others.
@@ -145,7 +149,7 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
             "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
             path.display()
         ))
-        .with_remedy("check the path"));
+        .with_remedy(shell::command("ls", [shell::path(path)])));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
         let count = plural(files.len() as u64, "file");
@@ -173,6 +177,7 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     };
     let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
+    read.unfinished.extend(unfinished(path, &inputs[first..]));
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {
@@ -193,19 +198,6 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
         ui.warning(&broken.to_string());
     }
     damage
-}
-
-/// How the plan beside a file of records has them compared.
-pub(super) fn planned_options(file: &Path) -> Option<Options> {
-    #[derive(serde::Deserialize)]
-    struct Planned {
-        baseline: String,
-        rigor: Rigor,
-        insist: bool,
-    }
-    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
-    let Planned { baseline, rigor, insist } = serde_json::from_slice(without_mark(&plan)).ok()?;
-    Some(Options { baseline: Some(baseline), rigor, insist })
 }
 
 /// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something.

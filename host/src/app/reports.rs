@@ -10,7 +10,8 @@ use serde_json::json;
 use super::Problem;
 use super::graphs::GraphsOfRecords;
 use super::output::is_standard_output;
-use super::records::{Read, planned_options, read_file};
+use super::planned::planned_options;
+use super::records::{Read, read_file};
 use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
@@ -48,7 +49,7 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
     (altered, finished.map(|damage| damage.iter().for_each(|damage| ui.warning(&damage.to_string()))))
 }
 
-/// Compares records. What could not be read or was altered becomes the first warnings of the comparison.
+/// Compares records. What could not be read, was altered or was not measured becomes the first warnings of the comparison.
 pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Problem> {
     let mut comparison =
         compare::compare(&read.inputs, options).map_err(|error| Problem::usage(error.to_string()))?;
@@ -57,6 +58,7 @@ pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Prob
     };
     let of_files = warnings(WarningKind::Unreadable, read.left_out);
     let of_files = of_files.chain(warnings(WarningKind::Altered, read.altered));
+    let of_files = of_files.chain(warnings(WarningKind::Unfinished, read.unfinished));
     comparison.warnings.splice(0..0, of_files);
     comparison.without_chain = read.without_chain;
     Ok(comparison)

@@ -1,17 +1,17 @@
 //! Commands that repeat a trial or a run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::command_line::CommandLine;
+use super::command_line::{self, CommandLine, Variables};
 use super::context::Context;
 use super::limits::LimitArguments;
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Inventory;
 use crate::plugin::registry::GetError;
-use crate::record::{Conditions, MeasurementLock, SystemProfile};
+use crate::record::{Conditions, Library, MeasurementLock, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
 use crate::run::trial::TrialSpec;
@@ -38,12 +38,39 @@ impl LoadingOptions {
         }
     }
 
+    /// Those of a run that is recorded with its `libraries`.
+    pub(crate) fn of_recorded(allow_untrusted: bool, libraries: &BTreeMap<String, Library>) -> Self {
+        let locked_by = libraries.values().find_map(|library| library.locked_by.as_ref());
+        Self { allow_untrusted, locked_by: locked_by.map(Into::into) }
+    }
+
     pub(crate) fn add_to(&self, command: &mut CommandLine) {
         command.flag("allow-untrusted", self.allow_untrusted);
         if let Some(path) = &self.locked_by {
             command.joined("locked", path);
         }
     }
+}
+
+/// Whether a folder is that of a run for which no option names another one.
+pub(crate) fn is_default_folder(folder: &Path, run: &str) -> bool {
+    folder == Path::new("results").join(run)
+}
+
+/// The command that resumes the comparison `run` in `folder`, under the `variables` with which it began, as far as these are known.
+pub(crate) fn resume_command(
+    run: &str,
+    folder: &Path,
+    variables: Option<&Variables>,
+    no_lock: bool,
+    loading: &LoadingOptions,
+) -> String {
+    let variables = variables.cloned().unwrap_or_else(command_line::set_variables);
+    let mut command = CommandLine::under(&["compare"], &variables);
+    let output = Some(folder).filter(|_| !is_default_folder(folder, run));
+    command.option("resume", run).paths("output-dir", output).flag("no-lock", no_lock);
+    loading.add_to(&mut command);
+    command.to_string()
 }
 
 /// The command that runs one trial alone on the same data. It names every option, also those with default values.

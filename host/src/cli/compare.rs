@@ -231,7 +231,8 @@ impl PreparedRun {
         let mut begun: Option<Instant> = None;
         for block in blocks {
             if budget.zip(begun).is_some_and(|(budget, begun)| begun.elapsed() > budget) {
-                ui.note("the time budget is used up: the remaining blocks were not run; --resume runs them");
+                let resume = self.file.resume_command(&self.output_dir);
+                ui.note(&format!("the time budget is used up: the remaining blocks were not run; {resume}"));
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| {

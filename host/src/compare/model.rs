@@ -576,6 +576,8 @@ pub enum WarningKind {
     Unreadable,
     /// Files of records were altered: during the run, or after it.
     Altered,
+    /// Some blocks of a run were not measured, as it was interrupted or its time was used up.
+    Unfinished,
     /// There are rows from several machines.
     Machines,
     /// Rows of one point have different configurations, or a recorded hash does not match the configuration.

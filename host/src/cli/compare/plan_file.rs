@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::command_line::{self, CommandLine, Variables};
+use crate::app::command_line::Variables;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::reproduce::{LoadingOptions, RunCommand, backend_argument};
+use crate::app::reproduce::{
+    LoadingOptions, RunCommand, backend_argument, is_default_folder, resume_command,
+};
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
@@ -122,21 +124,14 @@ impl PlanFile {
     }
 
     fn another(&self, folder: &Path) -> &'static str {
-        if self.is_in_default_folder(folder) { "another --run-id" } else { "another --output-dir" }
-    }
-
-    fn is_in_default_folder(&self, folder: &Path) -> bool {
-        folder == Path::new("results").join(&self.matrix.run)
+        let is_default = is_default_folder(folder, &self.matrix.run);
+        if is_default { "another --run-id" } else { "another --output-dir" }
     }
 
     /// The command that resumes this run.
     pub(super) fn resume_command(&self, output_dir: &Path) -> String {
-        let variables = self.variables.clone().unwrap_or_else(command_line::set_variables);
-        let mut command = CommandLine::under(&["compare"], &variables);
-        let output = Some(output_dir).filter(|_| !self.is_in_default_folder(output_dir));
-        command.option("resume", &self.matrix.run).paths("output-dir", output).flag("no-lock", self.no_lock);
-        self.loading_options().add_to(&mut command);
-        command.to_string()
+        let (run, loading) = (&self.matrix.run, self.loading_options());
+        resume_command(run, output_dir, self.variables.as_ref(), self.no_lock, &loading)
     }
 
     /// Writes the file again if it was removed or altered while the run went on: without it, the run cannot be resumed.
@@ -226,8 +221,7 @@ impl PlanFile {
     }
 
     pub(super) fn loading_options(&self) -> LoadingOptions {
-        let locked_by = self.libraries.values().find_map(|library| library.locked_by.as_ref());
-        LoadingOptions { allow_untrusted: self.allow_untrusted, locked_by: locked_by.map(Into::into) }
+        LoadingOptions::of_recorded(self.allow_untrusted, &self.libraries)
     }
 
     /// The participants, if plan, machine and files are unchanged and the files may still be loaded. Otherwise the trials of

@@ -1,0 +1,82 @@
+//! What the plan beside a file of records says of its run: how the records are compared, and whether all of it was measured.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::command_line::Variables;
+use super::reproduce::{LoadingOptions, resume_command};
+use crate::compare::model::Rigor;
+use crate::compare::{Input, Options};
+use crate::plan::{Matrix, Plan, TrialId};
+use crate::record::writer::{PLAN, TRIALS, UNIFIED};
+use crate::record::{Kind, Library};
+use crate::regular_file;
+use crate::text::{plural, without_mark};
+
+/// How the plan beside a file of records has them compared.
+pub(super) fn planned_options(file: &Path) -> Option<Options> {
+    #[derive(Deserialize)]
+    struct Planned {
+        baseline: String,
+        rigor: Rigor,
+        insist: bool,
+    }
+    let Planned { baseline, rigor, insist } = plan_beside(file)?;
+    Some(Options { baseline: Some(baseline), rigor, insist })
+}
+
+fn plan_beside<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
+    serde_json::from_slice(without_mark(&plan)).ok()
+}
+
+/// What a plan says of how its run goes on.
+#[derive(Deserialize)]
+struct Resumable {
+    plan_hash: String,
+    #[serde(default)]
+    allow_untrusted: bool,
+    #[serde(default)]
+    no_lock: bool,
+    #[serde(default)]
+    variables: Option<Variables>,
+    libraries: BTreeMap<String, Library>,
+    matrix: Matrix,
+}
+
+/// How many blocks of the plan beside a file of records are in it, if some are missing, and the command that measures these.
+/// `inputs` are the records of the file.
+pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
+    // Another file may have a part of the trials only.
+    let folder = file.parent().filter(|_| [TRIALS, UNIFIED].iter().any(|name| file.ends_with(name)))?;
+    let planned: Resumable = plan_beside(file)?;
+    let prefix = format!("{}/", planned.matrix.run);
+    let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
+    inputs.iter().find(of_run)?;
+    let done = inputs.iter().filter(of_run).filter_map(measured).collect();
+    // The plan of another version may have other trials.
+    let plan = Plan::new(&planned.matrix).ok().filter(|plan| plan.hash() == planned.plan_hash)?;
+    let (all, missing) = (plan.blocks.len(), plan.remaining(&done).len());
+    let (whole, blocks) = (all - missing, plural(all as u64, "block"));
+    let were = if all == 1 || whole == 1 { "was" } else { "were" };
+    let told = || format!("unfinished: {whole} of {blocks} {were} measured; {}", planned.command(folder));
+    (missing > 0).then(told)
+}
+
+/// The trial of a plan that a record is of.
+fn measured(input: &Input) -> Option<TrialId> {
+    let record = &input.record;
+    let block = record.metadata.block.filter(|_| input.kind == Kind::Measured)?;
+    Some(TrialId { block, backend: record.backend.clone(), run_id: record.run_id.clone() })
+}
+
+impl Resumable {
+    fn command(&self, folder: &Path) -> String {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let loading = LoadingOptions::of_recorded(self.allow_untrusted, &self.libraries);
+        resume_command(&self.matrix.run, folder, self.variables.as_ref(), self.no_lock, &loading)
+    }
+}
