@@ -59,7 +59,8 @@ pub(super) struct ScheduleArguments {
     /// The backends. NAME=FILE runs a library under a name of its own [default: all backends that are available].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     backends: Vec<String>,
-    /// How often every measurement is repeated, each time with new engines and data [default: 7].
+    /// How often every measurement is repeated, each time with new engines and data. Fewer than 6 give no interval and no verdict
+    /// [default: 7].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
     pub(super) blocks: Option<u32>,
     /// A first look: 3 blocks, smaller default sizes, and no intervals or verdicts.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::labels::{by_workload, compared_spread, doubt, incomparable, name, one_line, shown_ratio};
 use super::number;
-use crate::compare::model::{Comparison, Geomean, Point, Ratio, Rigor, Row, Verdict};
+use crate::compare::model::{Comparison, Geomean, NoInterval, Point, Ratio, Rigor, Row, Verdict};
 use crate::first_seen::distinct;
+use crate::stats::{MAX_MORE_BLOCKS, MIN_BLOCKS};
 use crate::text::plural;
 
 /// The notes for the reader, the most serious first.
@@ -16,6 +17,7 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
         notes.push("a quick comparison has no intervals and no verdicts".into());
     }
+    notes.extend(few_blocks(comparison));
     notes.extend(noise(comparison));
     if comparison.rows().any(|(_, row)| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
@@ -23,6 +25,15 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     notes.extend(prepared(comparison));
     notes.extend(most_blocks(comparison));
     notes
+}
+
+/// Why rows have a ratio, and neither an interval nor a verdict.
+fn few_blocks(comparison: &Comparison) -> Option<String> {
+    let has_few = |row: &Row| {
+        shown_ratio(row).is_some_and(|ratio| ratio.no_interval == Some(NoInterval::TooFewBlocks))
+    };
+    let why = || format!("fewer than {MIN_BLOCKS} blocks that both finished give no interval and no verdict");
+    comparison.rows().any(|(_, row)| has_few(row)).then(why)
 }
 
 /// What the A/A comparison shows to be noise: at each point something else.
@@ -200,12 +211,20 @@ fn needed_blocks(ratio: &Ratio) -> Option<Option<u32>> {
     }
 }
 
-/// How many more blocks the least certain row needs of those that have a number, and how many rows these are.
+/// How many more blocks the least certain row needs of those that have a number, and how many rows these are. Where none has one, more
+/// blocks are no way out.
 fn most_blocks(comparison: &Comparison) -> Option<String> {
     let ratios = comparison.rows().filter_map(|(_, row)| row.ratio.as_ref());
     let inconclusive: Vec<_> = ratios.filter_map(needed_blocks).collect();
     let known: Vec<u32> = inconclusive.iter().copied().flatten().collect();
-    let blocks = plural((*known.iter().max()?).into(), "more block");
+    let Some(most) = known.iter().max() else {
+        let needed = format!(
+            "more than {MAX_MORE_BLOCKS} more blocks would be needed to resolve the inconclusive verdicts; \
+             crossrun doctor says what makes the machine noisy"
+        );
+        return (!inconclusive.is_empty()).then_some(needed);
+    };
+    let blocks = plural((*most).into(), "more block");
     let which = match (known.len(), inconclusive.len()) {
         (some, all) if some == all => "the inconclusive verdicts".to_owned(),
         (some, all) => format!("{some} of {all} inconclusive verdicts"),

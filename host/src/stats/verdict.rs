@@ -6,7 +6,7 @@ use super::paired::{MARGIN, PairedDifference};
 use super::signed_rank::Interval;
 
 /// More blocks are not proposed: nobody would run them, and the estimate is too rough.
-const MAX_MORE_BLOCKS: f64 = 100.0;
+pub(crate) const MAX_MORE_BLOCKS: f64 = 100.0;
 
 /// The verdict on a ratio of speeds, from its interval and the margin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

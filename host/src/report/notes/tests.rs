@@ -53,6 +53,28 @@ fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
 }
 
 #[test]
+fn a_ratio_without_an_interval_for_lack_of_blocks_is_explained() {
+    let told = |few: &[bool]| {
+        let row = |few: &bool| {
+            let mut row = examples::row("beta", Some(1.3));
+            if *few {
+                let ratio = row.ratio.as_mut().unwrap();
+                (ratio.interval, ratio.verdict) = (None, None);
+                (ratio.blocks, ratio.no_interval) = (5, Some(NoInterval::TooFewBlocks));
+            }
+            row
+        };
+        let rows = few.iter().map(row).collect();
+        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+        notes(&Comparison { points: vec![point], ..examples::empty() })
+    };
+    let note = "fewer than 6 blocks that both finished give no interval and no verdict";
+    assert_eq!(told(&[true, true]), [note]);
+    assert_eq!(told(&[false, true]), [note]);
+    assert!(told(&[false]).is_empty());
+}
+
+#[test]
 fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
     let told = |needed: &[Option<u32>]| {
         let row = |more_blocks: &Option<u32>| {
@@ -63,12 +85,15 @@ fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
         let rows = needed.iter().map(row).collect();
         let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
         let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
-        notes.into_iter().find(|note| note.contains("would resolve"))
+        notes.into_iter().find(|note| note.contains("more block"))
     };
     let note = |what: &str| Some(format!("about {what}"));
     assert_eq!(told(&[Some(3), Some(5)]), note("5 more blocks would resolve the inconclusive verdicts"));
     assert_eq!(told(&[Some(1), None]), note("1 more block would resolve 1 of 2 inconclusive verdicts"));
-    assert_eq!(told(&[None, None]), None);
+    let beyond = "more than 100 more blocks would be needed to resolve the inconclusive verdicts; crossrun doctor says what \
+                  makes the machine noisy";
+    assert_eq!(told(&[None, None]).as_deref(), Some(beyond));
+    assert_eq!(told(&[]), None);
 }
 
 #[test]
