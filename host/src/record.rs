@@ -21,6 +21,7 @@ pub(crate) mod latency;
 mod machine;
 pub(crate) mod machine_history;
 pub(crate) mod measurement_lock;
+pub(crate) mod names;
 mod nodes;
 pub(crate) mod outcome;
 pub(crate) mod reader;

@@ -42,6 +42,12 @@ pub(crate) fn look_beside(missing: &Path) -> String {
     command("ls", [path(folder)])
 }
 
+/// The folder of a file, as a command names it.
+pub(crate) fn folder_of(file: &Path) -> Option<&Path> {
+    let here = |folder: &Path| folder.as_os_str().is_empty();
+    file.parent().map(|folder| if here(folder) { Path::new(".") } else { folder })
+}
+
 /// A path as a word that no program takes for an option.
 pub(crate) fn path(path: &Path) -> PathBuf {
     let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");

@@ -291,6 +291,27 @@ fn a_plan_that_was_not_written_is_explained_and_leaves_no_run_behind() {
 }
 
 #[test]
+fn a_file_that_a_run_writes_beside_its_trials_names_the_report_of_the_run() {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    for name in ["report.html", "report.md", "report.json", "plan.json", "unified_results.csv"] {
+        let file = format!("results/c/{name}");
+        for verb in ["report", "show", "history"] {
+            let told = place.crossrun(&[verb, &file]).code(2);
+            told.says(&format!(
+                "{file} cannot be read: it is no file of records; try: crossrun report results/c\n"
+            ));
+        }
+        let mut command = place.command(&["report", name]);
+        command.current_dir(place.path().join("results/c"));
+        Ran::of(command).code(2).says("it is no file of records; try: crossrun report .\n");
+    }
+    // Nothing is known of one without trials beside it.
+    fs::copy(place.path().join("results/c/plan.json"), place.path().join("plan.json")).unwrap();
+    place.crossrun(&["report", "plan.json"]).code(2).says("on several lines each; try: jq -c . plan.json");
+}
+
+#[test]
 fn old_bad_lines_keep_no_result_back() {
     let place = Place::new();
     place.crossrun(&RUN).code(0);

@@ -14,6 +14,7 @@ use crate::plan::{Matrix, Plan, TrialId};
 use crate::record::writer::{PLAN, TRIALS, UNIFIED};
 use crate::record::{Kind, Library};
 use crate::regular_file;
+use crate::shell;
 use crate::text::{plural, without_mark};
 
 /// How the plan beside a file of records has them compared.
@@ -51,7 +52,8 @@ struct Resumable {
 /// `inputs` are the records of the file.
 pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
     // Another file may have a part of the trials only.
-    let folder = file.parent().filter(|_| [TRIALS, UNIFIED].iter().any(|name| file.ends_with(name)))?;
+    let is_of_run = [TRIALS, UNIFIED].iter().any(|name| file.ends_with(name));
+    let folder = shell::folder_of(file).filter(|_| is_of_run)?;
     let planned: Resumable = plan_beside(file)?;
     let prefix = format!("{}/", planned.matrix.run);
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
@@ -75,7 +77,6 @@ fn measured(input: &Input) -> Option<TrialId> {
 
 impl Resumable {
     fn command(&self, folder: &Path) -> String {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let loading = LoadingOptions::of_recorded(self.allow_untrusted, &self.libraries);
         resume_command(&self.matrix.run, folder, self.variables.as_ref(), self.no_lock, &loading)
     }

@@ -20,6 +20,7 @@ use crate::compare::model::{Comparison, Warning, WarningKind};
 use crate::compare::{self, Input, Options};
 use crate::record::Recorder;
 use crate::record::format::timestamp;
+use crate::record::names::REPORTS;
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
@@ -148,9 +149,6 @@ pub(crate) fn print_summary(reported: &impl Reported, ui: &mut Ui) {
         ui.result(reported.conditions().trim_end());
     }
 }
-
-/// The files that [`publish`] writes: the page, Markdown, and JSON.
-const REPORTS: [&str; 3] = ["report.html", "report.md", "report.json"];
 
 /// Refuses a folder for a run that begins, if it has reports already: they are of something else, and would be replaced.
 pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {

@@ -1,7 +1,9 @@
-//! Files that are no records as they stand, but hold some in another form: compressed, in another encoding, or as one JSON value.
+//! Files that are no records as they stand: they hold some in another form, as compressed, in another encoding or as one JSON value, or
+//! are what a run writes beside its records.
 
 use std::path::Path;
 
+use super::names::{PLAN, REPORTS, TABLE, TRIALS};
 use crate::named_file::is_standard_input;
 use crate::shell;
 
@@ -48,6 +50,13 @@ impl Form {
         let words = arguments.iter().map(AsRef::as_ref).chain(path.as_ref().map(|path| path.as_os_str()));
         format!("{} > {}", shell::command(program, words), new_file())
     }
+}
+
+/// The command that reports the run that has written this file beside its trials, if that is no file of records.
+pub(super) fn report_of_run(path: &Path) -> Option<String> {
+    let is_such = REPORTS.iter().chain([&TABLE, &PLAN]).any(|name| path.ends_with(name));
+    let folder = shell::folder_of(path).filter(|folder| is_such && folder.join(TRIALS).is_file())?;
+    Some(shell::about("report", folder))
 }
 
 /// The name of a file that is not there yet: the shell empties one that is there, and it may be the one that is read.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::RecordError;
 use super::chain::{ChainCheck, named};
-use super::foreign::Form;
+use super::foreign::{Form, report_of_run};
 use super::reader::{Entry, Records, Versioned};
 use crate::text::{plural, with_remedy};
 
@@ -71,10 +71,11 @@ impl Skipped {
 
     /// Says what a file is of which no line could be read, if that is known, in the place of what its lines are not.
     fn explain(&mut self, start: &[u8], path: &Path) {
-        if let Some(form) = Form::of(start) {
-            let (path, remedy) = (path.to_owned(), form.remedy(path));
+        let of_run = report_of_run(path).map(|report| ("it is no file of records", report));
+        let of_form = || Form::of(start).map(|form| (form.what, form.remedy(path)));
+        if let Some((why, remedy)) = of_run.or_else(of_form) {
             self.torn = None;
-            self.damage = vec![Damage { path, lines: Vec::new(), why: form.what.into(), remedy }];
+            self.damage = vec![Damage { path: path.to_owned(), lines: Vec::new(), why: why.into(), remedy }];
         }
     }
 }

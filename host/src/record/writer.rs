@@ -13,14 +13,7 @@ use super::reader::{Records, holds_records};
 use super::skipped::{Damage, read_each};
 use super::table::{self, Table};
 
-/// All trials, one line each.
-pub(crate) const TRIALS: &str = "trials.jsonl";
-/// The measured trials, in the original project's record.
-pub(crate) const UNIFIED: &str = "unified_results.jsonl";
-/// The measured trials as a table, without the metadata.
-pub(crate) const TABLE: &str = "unified_results.csv";
-/// The settings of a comparison.
-pub(crate) const PLAN: &str = "plan.json";
+pub(crate) use super::names::{PLAN, TABLE, TRIALS, UNIFIED};
 
 /// Checks that the files can be written into `folder`, before anything is measured.
 ///
