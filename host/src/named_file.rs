@@ -12,10 +12,18 @@ use rustix::fs::OFlags;
 
 use crate::other_process::{self, REPORTED_AFTER};
 use crate::sandbox::Interrupt;
+use crate::shell;
 
 /// Whether this name stands for standard input.
 pub(crate) fn is_standard_input(path: &Path) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
+}
+
+/// The command of crossrun that does `verb` with what a user has named so.
+pub(crate) fn about<'p>(verb: &str, named: impl IntoIterator<Item = &'p PathBuf>) -> String {
+    let word = |path: &PathBuf| if path == Path::new("-") { path.clone() } else { shell::path(path) };
+    let words = std::iter::once(PathBuf::from(verb)).chain(named.into_iter().map(word));
+    shell::command("crossrun", words)
 }
 
 /// What the system says of the file at `path`, or of standard input.

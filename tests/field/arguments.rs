@@ -203,6 +203,7 @@ fn remedies_with_odd_paths_can_be_pasted() {
     show.args(["--", "-u.jsonl"]);
     Ran::of(show).code(2).says("try: crossrun report ./-u.jsonl\n");
     pasted(&place, "crossrun report ./-u.jsonl").code(0);
+    remedies_name_the_runs_that_were_named(&place);
 
     let sweep = ["metg", "--blocks", "9", "--no-lock", "--backends", "native", "--output-dir", "a b"];
     let mut command = place.command(&sweep);
@@ -211,6 +212,34 @@ fn remedies_with_odd_paths_can_be_pasted() {
     eventually("the sweep has begun", recorded);
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
+    place.crossrun(&["history", "a b"]).code(2).says("try: crossrun report 'a b'\n");
+    pasted(&place, "crossrun report 'a b'").code(0);
+}
+
+/// After a run that is recorded in `results/null`.
+fn remedies_name_the_runs_that_were_named(place: &Place) {
+    std::fs::create_dir(place.path().join("o d")).unwrap();
+    let trials = |folder: &str| place.path().join(folder).join("trials.jsonl");
+    std::fs::copy(trials("results/null"), trials("o d")).unwrap();
+    place.run("run --no-lock --backend native --workload pipeline --items 5 --output-dir new").code(0);
+    for (words, code, remedy) in [
+        (&["show", "o d", "99"][..], 2, "crossrun show 'o d'"),
+        (&["diff", "o d", "new"], 6, "crossrun show 'o d'"),
+        // Of the commands that read runs, only `show` looks for an id.
+        (&["report", "null"], 2, "crossrun report results/null"),
+        (&["diff", "null", "o d"], 2, "crossrun diff results/null 'o d'"),
+        (&["history", "o d", "null"], 2, "crossrun history 'o d' results/null"),
+    ] {
+        place.crossrun(words).code(code).says(&format!("; try: {remedy}\n"));
+        pasted(place, remedy).code(0);
+    }
+    place.crossrun(&["serve", "null"]).code(2).says("; try: crossrun serve results/null\n");
+    let told = place.crossrun(&["compare", "--resume", "results/null"]).code(2);
+    told.says("give the id alone: --resume null\n");
+    // What has no such id is looked for where it was named.
+    place.crossrun(&["report", "nosuch"]).code(2).says("; try: ls .\n");
+    std::fs::rename(place.path().join("results"), place.path().join("elsewhere")).unwrap();
+    place.crossrun(&["show", "nosuch"]).code(2).says("; try: ls .\n");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Parsers for values of options: counts, sizes, durations, `KEY=VALUE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use super::option_value;
 use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
+use crate::record::names::RESULTS;
 use crate::run::backend::MAX_WAIT;
+use crate::shell;
 use crate::worker::is_deeper;
 
 /// A count, as `1000`, `1_000` or `1e3`.
@@ -175,6 +177,20 @@ pub fn run_id(text: &str) -> Result<String, String> {
     }
 }
 
+/// The id of a run that is resumed: not its folder, which other commands take.
+pub(crate) fn resumed_id(text: &str) -> Result<String, String> {
+    let path = Path::new(text);
+    let named = path.file_name().and_then(|name| name.to_str());
+    match named.filter(|name| text.contains('/') && run_id(name).is_ok()) {
+        None => run_id(text),
+        Some(id) if path == Path::new(RESULTS).join(id) => Err(format!("give the id alone: --resume {id}")),
+        Some(id) => {
+            let folder = shell::quote(shell::path(path));
+            Err(format!("give the id, and the folder by itself: --resume {id} --output-dir {folder}"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -271,6 +287,22 @@ mod tests {
         assert_eq!(of("old=/a,b/c.so,new=/d.so"), ["old=/a,b/c.so", "new=/d.so"]);
         assert_eq!(of("old=/a/b,c.so,native"), ["old=/a/b,c.so", "native"]);
         assert_eq!(of("native,/a.so"), ["native", "/a.so"]);
+    }
+
+    #[test]
+    fn a_run_is_resumed_by_its_id_and_not_by_its_folder() {
+        assert_eq!(resumed_id("look"), Ok("look".into()));
+        for (folder, told) in [
+            ("results/look", "give the id alone: --resume look"),
+            ("results/look/", "give the id alone: --resume look"),
+            (
+                "/my runs/look",
+                "give the id, and the folder by itself: --resume look --output-dir '/my runs/look'",
+            ),
+        ] {
+            assert_eq!(resumed_id(folder), Err(told.into()));
+        }
+        refused(resumed_id, &["", "..", "a/..", ".hidden"]);
     }
 
     #[test]

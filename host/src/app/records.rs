@@ -11,6 +11,7 @@ use super::{Exit, Problem};
 use crate::compare::model::{Rigor, Source};
 use crate::compare::{self, Input, Options};
 use crate::named_file::{self, is_standard_input};
+use crate::record::names::RESULTS;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
@@ -99,7 +100,6 @@ pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several
 /// paths lead to is read once.
 pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
-    check_inputs(paths)?;
     let mut read = Read::default();
     for path in paths {
         for file in files(path, ui)? {
@@ -125,13 +125,28 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
     Ok(read)
 }
 
-/// Refuses to read standard input twice: the second reader would get nothing.
-pub(crate) fn check_inputs(paths: &[PathBuf]) -> Result<(), Problem> {
+/// Refuses what `verb` cannot read from these paths: standard input twice, as the second reader would get nothing, and a run that is
+/// named by its id.
+pub(crate) fn check_inputs(verb: &str, paths: &[PathBuf]) -> Result<(), Problem> {
     if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
         return Err(Problem::usage("standard input can be read once only")
             .with_remedy("a file for each of the others"));
     }
-    Ok(())
+    let Some(id) = paths.iter().find(|path| folder_of_run(path).is_some()) else { return Ok(()) };
+    let folders: Vec<_> =
+        paths.iter().map(|path| folder_of_run(path).unwrap_or_else(|| path.clone())).collect();
+    Err(id_of_run(id).with_remedy(named_file::about(verb, &folders)))
+}
+
+/// The folder of the run with this id, if nothing is called so in the current folder.
+pub(crate) fn folder_of_run(named: &Path) -> Option<PathBuf> {
+    let folder = Path::new(RESULTS).join(named);
+    (!is_standard_input(named) && !named.exists() && folder.is_dir()).then_some(folder)
+}
+
+/// Something is named by the id of a run that is not.
+pub(crate) fn id_of_run(named: &Path) -> Problem {
+    Problem::usage(format!("there is no file or folder {}, but a run of that id", named.display()))
 }
 
 /// The files of records of a path. Prints them if some are in folders below it.

@@ -11,6 +11,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Inventory;
 use crate::plugin::registry::GetError;
+use crate::record::names::RESULTS;
 use crate::record::{Conditions, Library, MeasurementLock, SystemProfile};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::Isolation;
@@ -54,7 +55,7 @@ impl LoadingOptions {
 
 /// Whether a folder is that of a run for which no option names another one.
 pub(crate) fn is_default_folder(folder: &Path, run: &str) -> bool {
-    folder == Path::new("results").join(run)
+    folder == Path::new(RESULTS).join(run)
 }
 
 /// The command that resumes the comparison `run` in `folder`, under the `variables` with which it began, as far as these are known.

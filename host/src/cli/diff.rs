@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, records};
 use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
+use crate::named_file::{self, is_standard_input};
 
 const AFTER_HELP: &str = "\
 The machine may have changed between two runs, so a slowdown that this command finds is only a hint. The exit code is 7 for what \
@@ -39,7 +40,7 @@ fn part(text: &str) -> Result<f64, String> {
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let Arguments { old, new, threshold } = arguments;
-    records::check_inputs(&[old.clone(), new.clone()])?;
+    records::check_inputs("diff", &[old.clone(), new.clone()])?;
     let mut before = records::read(std::slice::from_ref(old), ui)?;
     let mut after = records::read(std::slice::from_ref(new), ui)?;
     // Each sweep chooses its points by what it measures: one that only the old run has would be missing in the new one.
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let read = before.exit(after.exit(Exit::Done));
     let aa_factors = |machine: &_| machine_history::aa_factors(machine, ui);
     let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);
-    let mut history = history.map_err(|error| refused(&error, read))?;
+    let mut history = history.map_err(|error| refused(&error, read, [old, new]))?;
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     ui.object_or(|| &history, || crate::report::history(&history))?;
@@ -84,13 +85,17 @@ fn hint(history: &History) -> Option<String> {
 }
 
 /// Why the runs cannot be compared. If not all of them could be read, that may be the reason.
-fn refused(error: &HistoryError, read: Exit) -> Problem {
+fn refused(error: &HistoryError, read: Exit, runs: [&PathBuf; 2]) -> Problem {
+    // Standard input cannot be read again.
+    let trials = || named_file::about("show", runs.into_iter().find(|path| !is_standard_input(path)));
     let remedy = match error {
-        _ if read != Exit::Done => "what the warnings say, and compare again",
-        HistoryError::Machine { .. } => "run both on the same machine",
-        HistoryError::Build { .. } => "build both with optimisation, and run again",
-        HistoryError::NothingInCommon => "crossrun show, to see the trials of each run",
-        HistoryError::OtherForm { .. } => "--extra form=stages, to run the graph in stages in both",
+        _ if read != Exit::Done => "what the warnings say, and compare again".to_owned(),
+        HistoryError::Machine { .. } => "run both on the same machine".to_owned(),
+        HistoryError::Build { .. } => "build both with optimisation, and run again".to_owned(),
+        HistoryError::NothingInCommon => trials(),
+        HistoryError::OtherForm { .. } => {
+            "--extra form=stages, to run the graph in stages in both".to_owned()
+        }
     };
     let exit = if read == Exit::Done { Exit::Invalid } else { read };
     Problem::new(exit, error.to_string()).with_remedy(remedy)

@@ -12,7 +12,9 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, reports};
 use crate::compare::trends::model::Trends;
 use crate::compare::trends::trends;
+use crate::named_file;
 use crate::record::format::timestamp;
+use crate::text::plural;
 
 const AFTER_HELP: &str = "\
 A run has one value for each cell, which is the median of its verified trials. The exit code is 7 if the newest change of a cell is \
@@ -43,10 +45,14 @@ fn since(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    records::check_inputs("history", &arguments.paths)?;
     let mut read = records::read(&arguments.paths, ui)?;
     let page = arguments.html.as_deref();
     page.map_or(Ok(()), |page| check_page(page, &read, ui.json()))?;
     let left_out = read.take_sweeps().len();
+    if left_out > 0 && read.inputs.is_empty() {
+        return Err(only_sweeps(left_out, &arguments.paths));
+    }
     let since = arguments.since.as_deref();
     let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
     if left_out > 0 {
@@ -54,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     if trends.cells.is_empty() {
         trends.warnings.iter().for_each(|warning| ui.warning(warning));
-        return Err(nothing(since));
+        return Err(nothing(since, &arguments.paths));
     }
     trends.altered.clone_from(&read.altered);
     trends.without_chain.clone_from(&read.without_chain);
@@ -77,14 +83,21 @@ fn check_page(page: &Path, read: &Read, json: bool) -> Result<(), Problem> {
     read.check_output(page)
 }
 
-fn nothing(since: Option<&str>) -> Problem {
+/// Each sweep chooses its own points.
+fn only_sweeps(trials: usize, paths: &[PathBuf]) -> Problem {
+    let (trials, are) = (plural(trials as u64, "trial"), if trials == 1 { "is" } else { "are" });
+    Problem::usage(format!("{trials} of METG sweeps {are} left out, and there are no others"))
+        .with_remedy(named_file::about("report", paths))
+}
+
+fn nothing(since: Option<&str>, paths: &[PathBuf]) -> Problem {
     match since {
         Some(since) => {
             Problem::usage(format!("no run with a description of its machine began at {since} or later"))
                 .with_remedy("an earlier --since")
         }
         None => Problem::usage("no measured trial of a comparison or run has a description of its machine")
-            .with_remedy("crossrun report PATH, to see what is in the files"),
+            .with_remedy(named_file::about("report", paths)),
     }
 }
 

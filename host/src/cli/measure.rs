@@ -1,12 +1,13 @@
 //! Arguments that the measuring commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
 use crate::app::limits::{self, LimitArguments};
 use crate::app::{Problem, options, parameters};
+use crate::record::names::RESULTS;
 
 /// The number of blocks with `--quick`.
 const QUICK: u32 = 3;
@@ -92,6 +93,6 @@ impl ScheduleArguments {
     }
 
     pub(super) fn output_dir(&self, run: &str) -> PathBuf {
-        self.output_dir.clone().unwrap_or_else(|| PathBuf::from("results").join(run))
+        self.output_dir.clone().unwrap_or_else(|| Path::new(RESULTS).join(run))
     }
 }

@@ -71,6 +71,7 @@ enum Format {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    records::check_inputs("report", &arguments.paths)?;
     let read = records::read(&arguments.paths, ui)?;
     if read.inputs.is_empty() && matches!(read.exit(Exit::Done), Exit::Done) {
         return Err(records::nothing());

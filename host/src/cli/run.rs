@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -21,6 +21,7 @@ use crate::cli::measure::TrialArguments;
 use crate::plan::BackendChoice;
 use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::plan::whole_rows::{rounded, row_width, used_items};
+use crate::record::names::RESULTS;
 use crate::record::{
     Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
@@ -163,7 +164,7 @@ impl Options {
 }
 
 fn default_folder(workload: &str) -> PathBuf {
-    PathBuf::from("results").join(workload)
+    Path::new(RESULTS).join(workload)
 }
 
 fn default_backend() -> String {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::app::graphs::GraphsOfRecords;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, reports};
+use crate::app::{Exit, GlobalArguments, Problem, records, reports};
 use crate::record::format::{timestamp, to_the_second};
 use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
@@ -90,7 +90,11 @@ impl Site {
     fn of(folder: &Path) -> Result<Self, Problem> {
         let name = folder.display().to_string();
         let cannot = |error: io::Error| {
-            Problem::usage(format!("{name}: {error}")).with_remedy(shell::look_beside(folder))
+            let of_run = records::folder_of_run(folder)
+                .map(|run| records::id_of_run(folder).with_remedy(shell::about("serve", &run)));
+            of_run.unwrap_or_else(|| {
+                Problem::usage(format!("{name}: {error}")).with_remedy(shell::look_beside(folder))
+            })
         };
         let folder = folder.canonicalize().map_err(cannot)?;
         if !folder.is_dir() {

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, records};
-use crate::named_file::is_standard_input;
+use crate::named_file::{self, is_standard_input};
 use crate::record::claims::claims;
+use crate::record::names::RESULTS;
 use crate::record::reader::{Holds, open_any};
 use crate::record::writer::TRIALS;
 use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
@@ -23,11 +24,6 @@ pub(super) struct Arguments {
     trial: Option<String>,
 }
 
-/// Where runs are, unless they were given another folder.
-const RESULTS: &str = "results";
-
-const LIST: &str = "crossrun show RUN, for the line numbers and the names";
-
 /// A trial and its line number.
 type Line = (u64, TrialRecord);
 
@@ -39,11 +35,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let named =
             if is_standard_input(&file) { "standard input".into() } else { file.display().to_string() };
         let message = format!("{named} has records without their trials, as in {TRIALS}");
-        let report = match file.to_str() {
-            Some("-") => "crossrun report -".to_owned(),
-            _ => shell::about("report", &file),
-        };
-        return Err(Problem::usage(message).with_remedy(report));
+        return Err(Problem::usage(message).with_remedy(named_file::about("report", [&file])));
     }
     let left_out = skipped::read_each(Records::new(content, &file), |line, trial| {
         trials.push((line, trial));
@@ -58,7 +50,9 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
         None => list(&trials),
         Some(wanted) => {
-            let trial = find(&trials, wanted)?;
+            // The list has the line numbers and the names.
+            let list = || named_file::about("show", [&arguments.run]);
+            let trial = find(&trials, wanted).map_err(|problem| problem.with_remedy(list()))?;
             if ui.json() { json!(trial).to_string() } else { page(trial)? }
         }
     };
@@ -91,7 +85,7 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
         (None, _) => {
             let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
             let remedy =
-                if Path::new(RESULTS).is_dir() { "ls results" } else { "crossrun show FOLDER_OF_A_RUN" };
+                if Path::new(RESULTS).is_dir() { "ls results".to_owned() } else { shell::look_beside(named) };
             Err(Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy(remedy))
         }
     }
@@ -109,7 +103,7 @@ fn name(trial: &TrialRecord) -> String {
 fn find<'a>(trials: &'a [Line], wanted: &str) -> Result<&'a TrialRecord, Problem> {
     let number = wanted.parse::<u64>().ok();
     let by_line = number.and_then(|number| trials.iter().find(|(line, _)| *line == number));
-    let none = || Problem::usage(format!("this run has no trial {wanted:?}")).with_remedy(LIST);
+    let none = || Problem::usage(format!("this run has no trial {wanted:?}"));
     // Times and numbers of processes in names have digits too: a number is a line, and nothing else.
     if number.is_some() && by_line.is_none() {
         return Err(none());
@@ -122,8 +116,7 @@ fn find<'a>(trials: &'a [Line], wanted: &str) -> Result<&'a TrialRecord, Problem
         (Some((_, trial)), _, _) | (None, Some((_, trial)), None) => Ok(trial),
         (None, None, _) => Err(none()),
         (None, Some(_), Some(_)) => {
-            Err(Problem::usage(format!("{wanted:?} is a part of several names"))
-                .with_remedy("the line number"))
+            Err(Problem::usage(format!("{wanted:?} is a part of several names: a line number says which")))
         }
     }
 }

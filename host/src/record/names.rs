@@ -1,4 +1,7 @@
-//! The names of the files that a run writes into its folder.
+//! The names of the folder of a run, and of the files that it writes there.
+
+/// Where the folders of runs are, unless they were given others.
+pub(crate) const RESULTS: &str = "results";
 
 /// All trials, one line each.
 pub(crate) const TRIALS: &str = "trials.jsonl";

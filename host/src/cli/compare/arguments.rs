@@ -64,7 +64,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) cores: Option<u32>,
     /// Resume an interrupted run: run the trials that are missing.
-    #[arg(long, value_name = "ID", value_parser = options::run_id, conflicts_with_all = ["run_id", "dry_run"])]
+    #[arg(long, value_name = "ID", value_parser = options::resumed_id, conflicts_with_all = ["run_id", "dry_run"])]
     pub(super) resume: Option<String>,
     /// Print all trials in their order, and how long they may take; run nothing.
     #[arg(long)]
