@@ -62,6 +62,47 @@ fn an_invalid_command_line_is_2() {
 }
 
 #[test]
+fn a_negative_number_is_refused_by_the_option_that_has_it() {
+    let place = Place::new();
+    let of_trials = "timeout memory-limit process-limit log-limit cores";
+    let of_schedules = format!("{of_trials} blocks data-seed seed");
+    for (verb, options) in [
+        ("run", format!("{of_trials} items parallelism seed nodes")),
+        ("compare", format!("{of_schedules} items parallelism nodes time-budget")),
+        ("metg", format!("{of_schedules} finest coarsest radix output-bytes steps")),
+        ("workloads show null", "items stage seed".to_owned()),
+        ("backends check native", "timeout".to_owned()),
+        ("diff a b", "threshold".to_owned()),
+        ("serve .", "port".to_owned()),
+    ] {
+        for option in arguments_in(&options) {
+            let told = place.run(&format!("{verb} --{option} -1")).code(2);
+            told.says(&format!("invalid value '-1' for '--{option} <"));
+        }
+    }
+    // What only begins with a hyphen is another option.
+    place.run("workloads show null --items 2 -v --seed 1 -q").code(0);
+    place.run("workloads show null --items -v").code(2).says("a value is required for '--items <COUNT>'");
+}
+
+#[test]
+fn counts_say_in_one_way_which_there_may_be() {
+    let place = Place::new();
+    for (words, least, most) in [
+        ("run --nodes 0", 1, u32::MAX),
+        ("run --cores 0", 1, u32::MAX),
+        ("compare --blocks 0", 1, u32::MAX),
+        ("run --parallelism 0", 1, 16_384),
+        ("metg --steps 0", 32, 1 << 24),
+    ] {
+        place.run(words).code(2).says(&format!("\"0\" is not a whole number from {least} to {most}"));
+    }
+    let compare = "compare --backends native --workloads null --blocks 1e1 --dry-run";
+    let planned = place.run(compare).code(0).stdout();
+    assert!(planned.contains("10 trials in 10 blocks"), "{planned}");
+}
+
+#[test]
 fn a_parameter_out_of_range_is_2_and_leaves_no_record() {
     let place = Place::new();
     let run = ["run", "--backend", "native", "--workload", "pipeline", "--extra", "stages=1000"];

@@ -327,7 +327,7 @@ fn graphs_of_which_no_value_can_be_had_are_refused() {
         ("--radix 3", "--pattern"),
         ("--output-bytes 64", "--pattern"),
         ("--steps 200", "--pattern"),
-        ("--pattern fft --steps 31", "31 is not in 32.."),
+        ("--pattern fft --steps 31", "\"31\" is not a whole number from 32 to 16777216"),
         ("--pattern fft --steps 99999999999", "has at most 16777216 steps; try: --steps 100"),
     ] {
         let ran = place.run(&format!("metg --backends native --cores 2 {options}")).code(2).says(words);

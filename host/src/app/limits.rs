@@ -21,13 +21,13 @@ const NAMESPACES: &str = "CROSSRUN_NAMESPACES";
 pub(crate) struct LimitArguments {
     /// Kill a trial whose processes use more memory than this, such as 500MiB or 2GiB [default: 80 % of what the machine or the
     /// control group has].
-    #[arg(long, value_name = "SIZE", value_parser = options::size)]
+    #[arg(long, value_name = "SIZE", value_parser = options::size, allow_negative_numbers = true)]
     memory_limit: Option<u64>,
     /// Kill a trial that has more processes and threads than this [default: 4096, or 64 for each core if that is more].
-    #[arg(long, value_name = "COUNT", value_parser = options::processes)]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     process_limit: Option<u32>,
     /// Keep only the end of a log that is larger than this [default: 64MiB].
-    #[arg(long, value_name = "SIZE", value_parser = options::log_size)]
+    #[arg(long, value_name = "SIZE", value_parser = options::log_size, allow_negative_numbers = true)]
     log_limit: Option<u64>,
 }
 
@@ -87,7 +87,7 @@ impl LimitArguments {
 pub(crate) fn of_environment() -> Result<LimitArguments, Problem> {
     Ok(LimitArguments {
         memory_limit: variable(MEMORY, options::size)?,
-        process_limit: variable(PROCESSES, options::processes)?,
+        process_limit: variable(PROCESSES, options::number)?,
         log_limit: variable(LOG, options::log_size)?,
     })
 }

@@ -36,8 +36,8 @@ pub fn parallelism(text: &str) -> Result<u32, String> {
     positive(text, MAX_PARALLELISM)
 }
 
-/// How many processes and threads a trial may have.
-pub(crate) fn processes(text: &str) -> Result<u32, String> {
+/// A number of things of which there is at least one: blocks, cores, machines, or the processes and threads of a trial.
+pub(crate) fn number(text: &str) -> Result<u32, String> {
     positive(text, u32::MAX)
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// The smallest change that is reported, such as 5% or 0.05.
-    #[arg(long, value_name = "PART", default_value = "5%", value_parser = part)]
+    #[arg(long, value_name = "PART", default_value = "5%", value_parser = part, allow_negative_numbers = true)]
     threshold: f64,
 }
 

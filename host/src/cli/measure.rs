@@ -23,7 +23,7 @@ pub(super) struct TrialArguments {
     #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
     pub(super) extra: Vec<(String, Value)>,
     /// The time limit of a single run, such as 90s, 10m or 1h [default: 10m; of `run`, the number of seconds in --extra max_wait_seconds=… if that is given].
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     pub(super) timeout: Option<Duration>,
     #[command(flatten)]
     pub(super) limits: LimitArguments,
@@ -62,7 +62,7 @@ pub(super) struct ScheduleArguments {
     backends: Vec<String>,
     /// How often every measurement is repeated, each time with new engines and data. Fewer than 6 give no interval and no verdict
     /// [default: 7].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "quick")]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, conflicts_with = "quick", allow_negative_numbers = true)]
     pub(super) blocks: Option<u32>,
     /// A first look: 3 blocks, smaller default sizes, and no intervals or verdicts.
     #[arg(long)]
@@ -78,7 +78,7 @@ pub(super) struct ScheduleArguments {
     pub(super) insist: bool,
     /// Derive the seeds of all data from this number, to measure again on the same data. A backend can know such data, and reports
     /// say so [default: random seeds].
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(super) data_seed: Option<u64>,
 }
 

@@ -19,24 +19,22 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
 use crate::cli::measure::{STANDARD, ScheduleArguments};
 use crate::first_seen::distinct;
-use crate::metg::Range;
+use crate::metg::{MOST_ITERATIONS, Range, SWEPT_KEYS};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
 use crate::record::writer::{self, PLAN, TRIALS};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::report::duration;
 use crate::run::data_seeds::DataSeeds;
-use crate::run::engine::names_a_cluster;
+use crate::run::event::Event;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
+use crate::run::work_check::names_a_cluster;
 use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
 use crate::worker::protocol::Folders;
 use graph::GraphArguments;
-
-/// The keys of `extra` that a sweep sets: an item is one kernel, and each item and each stage is scheduled by itself.
-const SWEPT_KEYS: [&str; 4] = ["batch_size", "fusion", "iters", "stages"];
 
 /// The seconds that a point takes with `--quick`, and without.
 const QUICK_POINT: f64 = 0.1;
@@ -56,17 +54,18 @@ pub(super) struct Arguments {
     #[command(flatten)]
     graph: GraphArguments,
     /// Pin each backend to this number of cores, and run as many tasks at once [default: 2].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     cores: Option<u32>,
-    /// Run no kernel that is shorter than this [default: one iteration].
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    /// Run no kernel that is shorter than this, but the longest that there is [default: one iteration].
+    #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     finest: Option<Duration>,
-    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value [default: 2s, or less with
-    /// --quick where all tasks of a graph would take more than 16s].
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value. A kernel has at most 2^29
+    /// iterations, which take one to two seconds: a longer TIME has no effect [default: 2s, or less with --quick where all tasks of a
+    /// graph would take more than 16s].
+    #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     coarsest: Option<Duration>,
     /// The seed of the order of the sweeps.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     seed: u64,
 }
 
@@ -235,6 +234,21 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     outcome::report(&prepared.output_dir, &command, longer.as_deref(), (&altered, kept), ui)
 }
 
+/// That no kernel is as long as the options ask for, if that is so where an iteration takes so many seconds.
+fn asked_beyond(range: &Range, seconds_per_iteration: f64) -> Option<String> {
+    let longest = MOST_ITERATIONS as f64 * seconds_per_iteration;
+    let effect = if range.finest_seconds > longest {
+        "as --finest is longer, it alone is run"
+    } else if range.coarsest_seconds > longest.max(COARSEST.as_secs_f64()) {
+        // The default is longer on many machines.
+        "a longer --coarsest has no effect"
+    } else {
+        return None;
+    };
+    let longest = duration(longest);
+    Some(format!("the longest kernel has {MOST_ITERATIONS} iterations, which take {longest}: {effect}"))
+}
+
 fn default_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |available| CORES.min(available.get()) as u32)
 }
@@ -336,8 +350,17 @@ impl PreparedRun {
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
         executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         machine_history::recall(&mut executor, context, ui);
+        let mut beyond = None;
         let swept = plan.blocks.iter().try_for_each(|block| {
-            executor.sweep(&matrix.run, block, range, &mut |event| consumers.note(event, ui))
+            executor.sweep(&matrix.run, block, range, &mut |event| {
+                if beyond.is_none()
+                    && let Event::ReferenceTimed(_, seconds) = event
+                {
+                    beyond = asked_beyond(range, *seconds);
+                    beyond.iter().for_each(|note| ui.note(note));
+                }
+                consumers.note(event, ui)
+            })
         });
         machine_history::keep_speed(&executor, context, ui);
         executor.end();
@@ -348,5 +371,21 @@ impl PreparedRun {
             Problem::of_stopped(stopped, report)
         })?;
         Ok(complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_no_kernel_has_is_told_unless_it_is_the_default() {
+        let told = |finest_seconds, coarsest_seconds| {
+            asked_beyond(&Range { point_seconds: 0.4, finest_seconds, coarsest_seconds }, 2e-9)
+        };
+        let longest = "the longest kernel has 536870912 iterations, which take 1.07 s: ";
+        assert_eq!(told(0.0, 3.0), Some(format!("{longest}a longer --coarsest has no effect")));
+        assert_eq!(told(1.5, 2.0), Some(format!("{longest}as --finest is longer, it alone is run")));
+        assert_eq!((told(1.0, 2.0), told(0.0, 1.5)), (None, None));
     }
 }

@@ -50,19 +50,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_WORKLOAD)]
     workload: String,
     /// The number of items that the source emits, such as 1000 or 1e6.
-    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = options::count)]
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = options::count, allow_negative_numbers = true)]
     items: u64,
     /// The largest number of operator calls at once, over all stages together.
-    #[arg(long, value_name = "COUNT", default_value = "2", value_parser = options::parallelism)]
+    #[arg(long, value_name = "COUNT", default_value = "2", value_parser = options::parallelism, allow_negative_numbers = true)]
     parallelism: u32,
     /// A hint to the engine: default, fifo, load_aware, or another name that the engine knows.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = NonEmptyStringValueParser::new())]
     scheduler: String,
     /// The seed of the workload's data.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     seed: u64,
     /// How many machines to ask for.
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = options::number, allow_negative_numbers = true)]
     nodes: u32,
     #[command(flatten)]
     trial: TrialArguments,
@@ -73,7 +73,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value = "process")]
     isolation: Isolation,
     /// Pin the backend and the processes that it starts to this number of cores [default: all cores].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     cores: Option<u32>,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The port of this machine that the browser opens; 0 for any that is free.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8350)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 8350, allow_negative_numbers = true)]
     port: u16,
 }
 

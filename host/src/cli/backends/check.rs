@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     workloads: Vec<PathBuf>,
     /// The time limit of a run, such as 90s or 10m [default: 2m; after the first run 30s, or twenty times the longest run if that is
     /// more].
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     /// Print JUnit XML instead of text.
     #[arg(long, conflicts_with = "json")]

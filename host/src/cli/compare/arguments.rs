@@ -33,10 +33,10 @@ pub(in crate::cli) struct Arguments {
     pub(super) schedulers: Vec<String>,
     /// The numbers of items, such as 1e3,1e5 [default: a run of at least half a second on two native
     /// threads, or a quarter of that with --quick].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::count)]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::count, allow_negative_numbers = true)]
     items: Vec<u64>,
     /// The numbers of operator calls that may run at once [default: 2].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::parallelism)]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::parallelism, allow_negative_numbers = true)]
     parallelism: Vec<u32>,
     /// Make a point for each value of a parameter of the workloads, of batch_size, fusion, items or parallelism. A value is JSON if it
     /// parses as JSON, else a string. Repeatable: every combination is a point.
@@ -49,19 +49,19 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, conflicts_with_all = ["blocks", "quick"])]
     pub(super) publish: bool,
     /// Start no new block after this time, which counts from the first trial: the first block is always run.
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     pub(super) time_budget: Option<Duration>,
     /// Run the first backend twice under two names (an A/A comparison), to see how large a difference noise makes.
     #[arg(long)]
     pub(super) aa: bool,
     /// The seed of the order of the runs [default: 42].
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
     /// How many machines to ask for [default: 1].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     pub(super) nodes: Option<u32>,
     /// Pin each backend and the processes that it starts to this number of cores [default: all cores].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     pub(super) cores: Option<u32>,
     /// Resume an interrupted run: run the trials that are missing.
     #[arg(long, value_name = "ID", value_parser = options::resumed_id, conflicts_with_all = ["run_id", "dry_run"])]

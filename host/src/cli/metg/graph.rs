@@ -50,19 +50,25 @@ pub(super) struct GraphArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pattern: Vec<String>,
     /// How many inputs a task has with the patterns nearest, spread and random_nearest [default: 3].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', allow_negative_numbers = true)]
     radix: Vec<u64>,
     /// How many bytes the output of a task has [default: 64].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', allow_negative_numbers = true)]
     output_bytes: Vec<u64>,
     /// How many steps each graph has: with more, the start of a run matters less. Backends that run stages have at most 100 [default:
     /// 100, or 32 with --quick].
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(QUICK_STEPS..))]
+    #[arg(long, value_name = "COUNT", value_parser = steps, allow_negative_numbers = true)]
     steps: Option<u64>,
     /// Measure the graphs for each value of another parameter of the workload, each in rows of its own. A value is JSON if it parses as
     /// JSON, else a string. Repeatable: every combination is measured.
     #[arg(long, value_name = "KEY=VALUES", value_parser = options::variation)]
     vary: Vec<Variation>,
+}
+
+/// The number of steps. That it is not too large is checked with the others.
+fn steps(text: &str) -> Result<u64, String> {
+    let steps = options::count(text).ok().filter(|steps| *steps >= QUICK_STEPS);
+    steps.ok_or_else(|| format!("{text:?} is not a whole number from {QUICK_STEPS} to {MOST_STEPS}"))
 }
 
 impl GraphArguments {

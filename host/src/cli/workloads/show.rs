@@ -24,16 +24,22 @@ pub(super) struct Arguments {
     /// The workload.
     name: String,
     /// The number of items that the source emits.
-    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = options::count)]
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = options::count, allow_negative_numbers = true)]
     items: u64,
     /// Show the items that leave this stage. The source is stage 0.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, conflicts_with = "expected")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        conflicts_with = "expected",
+        allow_negative_numbers = true
+    )]
     stage: usize,
     /// Show the items that must reach the sink. They are compared with the serial oracle first.
     #[arg(long)]
     expected: bool,
     /// The seed of the workload's data.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     seed: u64,
     /// A parameter of the workload; the value is JSON, or else text.
     #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
