@@ -5,7 +5,9 @@
 //! the baseline, `doubt` finds rows whose trials cannot all be right, and `significance` withholds verdicts that the table as a
 //! whole does not support.
 
+use crate::shell;
 use crate::stats::MARGIN;
+use crate::text::nearest;
 
 mod comparability;
 mod conditions;
@@ -39,6 +41,14 @@ use model::{Comparison, Point, VERSION};
 pub struct NoBaseline {
     wanted: String,
     present: Vec<String>,
+}
+
+impl NoBaseline {
+    /// The name that may be meant.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        let near = nearest(&self.wanted.to_lowercase(), &self.present)?;
+        Some(format!("--baseline {}", shell::quote(near)))
+    }
 }
 
 fn records_of(backends: &[String]) -> String {

@@ -48,6 +48,17 @@ pub(crate) fn folder_of(file: &Path) -> Option<&Path> {
     file.parent().map(|folder| if here(folder) { Path::new(".") } else { folder })
 }
 
+/// A path like this one at which there is nothing yet: a command would replace what is there.
+pub(crate) fn free_path(path: &Path) -> PathBuf {
+    let [stem, extension] = [path.file_stem(), path.extension()].map(Option::unwrap_or_default);
+    let numbered = |number: u32| {
+        let name = format!("{}-{number}.{}", stem.display(), extension.display());
+        path.with_file_name(name)
+    };
+    let mut paths = std::iter::once(path.to_owned()).chain((1..).map(numbered));
+    paths.find(|path| path.symlink_metadata().is_err()).unwrap_or_default()
+}
+
 /// A path as a word that no program takes for an option.
 pub(crate) fn path(path: &Path) -> PathBuf {
     let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");

@@ -13,6 +13,12 @@ const NARROWEST: u16 = 40;
 /// How many items a message lists; the others are counted.
 const LISTED: usize = 10;
 
+/// The one of the `known` names that is spelled nearly as `name`, if there is one.
+pub(crate) fn nearest(name: &str, known: &[String]) -> Option<String> {
+    let distances = known.iter().map(|candidate| (strsim::levenshtein(name, candidate), candidate));
+    distances.filter(|(edits, _)| *edits <= 2).min().map(|(_, candidate)| candidate.clone())
+}
+
 /// Writes a path as text. Bytes that are not UTF-8 are replaced.
 pub(crate) fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())

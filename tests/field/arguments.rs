@@ -292,6 +292,33 @@ fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
 }
 
 #[test]
+fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be_meant() {
+    let place = Place::new();
+    let native = place.plugins().join("libnative_runner.so");
+    let compare = ["compare", "--dry-run", "--workloads", "null", "--backends"];
+    let backends = format!("native,old={}", native.display());
+    for (baseline, remedy) in
+        [("natvie", "--baseline native"), ("spark", "--backends with spark among its names")]
+    {
+        let more = [backends.as_str(), "--baseline", baseline];
+        let told = place.crossrun(&[&compare[..], &more].concat()).code(2);
+        told.says(&format!("--baseline {baseline} does not take part; try: {remedy}\n"));
+    }
+    place.run("run --no-lock --backend native --workload null").code(0);
+    place.run("report results/null --baseline NATVIE").code(2).says("; try: --baseline native\n");
+
+    let run = |backend: &str| place.crossrun(&["run", "--backend", backend]).code(3);
+    let meant = format!("what follows = in a=native is a file; try: a={}\n", native.display());
+    run("A=native").says(&meant);
+    place.crossrun(&[&compare[..], &["a=native,old"]].concat()).code(3).says(&meant);
+    run("a=/no.so").says("what follows = in a=/no.so is a file; try: ls /\n");
+
+    let folder = place.plugins().display().to_string();
+    let remedy = format!("; try: crossrun compare --backends native,old --plugin-dir {folder}\n");
+    run("native,old").says(&remedy);
+}
+
+#[test]
 fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
     let place = Place::with_misbehaving();
     for verb in [&["run", "--backend", "misbehaving"][..], &["compare", "--backends", "misbehaving"]] {

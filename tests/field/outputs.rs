@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use super::wrappers::{COMPARE, with_environment_of, wrapped};
+use super::wrappers::{COMPARE, wrapped};
 use crate::support::{Place, Ran, not_run};
 
 fn recorded() -> Place {
@@ -122,25 +122,33 @@ fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
     let before = fs::read(&trials).unwrap();
     fs::write(place.path().join("report.md"), "").unwrap();
     let report = place.command(&["report", RECORDS, "--md", "report.md"]);
-    let script = format!("mount --bind {RECORDS}/trials.jsonl report.md && exec \"$@\"");
-    let ran =
-        Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", &script, "sh"], &report));
-    ran.code(2).says("holds the records that are reported");
+    let words = std::iter::once(report.get_program()).chain(report.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let script = format!("mount --bind {RECORDS}/trials.jsonl report.md && {}", words.join(" "));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+    command.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
+    Ran::of(command).code(2).says("holds the records that are reported");
     assert_eq!(fs::read(&trials).unwrap(), before);
 }
 
 #[test]
 fn a_file_that_is_mounted_by_itself_gets_the_report() {
+    let place = recorded();
+    fs::write(place.path().join("mounted"), "old").unwrap();
+    let (run, folders) = (place.command(&["report", RECORDS, "--md", "report.md"]), place.path());
+    let words = std::iter::once(run.get_program()).chain(run.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    fs::write(folders.join("report.md"), "").unwrap();
+    let script = format!("mount --bind mounted report.md && exec {}", words.join(" "));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+    command.current_dir(folders).env("CROSSRUN_DATA_DIR", place.data());
     if !can_mount() {
         return not_run("this user may not mount");
     }
-    let place = recorded();
-    fs::write(place.path().join("mounted"), "old").unwrap();
-    fs::write(place.path().join("report.md"), "").unwrap();
-    let report = place.command(&["report", RECORDS, "--md", "report.md"]);
-    let script = "mount --bind mounted report.md && exec \"$@\"";
-    Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", script, "sh"], &report)).code(0);
-    assert!(fs::read_to_string(place.path().join("mounted")).unwrap().starts_with('#'));
+    Ran::of(command).code(0);
+    assert!(fs::read_to_string(folders.join("mounted")).unwrap().starts_with('#'));
 }
 
 /// Whether this user can have a mount namespace.
@@ -184,19 +192,48 @@ fn a_file_that_is_no_lock_file_is_neither_replaced_nor_named_in_a_remedy() {
     assert_eq!(printed, fs::read_to_string(&precious).unwrap());
 }
 
-#[test]
-fn the_remedy_for_a_damaged_lock_file_works() {
-    let place = Place::new();
-    fs::create_dir_all(place.data()).unwrap();
-    fs::write(place.data().join("plugins.lock"), "damaged").unwrap();
-    let told = place.crossrun(&["backends", "--locked"]).code(3).stderr();
+/// Does what an error proposes, in a shell.
+fn follow(place: &Place, told: &str) {
     let (_, remedy) = told.trim().rsplit_once("; try: ").unwrap();
     let executable = crate::support::executable().display().to_string();
     let script = remedy.replacen("crossrun ", &format!("{executable} "), 1);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]);
-    Ran::of(with_environment_of(&place.command(&[]), shell)).code(0);
-    place.crossrun(&["backends", "--locked", "--no-probe"]).code(0);
+    shell.args(["-c", &script]).env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
+    Ran::of(shell).code(0);
+}
+
+#[test]
+fn the_remedy_for_a_damaged_lock_file_works_and_keeps_every_damaged_file() {
+    let place = Place::new();
+    fs::create_dir_all(place.data()).unwrap();
+    for (damaged, kept) in [("one", "plugins.damaged"), ("two", "plugins-1.damaged")] {
+        fs::write(place.data().join("plugins.lock"), damaged).unwrap();
+        let told = place.crossrun(&["backends", "--locked"]).code(3).stderr();
+        follow(&place, &told);
+        place.crossrun(&["backends", "--locked", "--no-probe"]).code(0);
+        assert_eq!(fs::read_to_string(place.data().join(kept)).unwrap(), damaged);
+    }
+    assert_eq!(fs::read_to_string(place.data().join("plugins.damaged")).unwrap(), "one");
+}
+
+#[test]
+fn a_named_file_that_is_no_lock_file_leads_to_a_new_one_beside_it() {
+    let place = Place::new();
+    let at = |name: &str| place.path().join(name);
+    fs::write(at("junk.lock"), "junk").unwrap();
+    let run = ["run", "--no-lock", "--backend", "native", "--workload", "null"];
+    for (words, new) in [
+        (&[&run[..], &["--locked=junk.lock"]].concat()[..], "plugins.lock"),
+        (&["backends", "lock", "--check", "--output", "junk.lock"], "plugins-1.lock"),
+    ] {
+        let told = place.crossrun(words).code(3).says("and stays as it is: name another one; try: ").stderr();
+        follow(&place, &told);
+        place.crossrun(&["backends", "lock", "--check", "--output", new]).code(0);
+        let locked = format!("--locked={new}");
+        place.crossrun(&[&run[..], &[locked.as_str()]].concat()).code(0);
+    }
+    assert_eq!(fs::read_to_string(at("junk.lock")).unwrap(), "junk");
+    assert!(!place.data().join("plugins.lock").exists());
 }
 
 #[test]

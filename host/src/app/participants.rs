@@ -16,6 +16,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
+use crate::text::nearest;
 use crate::worker::protocol::Folders;
 
 /// The backends and workloads that were selected, in their order on the command line.
@@ -68,11 +69,19 @@ impl Selection {
         let takes_part = |name: &str| self.backends.iter().any(|(participant, _)| participant == name);
         match asked_for.map(str::to_lowercase) {
             Some(name) if takes_part(&name) => Ok(name),
-            Some(name) => Err(Problem::usage(format!("--baseline {name} does not take part"))
-                .with_remedy(format!("--backends with {name} among its names"))),
+            Some(name) => Err(self.no_baseline(&name)),
             None if takes_part(BASELINE) => Ok(BASELINE.into()),
             None => Ok(self.first()),
         }
+    }
+
+    fn no_baseline(&self, name: &str) -> Problem {
+        let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
+        let remedy = match nearest(name, &names) {
+            Some(near) => format!("--baseline {near}"),
+            None => format!("--backends with {name} among its names"),
+        };
+        Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
     }
 
     pub(crate) fn backends(&self) -> Vec<BackendChoice> {

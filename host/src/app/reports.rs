@@ -17,7 +17,7 @@ use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
 use crate::compare::metg::sweeps;
 use crate::compare::model::{Comparison, Warning, WarningKind};
-use crate::compare::{self, Input, Options};
+use crate::compare::{self, Input, NoBaseline, Options};
 use crate::record::Recorder;
 use crate::record::format::timestamp;
 use crate::record::names::REPORTS;
@@ -52,8 +52,10 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
 
 /// Compares records. What could not be read, was altered or was not measured becomes the first warnings of the comparison.
 pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Problem> {
-    let mut comparison =
-        compare::compare(&read.inputs, options).map_err(|error| Problem::usage(error.to_string()))?;
+    let no_baseline = |error: NoBaseline| {
+        Problem::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
+    };
+    let mut comparison = compare::compare(&read.inputs, options).map_err(no_baseline)?;
     let warnings = |kind, messages: Vec<String>| {
         messages.into_iter().map(move |message| Warning { kind, message, points: Vec::new() })
     };

@@ -18,20 +18,30 @@ pub(crate) fn default_lock_file(data_dir: &Path) -> PathBuf {
     data_dir.join(lock_file::FILE)
 }
 
-/// The command that writes the lock file again. It names no file that is not a lock file: that is somebody else's.
+/// The command that writes the lock file again. A file that is no lock file is somebody else's: the new one stands beside it.
 pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Path) -> String {
     let mut command = CommandLine::new(&["backends", "lock"]);
     let default = default_lock_file(data_dir);
-    // Into a pipe or a device a lock file would vanish.
-    let foreign = lock_file::is_foreign(path) || (path.exists() && !path.is_file());
-    let output = (path != default && !foreign).then_some(path);
+    let output = match () {
+        // Into a pipe or a device a lock file would vanish.
+        () if path == default || (path.exists() && !path.is_file()) => None,
+        () if lock_file::is_foreign(path) => Some(shell::free_path(&path.with_file_name(lock_file::FILE))),
+        () => Some(path.to_owned()),
+    };
     let into_default = output.is_none();
     let command = command.paths("output", output).paths("plugin-dir", &global.plugin_dir).to_string();
     if into_default && lock_file::is_foreign(&default) {
-        let damaged = default.with_extension("damaged");
+        let damaged = shell::free_path(&default.with_extension("damaged"));
         return format!("{} && {command}", shell::command("mv", [&default, &damaged]));
     }
     command
+}
+
+/// The problem with the lock file at `path`, which cannot be read.
+pub(crate) fn unreadable_lock(error: &str, path: &Path, data_dir: &Path, renew: &str) -> Problem {
+    let is_others = path != default_lock_file(data_dir) && lock_file::is_foreign(path);
+    let stays = if is_others { ", and stays as it is: name another one" } else { "" };
+    Problem::new(Exit::Unavailable, format!("{error}{stays}")).with_remedy(renew)
 }
 
 /// A lock file that `--locked` names.
@@ -58,7 +68,7 @@ impl Lock {
                 return Err(rejected(format_args!("the lock file {}", path.display()), why));
             }
         };
-        let file = file.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
+        let file = file.map_err(|error| unreadable_lock(&error, &path, data_dir, &renew))?;
         Ok(Some(Self { path, file, renew }))
     }
 

@@ -10,6 +10,7 @@ use plugin_api::workload::CatalogueEntry;
 use plugin_api::{ErrorKind, RunResult, WorkloadSpec};
 
 use crate::app::availability::{NotReady, SetUp, make_available, of_file};
+use crate::app::command_line::CommandLine;
 use crate::app::context::{self, Context};
 use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
@@ -184,7 +185,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     if options.isolation == Isolation::Process {
         options.limits = context.apply_limits(&options.limits);
     }
-    let (name, participant) = context.participant(&options.backend)?;
+    let found = context.participant(&options.backend);
+    let (name, participant) = found.map_err(|problem| of_several(problem, &options.backend, global))?;
     let (workload, library) = context.workload(&options.spec.name)?;
     // By default the folder is called as the workload, which a name that leads elsewhere is not, nor one in other letters.
     if !named_folder {
@@ -223,6 +225,16 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
     let kept = kept.map_err(|problem| Problem { message: format!("{what}: {}", problem.message), ..problem });
     Ok(ui.unless_lost(kept, exit))
+}
+
+/// The problem with a name that may be a list of backends: these are compared.
+fn of_several(problem: Problem, backends: &str, global: &GlobalArguments) -> Problem {
+    if !backends.contains(',') || backends.contains('=') {
+        return problem;
+    }
+    let mut compare = CommandLine::new(&["compare"]);
+    compare.option("backends", backends).paths("plugin-dir", &global.plugin_dir);
+    problem.with_remedy(compare.to_string())
 }
 
 /// Rounds the items of a graph down to whole rows. A library that cannot say whether it has any is an error of the trial.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::discover::Location;
+use crate::text::nearest;
 
 /// What came of registering an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,11 +120,6 @@ impl<R> Registry<R> {
     pub(crate) fn items(&self) -> impl Iterator<Item = &R> {
         self.entries.values().filter(|entry| entry.clash.is_none()).map(|entry| &entry.item)
     }
-}
-
-fn nearest(name: &str, known: &[String]) -> Option<String> {
-    let distances = known.iter().map(|candidate| (strsim::levenshtein(name, candidate), candidate));
-    distances.filter(|(edits, _)| *edits <= 2).min().map(|(_, candidate)| candidate.clone())
 }
 
 #[cfg(test)]

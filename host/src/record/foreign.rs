@@ -48,7 +48,9 @@ impl Form {
         // These programs read standard input where no file is named.
         let path = (!is_standard_input(path)).then(|| shell::path(path));
         let words = arguments.iter().map(AsRef::as_ref).chain(path.as_ref().map(|path| path.as_os_str()));
-        format!("{} > {}", shell::command(program, words), new_file())
+        // The shell empties a file that is there, and it may be the one that is read.
+        let made = shell::free_path(Path::new("records.jsonl"));
+        format!("{} > {}", shell::command(program, words), made.display())
     }
 }
 
@@ -57,11 +59,4 @@ pub(super) fn report_of_run(path: &Path) -> Option<String> {
     let is_such = REPORTS.iter().chain([&TABLE, &PLAN]).any(|name| path.ends_with(name));
     let folder = shell::folder_of(path).filter(|folder| is_such && folder.join(TRIALS).is_file())?;
     Some(shell::about("report", folder))
-}
-
-/// The name of a file that is not there yet: the shell empties one that is there, and it may be the one that is read.
-fn new_file() -> String {
-    let names = (1..).map(|number| format!("records-{number}.jsonl"));
-    let mut names = std::iter::once("records.jsonl".to_owned()).chain(names);
-    names.find(|name| Path::new(name).symlink_metadata().is_err()).unwrap_or_default()
 }

@@ -142,7 +142,22 @@ impl Context {
             let message = format!("{argument:?}: the file has no name");
             return Err(Problem::usage(message).with_remedy("NAME=FILE"));
         }
-        Ok((name, Participant { plugin: self.runner_file(Path::new(file))?, from_file: true }))
+        let found = self.runner_file(Path::new(file));
+        let plugin = found.map_err(|problem| self.without_file(&name, file, problem))?;
+        Ok((name, Participant { plugin, from_file: true }))
+    }
+
+    /// The problem with `NAME=FILE` where there may be no such file: it may be meant as the name of a backend.
+    fn without_file(&self, name: &str, file: &str, problem: Problem) -> Problem {
+        if Path::new(file).exists() {
+            return problem;
+        }
+        let message = format!("{}; what follows = in {name}={file} is a file", problem.message);
+        let problem = Problem { message, ..problem };
+        match self.inventory.runners.get(file) {
+            Ok(meant) => problem.with_remedy(shell::quote(format!("{name}={}", meant.path.display()))),
+            Err(_) => problem,
+        }
     }
 
     /// The plugin of a recorded run, if its file is unchanged and may still be loaded. The inner error says what changed.

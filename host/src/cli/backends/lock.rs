@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::context::Context;
 use crate::app::output::is_standard_output;
-use crate::app::resolve::{default_lock_file, rejected, renew_command};
+use crate::app::resolve::{default_lock_file, rejected, renew_command, unreadable_lock};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::path_walk;
@@ -40,7 +40,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if arguments.check {
         let renew = renew_command(global, &path, &context.data_dir);
         let before = LockFile::read(&path);
-        let before = before.map_err(|error| Problem::new(Exit::Unavailable, error).with_remedy(&renew))?;
+        let before = before.map_err(|error| unreadable_lock(&error, &path, &context.data_dir, &renew))?;
         return check(&path, &before.differences(&now), &renew, ui);
     }
     if plugins.is_empty() {
