@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::released::planted::{End, folder, trial};
 use crate::support::Place;
 
 /// A comparison of seven blocks, and a place to keep what is made of it.
@@ -146,6 +147,23 @@ fn a_slowdown_within_the_noise_of_the_machine_or_on_an_unknown_machine_is_a_hint
     plant_aa(&place, &old, &[1.0, 1.01, 1.01, 1.01, 1.02]);
     let found = place.crossrun(&["diff", &before, &slower, "--json"]).code(7).json();
     assert!(found["changes"].as_array().unwrap().iter().all(|change| change["fails"] == true), "{found}");
+}
+
+#[test]
+fn a_ratio_that_is_not_that_of_the_medians_is_told_beside_the_threshold_as_it_was_given() {
+    let place = Place::empty();
+    // In most pairs of an old and a new run both take as long, and most of the new ones take thrice as long.
+    for (name, long) in [("old", 3), ("new", 4)] {
+        let took = |block: u32| End::Verified(if block < long { 3.0 } else { 1.0 });
+        let trials: Vec<_> = (0..7).map(|block| trial("native", "pipeline", block, took(block))).collect();
+        folder(&place, name, &trials);
+    }
+    let told = place.run("diff old new --threshold 0.05%").stdout();
+    let note = "1 of them differs from the quotient of the medians by more than 0.05 % (most: native at pipe";
+    assert!(told.contains(note) && told.contains(", 200.0 %)\n"), "{told}");
+    assert!(told.contains("regressions beyond 0.05 %"), "{told}");
+    let told = place.run("diff old new --threshold 300%").stdout();
+    assert!(!told.contains("quotient") && told.contains("0 regressions beyond 300.0 %"), "{told}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, records};
 use crate::compare::history::{AaHistory, ENOUGH_AA, History, HistoryError, history};
 use crate::named_file::{self, is_standard_input};
+use crate::report::chosen_percent;
 
 const AFTER_HELP: &str = "\
 The machine may have changed between two runs, so a slowdown that this command finds is only a hint. The exit code is 7 for what \
@@ -76,10 +77,10 @@ fn hint(history: &History) -> Option<String> {
     };
     (hints > 0).then(|| {
         format!(
-            "{} slower by more than {:.1} %, which is a hint and does not count for the exit code: {why}; for proof: \
+            "{} slower by more than {}, which is a hint and does not count for the exit code: {why}; for proof: \
              crossrun compare --backends old=OLD.so,new=NEW.so --baseline old",
             if hints == 1 { "1 cell is".to_owned() } else { format!("{hints} cells are") },
-            history.threshold * 100.0,
+            chosen_percent(history.threshold),
         )
     })
 }

@@ -12,6 +12,7 @@ pub(crate) fn history(history: &History) -> String {
     let mut table = table(["backend", "point", "old", "new", "new/old", "interval", "verdict"]);
     table.add_rows(changes.into_iter().map(|change| row(change, history.threshold)));
     let mut text = lines(&table);
+    text.extend(not_of_medians(history));
     for (what, cells) in [
         ("only in the old run", &history.only_old),
         ("only in the new run", &history.only_new),
@@ -33,7 +34,32 @@ pub(crate) fn history(history: &History) -> String {
         text += &format!("{} without a decision: too few runs, or inconclusive\n", plural(undecided, "cell"));
     }
     let regressions = cells(ChangeVerdict::is_regression);
-    text + &format!("{} beyond {}\n", plural(regressions, "regression"), number::percent(history.threshold))
+    let threshold = number::chosen_percent(history.threshold);
+    text + &format!("{} beyond {threshold}\n", plural(regressions, "regression"))
+}
+
+/// Which ratios are not those of the medians beside them, beyond what counts as a change: a ratio is the median of those of every new run
+/// to every old one.
+fn not_of_medians(history: &History) -> Option<String> {
+    let factors = history.changes.iter().filter_map(|change| Some((from_medians(change)?, change)));
+    let differ: Vec<_> = factors.filter(|(factor, _)| *factor > 1.0 + history.threshold).collect();
+    let (most, change) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
+    let differs = if differ.len() == 1 { "differs" } else { "differ" };
+    Some(format!(
+        "ratios are those of every new run to every old one: {} of them {differs} from the quotient of the medians by more than {} \
+         (most: {} at {}, {})\n",
+        differ.len(),
+        number::chosen_percent(history.threshold),
+        one_line(&change.backend, 40),
+        one_line(&change.point, 120),
+        number::percent(most - 1.0),
+    ))
+}
+
+/// The factor of at least 1 by which a ratio differs from the quotient of the medians.
+fn from_medians(change: &CellChange) -> Option<f64> {
+    let factor = change.ratio? / (change.new.median? / change.old.median?);
+    Some(factor.max(1.0 / factor)).filter(|factor| factor.is_finite())
 }
 
 fn row(change: &CellChange, threshold: f64) -> [String; 7] {

@@ -87,6 +87,17 @@ pub(super) fn percent(part: f64) -> String {
     if percent.abs() < LONG { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
 }
 
+/// A share that somebody has chosen, in percent and with all of its digits: `5.0 %`, `0.05 %`.
+pub(crate) fn chosen_percent(part: f64) -> String {
+    let percent = part * 100.0;
+    let written = |decimals: usize| format!("{percent:.decimals$}");
+    // A part such as 0.07 is not exactly its percentage.
+    let is_near = |read: f64| (read - percent).abs() <= percent * 1e-9;
+    let is_whole = |text: &String| text.parse().is_ok_and(is_near);
+    let text = (1..12).map(written).find(is_whole).unwrap_or_else(|| written(12));
+    format!("{text} %")
+}
+
 /// Two decimals near 1, where ratios are compared with the margin, and three significant digits elsewhere.
 fn factor(ratio: f64) -> String {
     if (0.1..9.995).contains(&ratio) { format!("{ratio:.2}") } else { digits(ratio) }
@@ -196,6 +207,15 @@ mod tests {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");
+    }
+
+    #[test]
+    fn a_share_that_was_chosen_has_all_of_its_digits() {
+        let shares = [0.0, 0.05, 0.0005, 0.075, 0.07, 3.0, 0.012_345, 1.0 / 3.0].map(chosen_percent);
+        assert_eq!(
+            shares,
+            ["0.0 %", "5.0 %", "0.05 %", "7.5 %", "7.0 %", "300.0 %", "1.2345 %", "33.3333333 %"]
+        );
     }
 
     #[test]
