@@ -162,8 +162,15 @@ fn setup_of_several_says_once_why_one_of_them_failed() {
     assert!(place.data().join("misbehaving.installed").exists());
     // Commas separate names, too.
     let ran = place.crossrun(&["setup", "nosuch,misbehaving", "--json"]).code(3);
-    let message = ran.json()["error"]["message"].to_string();
+    let printed = ran.stdout();
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [done, failed] = &lines[..] else { panic!("{printed}") };
+    assert_eq!((done[0]["backend"].as_str(), done[0]["setup"].as_str()), (Some("misbehaving"), Some("done")));
+    let message = failed["error"]["message"].to_string();
     assert!(message.contains("not set up: nosuch: there is no backend"), "{message}");
+    // Nothing was done.
+    let error = place.crossrun(&["setup", "nosuch,none", "--json"]).code(3).json();
+    assert_eq!(error["error"]["exit_code"], 3);
 }
 
 #[test]

@@ -62,6 +62,20 @@ fn an_invalid_command_line_is_2() {
 }
 
 #[test]
+fn a_command_that_there_is_not_is_answered_with_the_one_that_does_that() {
+    let place = Place::new();
+    for (words, meant) in [
+        ("list", "backends"),
+        ("plan", "compare --dry-run"),
+        ("backends native", "inspect native"),
+        ("backends insp", "inspect"),
+        ("compar", "compare"),
+    ] {
+        place.run(words).code(2).says(&format!("a similar subcommand exists: '{meant}'\n"));
+    }
+}
+
+#[test]
 fn a_negative_number_is_refused_by_the_option_that_has_it() {
     let place = Place::new();
     let of_trials = "timeout memory-limit process-limit log-limit cores";

@@ -22,6 +22,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::error::ErrorKind::InvalidSubcommand;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::app::ui::Ui;
@@ -97,7 +99,7 @@ pub fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return not_parsed(&error).into(),
+        Err(error) => return not_parsed(&with_suggestion(error)).into(),
     };
     let GlobalArguments { json, quiet, verbose, .. } = arguments.global;
     let mut ui = Ui::new(json, quiet, verbose);
@@ -131,6 +133,31 @@ fn child_command() -> Option<ExitCode> {
 /// Whether the command line asks for JSON, before it is parsed.
 fn asks_for_json() -> bool {
     std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// Names of commands that there are not, and what does that.
+const OTHER_NAMES: [(&str, &str); 3] =
+    [("list", "backends"), ("ls", "backends"), ("plan", "compare --dry-run")];
+
+/// The error with what may be meant by a command that there is not, where that is spelled otherwise.
+fn with_suggestion(mut error: clap::Error) -> clap::Error {
+    let invalid = error.get(ContextKind::InvalidSubcommand).filter(|_| error.kind() == InvalidSubcommand);
+    let Some(ContextValue::String(word)) = invalid.cloned() else { return error };
+    let near = error.get(ContextKind::SuggestedSubcommand);
+    let has_near = near.is_some_and(|near| matches!(near, ContextValue::Strings(names) if !names.is_empty()));
+    let words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
+    let meant = match verb_of(words).as_str() {
+        "crossrun" => {
+            OTHER_NAMES.iter().find(|(other, _)| *other == word).map(|(_, command)| (*command).to_owned())
+        }
+        // The name of a backend, most likely.
+        "crossrun backends" if !has_near => Some(format!("inspect {word}")),
+        _ => None,
+    };
+    if let Some(meant) = meant {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant]));
+    }
+    error
 }
 
 /// Prints help, the version, or what is wrong with the command line; also as JSON if that was asked for.

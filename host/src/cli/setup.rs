@@ -56,13 +56,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         }
     }
     let undone = if request.remove { "not removed" } else { "not set up" };
-    if let Some(problem) = whole(failed, undone, arguments.names.len(), ui.json()) {
-        return Err(problem);
-    }
-    if ui.json() {
+    let problem = whole(failed, undone, arguments.names.len(), ui.json());
+    // What was done is told also where another one failed.
+    if ui.json() && (problem.is_none() || !rows.is_empty()) {
         ui.object(&rows)?;
     }
-    Ok(Exit::Done)
+    problem.map_or(Ok(Exit::Done), Err)
 }
 
 /// The problem of those that `failed`, of so many names, with the reasons of several if they have not been told yet.

@@ -38,11 +38,15 @@ pub(crate) fn history(history: &History) -> String {
     text + &format!("{} beyond {threshold}\n", plural(regressions, "regression"))
 }
 
+/// A difference of figures that is no more than what rounding makes.
+const ROUNDING: f64 = 1e-9;
+
 /// Which ratios are not those of the medians beside them, beyond what counts as a change: a ratio is the median of those of every new run
 /// to every old one.
 fn not_of_medians(history: &History) -> Option<String> {
     let factors = history.changes.iter().filter_map(|change| Some((from_medians(change)?, change)));
-    let differ: Vec<_> = factors.filter(|(factor, _)| *factor > 1.0 + history.threshold).collect();
+    let margin = 1.0 + history.threshold.max(ROUNDING);
+    let differ: Vec<_> = factors.filter(|(factor, _)| *factor > margin).collect();
     let (most, change) = differ.iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
     let differs = if differ.len() == 1 { "differs" } else { "differ" };
     Some(format!(

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::machine::memory;
+use crate::text::plural;
 
 /// The limits of a worker's process tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ impl fmt::Display for Bytes {
                 write!(formatter, "{} {unit}", self.0 / size)
             }
             Some((unit, size)) => write!(formatter, "{:.1} {unit}", self.0 as f64 / size as f64),
-            None => write!(formatter, "{} bytes", self.0),
+            None => formatter.write_str(&plural(self.0, "byte")),
         }
     }
 }
@@ -122,6 +123,6 @@ mod tests {
             Excess::Processes(70).message(&limits),
             "it had 70 processes and threads, but may have 64"
         );
-        assert_eq!(Bytes(12).to_string(), "12 bytes");
+        assert_eq!([1, 12].map(|bytes| Bytes(bytes).to_string()), ["1 byte", "12 bytes"]);
     }
 }

@@ -42,13 +42,23 @@ pub(super) fn preview(plan: &Plan, warm_up: &WarmUp, json: bool) -> String {
         })
     });
     format!(
-        "{}{} in {}: between {:.0} and {:.0} minutes, if a run takes a second\n",
+        "{}{} in {}: {}, if a run takes a second\n",
         lines.collect::<String>(),
         plural(trials.len() as u64, "trial"),
         plural(plan.blocks.len() as u64, "block"),
-        least / 60.0,
-        (most / 60.0).ceil(),
+        minutes(least, most),
     )
+}
+
+/// So many seconds, in minutes: `up to 1 minute`, `about 3 minutes`, `between 3 and 6 minutes`.
+fn minutes(least: f64, most: f64) -> String {
+    let (least, most) = ((least / 60.0).round() as u64, (most / 60.0).ceil() as u64);
+    let noun = plural(most, "minute");
+    match least {
+        0 => format!("up to {noun}"),
+        _ if least == most => format!("about {noun}"),
+        _ => format!("between {least} and {noun}"),
+    }
 }
 
 /// Compares the trials that are recorded in `folder`, writes the reports there, and prints the summary. `command` repeats the
@@ -154,6 +164,19 @@ mod tests {
     fn row(label: &str) -> Row {
         let counts = Counts { trials: 7, verified: 7, ..Counts::default() };
         Row { label: label.into(), counts, ..Row::default() }
+    }
+
+    #[test]
+    fn the_time_of_a_plan_has_no_range_where_its_ends_are_one() {
+        for (least, most, told) in [
+            (5.0, 20.0, "up to 1 minute"),
+            (29.0, 65.0, "up to 2 minutes"),
+            (31.0, 60.0, "about 1 minute"),
+            (115.0, 118.0, "about 2 minutes"),
+            (31.0, 61.0, "between 1 and 2 minutes"),
+        ] {
+            assert_eq!(minutes(least, most), told);
+        }
     }
 
     #[test]
