@@ -159,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_free_if_nothing_is_there_and_a_file_has_a_folder_wherever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(super::free_path(&at("a.lock")), at("a.lock"));
+        std::fs::write(at("a.lock"), "").unwrap();
+        symlink("nowhere", at("a-1.lock")).unwrap();
+        assert_eq!(super::free_path(&at("a.lock")), at("a-2.lock"));
+        for (file, folder) in [("x", "."), ("a/x", "a"), ("./x", "."), ("/x", "/")] {
+            assert_eq!(super::folder_of(Path::new(file)), Some(Path::new(folder)));
+        }
+    }
+
+    #[test]
     fn a_program_with_an_equals_sign_is_not_an_assignment() {
         let folder = tempfile::tempdir().unwrap();
         symlink("/bin/echo", folder.path().join("a=b")).unwrap();
