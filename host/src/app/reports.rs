@@ -52,9 +52,8 @@ pub(crate) fn complete(recorder: &mut Recorder, ui: &mut Ui) -> (Vec<String>, Re
 
 /// Compares records. What could not be read, was altered or was not measured becomes the first warnings of the comparison.
 pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Problem> {
-    let no_baseline = |error: NoBaseline| {
-        Problem::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default())
-    };
+    let no_baseline =
+        |error: NoBaseline| Problem::usage(error.to_string()).with_remedy(error.remedy().unwrap_or_default());
     let mut comparison = compare::compare(&read.inputs, options).map_err(no_baseline)?;
     let warnings = |kind, messages: Vec<String>| {
         messages.into_iter().map(move |message| Warning { kind, message, points: Vec::new() })
