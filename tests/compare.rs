@@ -576,9 +576,9 @@ fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured
     let small = "--backends native --workloads null,pipeline --items 20 --blocks 3 --run-id r --no-lock";
     let ran = place.run(&format!("compare {small} --time-budget 1ns")).code(0);
     let resume = "crossrun compare --resume r --no-lock";
-    let note = format!("unfinished: 1 of 3 blocks was measured; {resume}");
+    let note = format!("unfinished: 1 of 3 blocks was measured; try: {resume}");
     assert!(ran.stdout().contains(&note), "{}", ran.explain());
-    ran.says(&format!("the time budget is used up: the remaining blocks were not run; {resume}\n"));
+    ran.says(&format!("the time budget is used up: the remaining blocks were not run; try: {resume}\n"));
     for page in ["report.html", "report.md"] {
         let text = std::fs::read_to_string(place.path().join("results/r").join(page)).unwrap();
         assert!(text.contains(&note), "{page}: {text}");
@@ -600,7 +600,7 @@ fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured
     std::fs::write(&trials, format!("{kept}\n")).unwrap();
     let begun = place.run("report results/r --json").code(0).json();
     let warning = begun["warnings"].as_array().unwrap().iter().find(|it| it["kind"] == "unfinished").unwrap();
-    assert_eq!(warning["message"], format!("unfinished: 0 of 3 blocks were measured; {resume}"));
+    assert_eq!(warning["message"], format!("unfinished: 0 of 3 blocks were measured; try: {resume}"));
     std::fs::write(&trials, text).unwrap();
     for words in ["compare --resume r", "report results/r"] {
         let whole = place.run(words).code(0).stdout();

@@ -293,7 +293,7 @@ fn a_workload_whose_description_has_no_such_graph_is_refused() {
         ("--workload pipeline", "--workload pipeline: its description has no graph of tasks"),
         (
             "--workload short_graph",
-            "parameter iters is a whole number from 1 to 1000000, but a sweep needs one from 0 to 1000000000",
+            "parameter iters is a whole number from 1 to 1000000, but a sweep needs one from 0 to 536870912",
         ),
         ("--workload growing_graph", "the graph of 800 items has 772 tasks, so some rows have fewer tasks"),
         ("--workload rotating_graph --pattern fft", "--pattern: rotating_graph has no parameter pattern"),

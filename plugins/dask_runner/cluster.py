@@ -155,6 +155,7 @@ class ExistingCluster(Cluster):
 
     def prepare(self, workload: Workload) -> None:
         """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
+        self._workers = []  # Nobody is missed before it is known who is there.
         job = self.job(workload)
         # Workers may have gone since the run before, and others come. To ask in the run would be a part of its time.
         self._select_workers(self._session)
@@ -163,13 +164,12 @@ class ExistingCluster(Cluster):
         self.client.gather([self.client.submit(job.prepare, workers=[worker], **here) for worker in self._workers])
 
     def lost(self) -> str:
-        """That the scheduler is gone, or all workers that may be used."""
-        # Tasks whose workers are gone would wait for them without end: one that comes back has another address.
+        """That the scheduler is gone, or all workers that may be used: a task would wait for these without end."""
         try:
             left = self._threads()
         except (OSError, RuntimeError) as error:
             return f"the scheduler at {self._address} is gone: {error}"
-        if left.keys().isdisjoint(self._workers):
+        if self._workers and left.keys().isdisjoint(self._workers):
             return f"all {len(self._workers)} workers of this run at {self._address} are gone"
         return ""
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::field::wrappers::COMPARE;
+use crate::field::wrappers::{COMPARE, with_environment_of};
 use crate::support::{Place, Ran, arguments_in, eventually, executable, hostile, plugin};
 
 #[test]
@@ -154,20 +154,23 @@ fn plugins_are_looked_for_where_cargo_has_built_them_and_a_named_folder_that_is_
     let made = place.crossrun(&["backends", "new", "mine", "--json"]).code(0).json();
     let mut commands = made["commands"].as_array().unwrap().iter().filter_map(Value::as_str);
     let export = commands.find(|command| command.starts_with("export ")).unwrap();
-    for (target, folder) in
-        [(None, "/target/release"), (Some(""), "/target/release"), (Some("/t"), "/t/release")]
-    {
+    for (target, folder) in [
+        (None, "/target/release"),
+        (Some(""), "/target/release"),
+        (Some("build"), "/build/release"),
+        (Some("/t"), "/t/release"),
+    ] {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{export}; printf %s \"$CROSSRUN_PLUGIN_PATH\"")]);
+        shell.current_dir(place.path());
         shell.env_remove("CARGO_TARGET_DIR").envs(target.map(|target| ("CARGO_TARGET_DIR", target)));
         let named = Ran::of(shell).code(0).stdout();
         assert!(named.starts_with('/') && named.ends_with(folder), "{named}");
     }
 
     let missing = place.path().join("target/release");
-    let mut command = Command::new(executable());
+    let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
     command.args(["run", "--backend", "mine"]).current_dir(place.path());
-    command.env("CROSSRUN_DATA_DIR", place.data());
     command.env("CROSSRUN_PLUGIN_PATH", std::env::join_paths([&place.plugins(), &missing]).unwrap());
     let ran = Ran::of(command).code(3).says("there is no backend \"mine\"");
     ran.says(&format!("; {}, of CROSSRUN_PLUGIN_PATH, is not there)", missing.display()));

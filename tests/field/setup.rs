@@ -191,23 +191,33 @@ fn a_uv_that_leads_nowhere_and_files_among_the_environments_keep_no_set_up_back(
 #[test]
 fn a_remedy_for_an_index_overrules_what_would_keep_it_from_being_used() {
     let place = place("provisioned_runner");
+    without_packages(&place, &[("PIP_NO_INDEX", "1")]).code(8).says(NOT_REACHED).says(OTHER_INDEX);
+}
+
+const NOT_REACHED: &str = "no package index could be reached";
+const OTHER_INDEX: &str =
+    "; try: PIP_NO_INDEX=0 PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED crossrun setup provisioned";
+
+/// A set-up with these variables that finds packages in an index alone.
+fn without_packages(place: &Place, variables: &[(&str, &str)]) -> Ran {
     let empty = place.path().join("empty");
-    fs::create_dir(&empty).unwrap();
-    let setup = |more: &[(&str, &str)]| {
-        let mut command = command(&place, &SETUP);
-        command.env("PIP_FIND_LINKS", &empty).env("PATH", without_uv()).envs(more.iter().copied());
-        Ran::of(command)
-    };
-    let reached = "no package index could be reached";
-    let remedy =
-        "; try: PIP_NO_INDEX=0 PIP_INDEX_URL=AN_INDEX_THAT_CAN_BE_REACHED crossrun setup provisioned";
-    setup(&[("PIP_NO_INDEX", "1")]).code(8).says(reached).says(remedy);
+    fs::create_dir_all(&empty).unwrap();
+    let mut command = command(place, &SETUP);
+    command.env("PIP_FIND_LINKS", &empty).env("PATH", without_uv()).envs(variables.iter().copied());
+    Ran::of(command)
+}
+
+#[test]
+#[cfg_attr(not(all_engines), ignore = "makes environments with pip: CROSSRUN_TEST_ENGINES=all")]
+fn the_remedy_for_an_index_helps_where_a_file_of_pip_says_that_there_is_none() {
+    let place = place("provisioned_runner");
     let settings = place.path().join("home/.config/pip");
     fs::create_dir_all(&settings).unwrap();
     fs::write(settings.join("pip.conf"), "[global]\nno-index = true\n").unwrap();
-    setup(&[]).code(8).says(reached).says(remedy);
+    let setup = |variables: &[(&str, &str)]| without_packages(&place, variables);
+    setup(&[]).code(8).says(NOT_REACHED).says(OTHER_INDEX);
     let index = index_of(&place, "tiny-engine", &wheels().join("tiny_engine-1.0-py3-none-any.whl"));
-    setup(&[("PIP_INDEX_URL", &index)]).code(8).says(reached);
+    setup(&[("PIP_INDEX_URL", &index)]).code(8).says(NOT_REACHED);
     setup(&[("PIP_NO_INDEX", "0"), ("PIP_INDEX_URL", &index)]).code(0);
 }
 

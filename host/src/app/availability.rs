@@ -23,6 +23,7 @@ pub(crate) fn with_lock(
     let name = backend.name.clone();
     ui.status(&format!("{name}: {}", if request.remove { "removing" } else { "setting up" }));
     let _lock = context.setup_lock(&name)?;
+    context.forget_shared_files();
     let done = backend.setup(request.clone(), folders, &mut |event| show(ui, event));
     done.map_err(|error| {
         let problem = Problem::from(error);

@@ -245,13 +245,18 @@ impl Context {
         executor
     }
 
-    /// Looks at the files that several backends use before any is loaded, so that the next executor can tell which have changed. A
-    /// set-up changes them by right: then the executor looks at them itself, after it.
-    pub(crate) fn look_at_shared_files(&self, setup: bool) {
-        if !setup {
-            let looked = SharedFiles::before_backends(&self.data_dir);
-            *self.shared_files.lock().unwrap_or_else(PoisonError::into_inner) = looked;
-        }
+    /// Looks at the files that several backends use before any is loaded, so that the next executor can tell which have changed.
+    pub(crate) fn look_at_shared_files(&self) {
+        self.set_shared_files(SharedFiles::before_backends(&self.data_dir));
+    }
+
+    /// Has the next executor look at them itself: a set-up changes them by right, as one by another process does during a long wait.
+    pub(crate) fn forget_shared_files(&self) {
+        self.set_shared_files(SharedFiles::default());
+    }
+
+    fn set_shared_files(&self, files: SharedFiles) {
+        *self.shared_files.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 }
 

@@ -42,7 +42,7 @@ impl Selection {
             found.map_err(|problem| problem.with_name("--workload", |name| format!("{name} in --workloads")))
         };
         let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
-        context.look_at_shared_files(setup);
+        context.look_at_shared_files();
         let backends = if backends.is_empty() {
             all_available(context, setup, ui)?
         } else {

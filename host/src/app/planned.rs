@@ -11,7 +11,7 @@ use super::reproduce::{LoadingOptions, resume_command};
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::plan::{Matrix, Plan, TrialId};
-use crate::record::writer::{PLAN, TRIALS, UNIFIED};
+use crate::record::writer::{PLAN, TRIALS};
 use crate::record::{Kind, Library};
 use crate::regular_file;
 use crate::shell;
@@ -52,8 +52,7 @@ struct Resumable {
 /// `inputs` are the records of the file.
 pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
     // Another file may have a part of the trials only.
-    let is_of_run = [TRIALS, UNIFIED].iter().any(|name| file.ends_with(name));
-    let folder = shell::folder_of(file).filter(|_| is_of_run)?;
+    let folder = shell::folder_of(file).filter(|_| file.ends_with(TRIALS))?;
     let planned: Resumable = plan_beside(file)?;
     let prefix = format!("{}/", planned.matrix.run);
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
@@ -64,7 +63,8 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
     let (all, missing) = (plan.blocks.len(), plan.remaining(&done).len());
     let (whole, blocks) = (all - missing, plural(all as u64, "block"));
     let were = if all == 1 || whole == 1 { "was" } else { "were" };
-    let told = || format!("unfinished: {whole} of {blocks} {were} measured; {}", planned.command(folder));
+    let told =
+        || format!("unfinished: {whole} of {blocks} {were} measured; try: {}", planned.command(folder));
     (missing > 0).then(told)
 }
 

@@ -123,7 +123,7 @@ impl PreparedRun {
         }
         file.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let plan = file.plan()?;
-        context.look_at_shared_files(arguments.schedule.trial.setup);
+        context.look_at_shared_files();
         let participants = file.participants(&plan, context)?;
         Ok(Self { file, participants, plan, output_dir })
     }
@@ -232,7 +232,9 @@ impl PreparedRun {
         for block in blocks {
             if budget.zip(begun).is_some_and(|(budget, begun)| begun.elapsed() > budget) {
                 let resume = self.file.resume_command(&self.output_dir);
-                ui.note(&format!("the time budget is used up: the remaining blocks were not run; {resume}"));
+                ui.note(&format!(
+                    "the time budget is used up: the remaining blocks were not run; try: {resume}"
+                ));
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| {

@@ -211,7 +211,8 @@ impl Executor {
                 break;
             }
             if number.checked_sub(fewest).is_some_and(|further| further.is_multiple_of(TOGETHER)) {
-                self.expect_all(block, &trial.cell, (number..number + TOGETHER).map(Purpose::WarmUp));
+                let next = number..(number + TOGETHER).min(rule.most);
+                self.expect_all(block, &trial.cell, next.map(Purpose::WarmUp));
             }
             let purpose = Purpose::WarmUp(number);
             let data_seed = self.data_seed(block, &trial.cell, purpose).map_err(Stopped::Failed)?;

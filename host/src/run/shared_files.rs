@@ -57,8 +57,7 @@ impl SharedFiles {
     }
 
     fn changed_to(&mut self, look: impl FnOnce() -> Option<Files>, data_dir: &Path) -> Option<String> {
-        let when =
-            if std::mem::take(&mut self.is_early) { "before the first session" } else { "in this session" };
+        let is_early = std::mem::take(&mut self.is_early);
         let before = self.last.as_mut()?.take()?;
         let Some(now) = look() else {
             return Some(format!(
@@ -66,24 +65,29 @@ impl SharedFiles {
                 LATER.as_secs()
             ));
         };
-        let warning = changes(&before, &now, when, data_dir);
+        let warning = changes(&before, &now, is_early, data_dir);
         self.last = Some(Some(now));
         warning
     }
 }
 
-fn changes(before: &Files, now: &Files, when: &str, data_dir: &Path) -> Option<String> {
+fn changes(before: &Files, now: &Files, is_early: bool, data_dir: &Path) -> Option<String> {
     // There are a hundred thousand files, and mostly none is new.
     let folders: LazyCell<HashSet<&Path>, _> =
         LazyCell::new(|| before.keys().flat_map(|path| path.ancestors().skip(1)).collect());
     let is_changed = |(path, version): &(&PathBuf, &FileVersion)| match before.get(*path) {
         Some(before) => before != *version,
+        // An early look has no folders of plugins. In a later one a library that is new beside a plugin may be one that it loads.
+        None if !path.starts_with(data_dir) => {
+            !is_early && path.parent().is_some_and(|folder| folders.contains(folder))
+        }
         None => !is_installed(path, &folders, data_dir),
     };
     let new_or_other = now.iter().filter(is_changed).map(|(path, _)| path);
     let gone = before.keys().filter(|path| !now.contains_key(*path));
     let changed: Vec<_> = new_or_other.chain(gone).collect();
     let first = changed.iter().min()?;
+    let when = if is_early { "before the first session" } else { "in this session" };
     Some(format!(
         "{} that other backends may use changed {when}, such as {}",
         plural(changed.len() as u64, "file"),

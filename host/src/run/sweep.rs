@@ -8,7 +8,7 @@ use super::event::{Event, Sink, Stopped};
 use super::executor::Executor;
 use super::task_reference::TaskReference;
 use super::trial::{Granularity, TrialResult, TrialSpec, again_if_stopped};
-use crate::metg::{ITERATIONS, Load, LoadRunner, MAX_ITERATIONS, Range, Sweep};
+use crate::metg::{ITERATIONS, Load, LoadRunner, MOST_ITERATIONS, Range, Sweep};
 use crate::plan::{Block, Cell, Purpose, Session};
 
 impl Executor {
@@ -115,7 +115,7 @@ impl<E> SessionRunner<'_, '_, '_, E> {
     fn sweep(&mut self, range: &Range) -> Sweep {
         let is_graph = self.executor.graph(&self.cell.spec).is_some();
         let TaskReference { seconds_per_iteration, other_seconds, .. } = self.reference;
-        let longest = self.reference.seconds(MAX_ITERATIONS);
+        let longest = self.reference.seconds(MOST_ITERATIONS);
         Sweep {
             cores: self.session.parallelism,
             seconds_per_iteration,

@@ -6,7 +6,7 @@ use plugin_api::WorkloadSpec;
 
 use super::executor::Executor;
 use super::session::CallError;
-use crate::metg::{self, ITERATIONS, MAX_ITERATIONS};
+use crate::metg::{self, ITERATIONS, MOST_ITERATIONS};
 use crate::worker::protocol::PlannedGraph;
 
 /// The stage of a workload without a graph in which an item runs the kernel.
@@ -64,10 +64,10 @@ impl Executor {
         let is_small = |(whole, other): (&f64, &f64)| *whole < LARGE_KERNEL * other;
         let (whole, is_busy) = loop {
             let (whole, is_busy) = self.call(spec, stage, iterations)?;
-            if iterations >= MAX_ITERATIONS || !whole.iter().zip(&others).any(is_small) {
+            if iterations >= MOST_ITERATIONS || !whole.iter().zip(&others).any(is_small) {
                 break (whole, is_busy);
             }
-            iterations = (4 * iterations).min(MAX_ITERATIONS);
+            iterations = (4 * iterations).min(MOST_ITERATIONS);
         };
         let kernels: Vec<_> = whole.iter().zip(&others).map(|(whole, other)| whole - other).collect();
         let seconds_per_iteration =

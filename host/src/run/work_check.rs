@@ -53,11 +53,11 @@ fn latest_seconds(actual: Option<&Answer>) -> Option<f64> {
 const OPENED_PART: f64 = 0.01;
 
 /// A warning about workloads that a backend says it opened in the time of a run, if that takes a part of it that matters: by what loading
-/// and opening took in the judge's worker.
-fn opened_late(finished: &Finished, reference: &TrialReference) -> Option<String> {
+/// and opening took in the judge's worker. So many are opened at once as operators run at once.
+fn opened_late(finished: &Finished, reference: &TrialReference, parallelism: u32) -> Option<String> {
     let count = finished.metrics.get("late_opens")?.as_u64()?;
     let seconds = count as f64 * reference.opening_seconds;
-    (seconds > finished.duration_seconds * OPENED_PART).then(|| {
+    (seconds / f64::from(parallelism.max(1)) > finished.duration_seconds * OPENED_PART).then(|| {
         let times = plural(count, "time");
         let took = format!("which is about {seconds:.3} s of CPU time");
         format!("the workload was opened {times} in the time of the run, {took}")
@@ -122,7 +122,7 @@ impl Executor {
             None => return,
         };
         let Some(finished) = &result.finished else { return };
-        result.warnings.extend(opened_late(finished, &reference));
+        result.warnings.extend(opened_late(finished, &reference, spec.parallelism));
         let mut run = Measured {
             duration_seconds: finished.duration_seconds,
             host_seconds: result.host_elapsed.unwrap_or_default(),
@@ -278,7 +278,7 @@ mod tests {
                 sink_state: Vec::new(),
                 metrics: [("late_opens".to_owned(), late_opens)].into_iter().collect(),
             };
-            opened_late(&finished, &TrialReference { opening_seconds, ..TrialReference::default() })
+            opened_late(&finished, &TrialReference { opening_seconds, ..TrialReference::default() }, 2)
         };
         let warning = told(2.into(), 0.2).unwrap();
         assert!(warning.contains("opened 2 times") && warning.contains("about 0.400 s"), "{warning}");

@@ -22,7 +22,8 @@ pub(super) const GUIDES: &str = "docs";
 const ENGINE: &str = "python_engine";
 
 const RELEASE: &str = "target/release";
-const SEARCH_RELEASE: &str = "export CROSSRUN_PLUGIN_PATH=\"${CARGO_TARGET_DIR:-$PWD/target}/release\"";
+const SEARCH_RELEASE: &str =
+    "export CROSSRUN_PLUGIN_PATH=\"$(realpath \"${CARGO_TARGET_DIR:-target}\")/release\"";
 const RUN: &str = "crossrun run --backend NAME --workload word_count --items 100000 --extra batch_size=1000";
 const COMPARE: &str = "crossrun compare --backends native,NAME --quick";
 const SHOW: &str = "crossrun workloads NAME";

@@ -89,13 +89,23 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
 }
 
 /// The outcome of a state of the sinks. Libraries of older versions read times in the state of any work, and take a state of an open
-/// loop without them: a backend could choose the figure by which its run is compared.
+/// loop without them, or without those of the source: a backend could choose the figure by which its run is compared.
 fn judged(workload: &WorkloadHandle, sink_state: &[u8]) -> Result<Outcome, WorkloadError> {
     let outcome = workload.outcome(sink_state)?;
-    if outcome.latency.is_some() == workload.plan().open_loop {
+    let plan = workload.plan();
+    // Results of a keyed reduction were made by no source.
+    let of_source = if plan.has_reduction() { 0 } else { outcome.count };
+    let has_times_of_plan = match &outcome.latency {
+        None => !plan.open_loop,
+        Some(latency) => {
+            let counts = [&latency.scheduled, &latency.service, &latency.lag].map(|times| times.count);
+            plan.open_loop && counts == [outcome.count, of_source, of_source]
+        }
+    };
+    if has_times_of_plan {
         return Ok(outcome);
     }
-    Err(WorkloadError::Malformed("the sink has times of an open loop in other work, or none in an open loop"))
+    Err(WorkloadError::Malformed("the sink has other times than its plan, or none where its plan has some"))
 }
 
 /// The work to be done serially: in stages, if the workload has any. A graph without stages may be opened for its tasks alone.

@@ -63,7 +63,7 @@ pub(crate) enum Unready {
     Changed { name: &'static str, made: Version, now: Version },
     /// As in a home folder that several machines have.
     #[error("the environment of {name} was made for {made}, and this is {now}")]
-    Foreign { name: &'static str, made: String, now: String },
+    Foreign { name: &'static str, made: String, now: String, of_another_machine: bool },
     #[error("the environment of {name} is damaged: {why}")]
     Broken { name: &'static str, why: String },
 }
@@ -123,10 +123,12 @@ impl<'a> Environments<'a> {
             marker.schema == SCHEMA && marker.requirements == self.engine.requirements_hash()
         };
         let marker = marker.filter(fits).ok_or(Unready::Missing(name))?;
-        let foreign = |now: String| Unready::Foreign { name, made: marker.kind.to_string(), now };
+        let of_another_machine = marker.kind.is_of_another_machine();
+        let foreign =
+            |now: String| Unready::Foreign { name, made: marker.kind.to_string(), now, of_another_machine };
         let now = match self.interpreter(folder, &marker) {
             // Its Python need not be there on this machine, or cannot be started.
-            Err(_) if marker.kind.is_of_another_machine() => return Err(foreign(machine())),
+            Err(_) if of_another_machine => return Err(foreign(machine())),
             asked => asked?,
         };
         if !marker.kind.is_compatible(&now.kind) {

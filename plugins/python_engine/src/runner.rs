@@ -76,7 +76,7 @@ impl PythonRunner {
         let remedy = match unready {
             Unready::Unreadable { data_dir, .. } => format!("{}chmod -R a+rX {}", sudo(), quoted(data_dir)),
             // In the same folder it would take the place of the other machine's.
-            Unready::Foreign { .. } => {
+            Unready::Foreign { of_another_machine: true, .. } => {
                 format!("export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && {}", self.engine.setup_command())
             }
             _ => self.engine.setup_command(),

@@ -21,8 +21,10 @@ impl Context {
             return Ok(None);
         }
         // Said also by --quiet: nothing else tells for what such a command waits.
-        let waiting =
-            |holder: &str| ui.warning(&format!("waiting until no other measurement runs ({holder})"));
+        let waiting = |holder: &str| {
+            ui.warning(&format!("waiting until no other measurement runs ({holder})"));
+            self.forget_shared_files();
+        };
         let path = measurement_lock::path();
         match MeasurementLock::acquire_waiting(&path, waiting, || self.interrupt().is_set()) {
             Ok(Some(lock)) => Ok(Some(lock)),

@@ -9,7 +9,7 @@ use crate::app::context::Context;
 use crate::app::{Problem, options, parameters};
 use crate::cli::compare::vary::{Varied, argument};
 use crate::first_seen::distinct;
-use crate::metg::{ITERATIONS, MAX_ITERATIONS};
+use crate::metg::{ITERATIONS, MOST_ITERATIONS};
 use crate::plan::defaults::{TASK_GRAPH, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 use crate::run::judge::Judge;
@@ -246,11 +246,11 @@ fn lacking_iterations(parameter: &Parameter) -> Option<String> {
         let extra = Map::from_iter([(parameter.name.clone(), iterations.into())]);
         Parameters::resolve(std::slice::from_ref(parameter), &extra).is_ok()
     };
-    if takes(0) && takes(MAX_ITERATIONS) {
+    if takes(0) && takes(MOST_ITERATIONS) {
         return None;
     }
     let (name, domain) = (&parameter.name, &parameter.domain);
-    Some(format!("its parameter {name} is {domain}, but a sweep needs one from 0 to {MAX_ITERATIONS}"))
+    Some(format!("its parameter {name} is {domain}, but a sweep needs one from 0 to {MOST_ITERATIONS}"))
 }
 
 /// Refuses values of an option that the workload cannot have.
