@@ -35,8 +35,8 @@ const CAUGHT: [(&str, &[&str], &str); 33] = [
     ("claim_more_results", &["invalid measurement"], "claims 51 items, its sink has 50"),
     ("other_name", &["invalid measurement"], "another"),
     ("more_parallelism", &["invalid measurement"], "more of them were at work at once"),
-    // On a busy machine no core is free for the other threads.
-    ("more_threads", &["invalid measurement", "gained nothing"], "the run took"),
+    // On a busy machine no core is free for the other threads, or only for a part of the run.
+    ("more_threads", &["invalid measurement", "gained nothing", "warning"], "the run "),
     ("raise_priority", &["gained nothing"], "did not let it"),
     ("early_loop", &["invalid measurement"], "the last item is due after"),
     ("times_in_closed_loop", &["refused"], "other times than its plan"),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use super::wrappers::{COMPARE, wrapped};
+use super::wrappers::{COMPARE, with_environment_of, wrapped};
 use crate::support::{Place, Ran, not_run};
 
 fn recorded() -> Place {
@@ -122,33 +122,25 @@ fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
     let before = fs::read(&trials).unwrap();
     fs::write(place.path().join("report.md"), "").unwrap();
     let report = place.command(&["report", RECORDS, "--md", "report.md"]);
-    let words = std::iter::once(report.get_program()).chain(report.get_args());
-    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    let script = format!("mount --bind {RECORDS}/trials.jsonl report.md && {}", words.join(" "));
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
-    command.current_dir(place.path()).env("CROSSRUN_DATA_DIR", place.data());
-    Ran::of(command).code(2).says("holds the records that are reported");
+    let script = format!("mount --bind {RECORDS}/trials.jsonl report.md && exec \"$@\"");
+    let ran =
+        Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", &script, "sh"], &report));
+    ran.code(2).says("holds the records that are reported");
     assert_eq!(fs::read(&trials).unwrap(), before);
 }
 
 #[test]
 fn a_file_that_is_mounted_by_itself_gets_the_report() {
-    let place = recorded();
-    fs::write(place.path().join("mounted"), "old").unwrap();
-    let (run, folders) = (place.command(&["report", RECORDS, "--md", "report.md"]), place.path());
-    let words = std::iter::once(run.get_program()).chain(run.get_args());
-    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    fs::write(folders.join("report.md"), "").unwrap();
-    let script = format!("mount --bind mounted report.md && exec {}", words.join(" "));
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
-    command.current_dir(folders).env("CROSSRUN_DATA_DIR", place.data());
     if !can_mount() {
         return not_run("this user may not mount");
     }
-    Ran::of(command).code(0);
-    assert!(fs::read_to_string(folders.join("mounted")).unwrap().starts_with('#'));
+    let place = recorded();
+    fs::write(place.path().join("mounted"), "old").unwrap();
+    fs::write(place.path().join("report.md"), "").unwrap();
+    let report = place.command(&["report", RECORDS, "--md", "report.md"]);
+    let script = "mount --bind mounted report.md && exec \"$@\"";
+    Ran::of(wrapped("unshare", &["--mount", "--map-root-user", "sh", "-c", script, "sh"], &report)).code(0);
+    assert!(fs::read_to_string(place.path().join("mounted")).unwrap().starts_with('#'));
 }
 
 /// Whether this user can have a mount namespace.
@@ -198,8 +190,8 @@ fn follow(place: &Place, told: &str) {
     let executable = crate::support::executable().display().to_string();
     let script = remedy.replacen("crossrun ", &format!("{executable} "), 1);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).env("CROSSRUN_DATA_DIR", place.data()).current_dir(place.path());
-    Ran::of(shell).code(0);
+    shell.args(["-c", &script]).current_dir(place.path());
+    Ran::of(with_environment_of(&place.command(&[]), shell)).code(0);
 }
 
 #[test]

@@ -117,16 +117,19 @@ impl Judge {
         self.session.ask("reference", request, duration + TIMING_GRACE)
     }
 
-    /// What the workload's library alone takes for `spec`, by a sample of about `duration`, or without a sample if that is 0.
+    /// What the workload's library alone takes for `spec`, of which a run may take `timeout`, by a sample of about `duration`, or without
+    /// a sample if that is 0.
     pub(crate) fn reference(
         &mut self,
         spec: &WorkloadSpec,
         duration: Duration,
+        timeout: Duration,
     ) -> Result<Reference, CallError> {
         let request = Request::Reference { work: self.work(spec)?, seconds: duration.as_secs_f64() };
-        // It may open and run the whole workload, as the oracle may.
-        let grace = self.session.deadlines.expect.max(TIMING_GRACE);
-        self.session.ask("reference", request, duration + grace)
+        // It may open and run the whole workload, as the oracle may; what takes longer serially than all operators of a run may together is
+        // in no run that ends.
+        let whole = self.session.deadlines.expect.min(timeout.saturating_mul(spec.parallelism));
+        self.session.ask("reference", request, duration + whole.max(TIMING_GRACE))
     }
 
     /// The expected answer of a run that may take `timeout`, by the serial oracle. It never lies in a file, as a plugin can

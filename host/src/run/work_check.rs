@@ -89,7 +89,8 @@ impl Executor {
         // The CPU time of work that waits says nothing of how long it takes.
         let waits = expected.waiting_seconds.is_some_and(|seconds| seconds > 0.0);
         let sample = if waits { Duration::ZERO } else { SAMPLE };
-        let taken = self.ask(&spec.name, |judge| judge.reference(spec, sample));
+        let timeout = self.setting.timeout;
+        let taken = self.ask(&spec.name, |judge| judge.reference(spec, sample, timeout));
         let is_taken = taken.is_ok();
         self.references.add(spec, block, taken.map_err(|error| error.message));
         is_taken

@@ -139,7 +139,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
     (Some(Cheat::MoreParallelism), &[How::Invalid], "works with more at once than asked for"),
     (
         Some(Cheat::MoreThreads),
-        &[How::Invalid, How::GainedNothing],
+        &[How::Invalid, How::GainedNothing, How::Warning],
         "computes with four times the threads that it was allowed",
     ),
     (None, &[How::Invalid], "uses more cores than `--cores` gave it"),

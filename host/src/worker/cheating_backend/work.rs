@@ -12,7 +12,7 @@ use crate::worker::cheat::Cheat;
 pub(super) type Answer = (u64, Vec<u8>);
 
 /// The stamp of an item of an open loop that is due, and made, later than any sink sees it.
-const LATER: [u8; 16] = [255, 255, 255, 255, 255, 255, 255, 127, 255, 255, 255, 255, 255, 255, 255, 127];
+const LATER: [u8; 16] = [255, 255, 255, 255, 255, 255, 255, 127, 254, 255, 255, 255, 255, 255, 255, 127];
 
 /// Takes all items through a plan without keyed reductions, on `threads` threads.
 pub(super) fn work(
