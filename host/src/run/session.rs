@@ -339,7 +339,9 @@ fn longer_deadline(phase: &str, seconds: f64) -> Option<String> {
     match phase {
         "run" => Some("a longer --timeout".to_owned()),
         "start" => Some("end other programs, or copy crossrun to a local disk".to_owned()),
-        "reference" => Some(format!("export CROSSRUN_DEADLINES=expect=TIME, and --timeout, with more than {seconds}s")),
+        "reference" => {
+            Some(format!("export CROSSRUN_DEADLINES=expect=TIME, and --timeout, with more than {seconds}s"))
+        }
         phase => Deadlines::default()
             .of_phase(phase)
             .map(|_| format!("export CROSSRUN_DEADLINES={phase}=TIME, with more than {seconds}s")),
