@@ -15,7 +15,7 @@ use crate::record::writer::{PLAN, TRIALS};
 use crate::record::{Kind, Library};
 use crate::regular_file;
 use crate::shell;
-use crate::text::{plural, without_mark};
+use crate::text::{plural, with_remedy, without_mark};
 
 /// How the plan beside a file of records has them compared.
 pub(super) fn planned_options(file: &Path) -> Option<Options> {
@@ -63,9 +63,8 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
     let (all, missing) = (plan.blocks.len(), plan.remaining(&done).len());
     let (whole, blocks) = (all - missing, plural(all as u64, "block"));
     let were = if all == 1 || whole == 1 { "was" } else { "were" };
-    let told =
-        || format!("unfinished: {whole} of {blocks} {were} measured; try: {}", planned.command(folder));
-    (missing > 0).then(told)
+    let message = format!("unfinished: {whole} of {blocks} {were} measured");
+    (missing > 0).then(|| with_remedy(&message, Some(&planned.command(folder))))
 }
 
 /// The trial of a plan that a record is of.

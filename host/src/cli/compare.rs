@@ -26,7 +26,7 @@ use crate::run::event::Event;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
 use crate::run::session::Isolation;
-use crate::text::plural;
+use crate::text::{plural, with_remedy};
 use crate::worker::protocol::Folders;
 
 pub(super) use arguments::Arguments;
@@ -232,9 +232,8 @@ impl PreparedRun {
         for block in blocks {
             if budget.zip(begun).is_some_and(|(budget, begun)| begun.elapsed() > budget) {
                 let resume = self.file.resume_command(&self.output_dir);
-                ui.note(&format!(
-                    "the time budget is used up: the remaining blocks were not run; try: {resume}"
-                ));
+                let message = "the time budget is used up: the remaining blocks were not run";
+                ui.note(&with_remedy(message, Some(&resume)));
                 return Ok(());
             }
             let ran = executor.blocks(std::slice::from_ref(block), &mut |event| {
