@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::field::wrappers::with_environment_of;
 use crate::support::{Place, arguments_in, eventually, hostile, processes_of_sessions_of};
 
 /// A comparison that takes a moment.
@@ -330,8 +331,7 @@ fn a_run_that_is_resumed_without_its_plugin_folders_prints_a_command_that_has_th
     let command = place.command(&[]);
     let mut resume = std::process::Command::new(command.get_program());
     resume.args(["compare", "--resume", "r"]).current_dir(place.path());
-    resume.env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_LOCK_FILE", place.data().join("lock"));
-    let again = crate::support::Ran::of(resume).code(0).stdout();
+    let again = crate::support::Ran::of(with_environment_of(&command, resume)).code(0).stdout();
     assert!(again.contains(&format!("--plugin-dir {}", place.plugins().display())), "{again}");
 }
 
@@ -609,18 +609,22 @@ fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured
 }
 
 #[test]
-fn no_address_is_no_cluster() {
+fn an_address_is_a_cluster_only_to_a_backend_that_reads_it() {
     let place = Place::new();
-    for (address, bounds, rest) in [("none", "checked", true), ("tcp://h:1", "not checked", false)] {
-        let run = format!("run --no-lock --backend native --extra dask_address={address} --json");
+    place.stage(&hostile("misbehaving_runner"));
+    for (backend, address, is_seen) in
+        [("native", "h:1", true), ("misbehaving", "none", true), ("misbehaving", "h:1", false)]
+    {
+        let run = format!("run --no-lock --backend {backend} --extra cluster_address={address} --json");
         let record = place
             .run(&format!("{run} --workload pipeline --items 20000 --extra batch_size=100"))
             .code(0)
             .json();
+        let bounds = if is_seen { "checked" } else { "not checked" };
         assert_eq!(record["metadata"]["reference"]["bounds"], bounds, "{record}");
-        assert_eq!(record["metadata"]["efficiency"].is_number(), rest, "{record}");
-        let open_loop = format!("{run} --workload open_loop --items 800 --parallelism 1 --extra rate=1000");
-        let record = place.run(&open_loop).json();
-        assert_eq!(record["metadata"]["open_loop"]["shared_clock"], rest, "{record}");
+        assert_eq!(record["metadata"]["efficiency"].is_number(), is_seen, "{record}");
     }
+    let run = "run --no-lock --backend native --extra cluster_address=h:1 --json";
+    let open_loop = format!("{run} --workload open_loop --items 800 --parallelism 1 --extra rate=1000");
+    assert_eq!(place.run(&open_loop).json()["metadata"]["open_loop"]["shared_clock"], true);
 }
