@@ -201,8 +201,8 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     Ok(())
 }
 
-/// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. That is not a last line that was cut off by a
-/// crash: no record was lost.
+/// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. A last line that was cut
+/// off by a crash is not returned: no record was lost.
 pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> Vec<String> {
     if let Some(line) = left_out.torn {
         ui.warning(&format!("{}:{line}: the last line is cut off and left out", path.display()));

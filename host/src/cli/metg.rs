@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     /// Pin each backend to this number of cores, and run as many tasks at once [default: 2].
     #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]
     cores: Option<u32>,
-    /// Run no kernel that is shorter than this, but the longest that there is [default: one iteration].
+    /// Run no kernel that is shorter than this, except the longest possible one [default: one iteration].
     #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     finest: Option<Duration>,
     /// Run no kernel that is longer than this. A backend whose efficiency stays below 0.9 has no value. A kernel has at most 2^29

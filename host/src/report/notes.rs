@@ -31,7 +31,8 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
 fn few_blocks(comparison: &Comparison) -> Option<String> {
     let has_few =
         |row: &Row| shown_ratio(row).is_some_and(|ratio| ratio.no_interval == Some(NoInterval::TooFewBlocks));
-    let why = || format!("fewer than {MIN_BLOCKS} blocks that both finished give no interval and no verdict");
+    let why =
+        || format!("fewer than {MIN_BLOCKS} blocks that both sides finished give no interval and no verdict");
     comparison.rows().any(|(_, row)| has_few(row)).then(why)
 }
 

@@ -60,8 +60,8 @@ pub trait Workload: Send + Sync + Sized + 'static {
     /// item with the number below. The source then waits until each item is due, and the sink measures how much later it
     /// arrives. In a closed loop, where an item is made when it is requested, this is `None` for all items.
     ///
-    /// Whether it is an open loop is asked by `due(0)` when it is opened, also for no items, as to list it in the catalogue: so
-    /// that gives a time, or `None`, whatever the number of items is.
+    /// When a workload is opened, `due(0)` tells whether it is an open loop. It is also opened for no items, to list it in the
+    /// catalogue. So `due(0)` must give a time for every number of items, or `None` for every number, and must not panic.
     ///
     /// An open loop has keyed reductions only if it [uses](Self::uses) the word `watermarks`: what [`close`](Self::close) makes of what
     /// ended at a time is due with the item before the first whose [`watermark`](Self::watermark) is at that time or later, or with

@@ -68,7 +68,7 @@ fn a_ratio_without_an_interval_for_lack_of_blocks_is_explained() {
         let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
         notes(&Comparison { points: vec![point], ..examples::empty() })
     };
-    let note = "fewer than 6 blocks that both finished give no interval and no verdict";
+    let note = "fewer than 6 blocks that both sides finished give no interval and no verdict";
     assert_eq!(told(&[true, true]), [note]);
     assert_eq!(told(&[false, true]), [note]);
     assert!(told(&[false]).is_empty());
