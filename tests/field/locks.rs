@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use crate::field::wrappers::{nosyscall, wrapped};
-use crate::support::{Place, Ran, eventually, executable, is_root, not_run, shell_code};
+use crate::support::{Place, Ran, arguments_in, eventually, executable, is_root, not_run, shell_code};
 
 const RUN: [&str; 7] = ["run", "--json", "--backend", "native", "--workload", "null", "--items=10"];
 
@@ -238,16 +238,23 @@ fn of_two_resumes_that_wait_the_second_measures_nothing_again() {
 }
 
 #[test]
-fn a_sweep_that_waited_is_not_mixed_with_another_run_in_its_folder() {
+fn a_run_that_waited_is_not_mixed_with_another_one_in_its_folder() {
+    for verb in ["metg --quick --cores 1", "compare --quick --workloads null --items 5"] {
+        is_not_mixed_after_a_wait(verb);
+    }
+}
+
+fn is_not_mixed_after_a_wait(verb: &str) {
     let place = Place::new();
     std::fs::create_dir(place.data()).unwrap();
     let (folder, said) = (place.path().join("results/m"), place.path().join("said"));
     let held = Held::on(&place.data().join("measurement.lock"));
-    let mut command = place.command(&["metg", "--quick", "--backends=native", "--cores=1", "--run-id=m"]);
+    let line = format!("{verb} --backends native --run-id m");
+    let mut command = place.command(&arguments_in(&line));
     command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
     let mut waiting = command.spawn().unwrap();
     eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
-    // Another sweep with this id was started before it, and has measured by now.
+    // Another run into this folder was started before it, and has measured by now.
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("trials.jsonl"), "").unwrap();
     drop(held);
@@ -255,4 +262,5 @@ fn a_sweep_that_waited_is_not_mixed_with_another_run_in_its_folder() {
     let why = "results/m already holds a run; try: another --run-id";
     assert!(text(&said).contains(why), "{}", text(&said));
     assert_eq!(text(&folder.join("trials.jsonl")), "");
+    assert!(!folder.join("plan.json").exists(), "{verb}");
 }

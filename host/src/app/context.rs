@@ -73,9 +73,14 @@ impl Context {
         let lock = Lock::of(global, &data_dir, &trust)?;
         let inventory = inventory(global, &data_dir, &executable, &trust);
         for looked in &inventory.trace {
-            if let SearchOutcome::Ignored { why } = &looked.outcome {
-                ui.warning(&format!("{:?} is not searched for plugins: {why}", looked.folder));
-            }
+            // A plugin of the same name in a later folder would be measured in place of one in this.
+            let why = match &looked.outcome {
+                SearchOutcome::Ignored { why } => why,
+                SearchOutcome::Refused(rejection) => &rejection.reason,
+                SearchOutcome::Missing { named: true } => "there is no such folder",
+                _ => continue,
+            };
+            ui.warning(&format!("{:?} is not searched for plugins: {why}", looked.folder));
         }
         let explicit = global.plugin_dir.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
         let explicit = explicit.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))?;

@@ -8,6 +8,7 @@ use plugin_api::metadata::is_name;
 use serde_json::{Map, Value};
 
 use super::option_value;
+use super::planned::planned_run;
 use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
 use crate::record::names::RESULTS;
@@ -180,10 +181,12 @@ pub fn run_id(text: &str) -> Result<String, String> {
 /// The id of a run that is resumed: not its folder, which other commands take.
 pub(crate) fn resumed_id(text: &str) -> Result<String, String> {
     let path = Path::new(text);
-    let named = path.file_name().and_then(|name| name.to_str());
+    let named = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    // The folder may have another name than its run.
+    let named = planned_run(path).or(named);
     match named.filter(|name| text.contains('/') && run_id(name).is_ok()) {
         None => run_id(text),
-        Some(id) if path == Path::new(RESULTS).join(id) => Err(format!("give the id alone: --resume {id}")),
+        Some(id) if path == Path::new(RESULTS).join(&id) => Err(format!("give the id alone: --resume {id}")),
         Some(id) => {
             let folder = shell::quote(shell::path(path));
             Err(format!("give the id, and the folder by itself: --resume {id} --output-dir {folder}"))

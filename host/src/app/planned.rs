@@ -29,6 +29,19 @@ pub(super) fn planned_options(file: &Path) -> Option<Options> {
     Some(Options { baseline: Some(baseline), rigor, insist })
 }
 
+/// The id of the run whose plan is in `folder`.
+pub(super) fn planned_run(folder: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Planned {
+        matrix: Run,
+    }
+    #[derive(Deserialize)]
+    struct Run {
+        run: String,
+    }
+    plan_beside(&folder.join(TRIALS)).map(|planned: Planned| planned.matrix.run)
+}
+
 fn plan_beside<T: DeserializeOwned>(file: &Path) -> Option<T> {
     let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
     serde_json::from_slice(without_mark(&plan)).ok()

@@ -132,6 +132,9 @@ impl PreparedRun {
         let Self { file, participants, plan, output_dir } = self;
         let no_lock = arguments.schedule.trial.no_lock || file.no_lock;
         let lock = context.measurement_lock(!no_lock, ui)?;
+        if arguments.resume.is_none() {
+            file.refuse_trials_again(output_dir)?;
+        }
         let folders = context.folders(&file.matrix.run)?;
         let command = outcome::repeat_command(file, participants, context, no_lock);
         let run = file.run_command(participants, no_lock);

@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     if trends.cells.is_empty() {
         trends.warnings.iter().for_each(|warning| ui.warning(warning));
-        return Err(nothing(since, &arguments.paths));
+        return Err(nothing(since, &arguments.paths, read.inputs.is_empty() && !read.left_out.is_empty()));
     }
     trends.altered.clone_from(&read.altered);
     trends.without_chain.clone_from(&read.without_chain);
@@ -90,8 +90,10 @@ fn only_sweeps(trials: usize, paths: &[PathBuf]) -> Problem {
         .with_remedy(named_file::about("report", paths))
 }
 
-fn nothing(since: Option<&str>, paths: &[PathBuf]) -> Problem {
+fn nothing(since: Option<&str>, paths: &[PathBuf], is_unreadable: bool) -> Problem {
     match since {
+        // The warnings say why.
+        _ if is_unreadable => Problem::usage("there are no records"),
         Some(since) => {
             Problem::usage(format!("no run with a description of its machine began at {since} or later"))
                 .with_remedy("an earlier --since")

@@ -101,11 +101,7 @@ impl PlanFile {
         }
         reports::refuse_other_reports(folder)?;
         writer::check(folder)?;
-        if folder.join(TRIALS).exists() {
-            // Without a plan of their own, these trials would be taken for some of this run.
-            let message = format!("{} already holds a run", folder.display());
-            return Err(Problem::usage(message).with_remedy(self.another(folder)));
-        }
+        self.refuse_trials(folder)?;
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
             |error| match error.kind() {
@@ -113,6 +109,21 @@ impl PlanFile {
                 _ => cannot(error),
             },
         )
+    }
+
+    /// Refuses a folder with trials to a run that begins: they would be taken for some of this run.
+    pub(super) fn refuse_trials(&self, folder: &Path) -> Result<(), Problem> {
+        if !folder.join(TRIALS).exists() {
+            return Ok(());
+        }
+        let message = format!("{} already holds a run", folder.display());
+        Err(Problem::usage(message).with_remedy(self.another(folder)))
+    }
+
+    /// As [`refuse_trials`](Self::refuse_trials) once the run may begin: while it waited, another one may have recorded trials there.
+    /// The plan goes, as nothing of it was measured.
+    pub(super) fn refuse_trials_again(&self, folder: &Path) -> Result<(), Problem> {
+        self.refuse_trials(folder).inspect_err(|_| drop(std::fs::remove_file(folder.join(PLAN))))
     }
 
     fn taken(&self, folder: &Path) -> Problem {
