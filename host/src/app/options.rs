@@ -8,7 +8,7 @@ use plugin_api::metadata::is_name;
 use serde_json::{Map, Value};
 
 use super::option_value;
-use super::planned::planned_run;
+use super::plan_beside::planned_run;
 use crate::plan::Variation;
 use crate::record::config::MAX_DEPTH;
 use crate::record::names::RESULTS;

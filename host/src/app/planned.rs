@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::command_line::Variables;
+use super::plan_beside::plan_beside;
 use super::reproduce::{LoadingOptions, resume_command};
 use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::plan::{Matrix, Plan, TrialId};
-use crate::record::writer::{PLAN, TRIALS};
+use crate::record::writer::TRIALS;
 use crate::record::{Kind, Library};
-use crate::regular_file;
 use crate::shell;
-use crate::text::{plural, with_remedy, without_mark};
+use crate::text::{plural, with_remedy};
 
 /// How the plan beside a file of records has them compared.
 pub(super) fn planned_options(file: &Path) -> Option<Options> {
@@ -27,24 +26,6 @@ pub(super) fn planned_options(file: &Path) -> Option<Options> {
     }
     let Planned { baseline, rigor, insist } = plan_beside(file)?;
     Some(Options { baseline: Some(baseline), rigor, insist })
-}
-
-/// The id of the run whose plan is in `folder`.
-pub(super) fn planned_run(folder: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Planned {
-        matrix: Run,
-    }
-    #[derive(Deserialize)]
-    struct Run {
-        run: String,
-    }
-    plan_beside(&folder.join(TRIALS)).map(|planned: Planned| planned.matrix.run)
-}
-
-fn plan_beside<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
-    serde_json::from_slice(without_mark(&plan)).ok()
 }
 
 /// What a plan says of how its run goes on.

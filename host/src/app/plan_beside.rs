@@ -1,0 +1,29 @@
+//! Reads the plan of a run that lies beside its records.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::record::names::{PLAN, TRIALS};
+use crate::regular_file;
+use crate::text::without_mark;
+
+/// The id of the run whose plan is in `folder`.
+pub(super) fn planned_run(folder: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Planned {
+        matrix: Run,
+    }
+    #[derive(Deserialize)]
+    struct Run {
+        run: String,
+    }
+    plan_beside(&folder.join(TRIALS)).map(|planned: Planned| planned.matrix.run)
+}
+
+/// The plan beside a file of records, as far as `T` reads it.
+pub(super) fn plan_beside<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let plan = regular_file::read(&file.with_file_name(PLAN)).ok()?;
+    serde_json::from_slice(without_mark(&plan)).ok()
+}
