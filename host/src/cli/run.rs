@@ -24,9 +24,8 @@ use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::names::RESULTS;
 use crate::record::{
-    Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, UnifiedRecord, writer,
+    Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
 };
-use crate::report;
 use crate::run::backend::{Backend, read_in_runs, without_effect};
 use crate::run::event::{Event, Phase, Stopped};
 use crate::run::executor::Executor;
@@ -450,36 +449,8 @@ fn page(options: &Options, trial: &TrialRecord, recorded: &str) -> String {
     let recorded = single_line(&format!("{recorded} as {}", record.run_id));
     let input = metadata.input_throughput.map_or_else(String::new, |rate| format!(", {rate:.1} items/s in"));
     format!(
-        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{}{recorded}\n",
+        "{}\nverified: {items} with checksum {checksum}, equal to the serial oracle's{input}\n{}{recorded}\n",
         single_line(&result.summary()),
-        preparation_line(record),
         metadata.open_loop.as_ref().map_or_else(String::new, latency_lines),
     )
-}
-
-/// How long the run was prepared, where that is long: its time does not have it.
-fn preparation_line(record: &UnifiedRecord) -> String {
-    let prepared = record.metadata.phases.prepare_seconds.zip(record.duration_seconds);
-    let long = prepared.filter(|(prepare, run)| report::prepares_long(*prepare, *run));
-    long.map_or_else(String::new, |(prepare, _)| {
-        format!("preparing the run is not part of its time, and took {}\n", report::duration(prepare))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::trial::examples;
-
-    #[test]
-    fn a_long_preparation_is_told_beside_the_time_of_a_run() {
-        let told = |prepare| {
-            let mut record = examples::verified().record;
-            record.duration_seconds = Some(3.0);
-            record.metadata.phases.prepare_seconds = prepare;
-            preparation_line(&record)
-        };
-        assert_eq!(told(Some(0.31)), "preparing the run is not part of its time, and took 310 ms\n");
-        assert_eq!((told(Some(0.29)), told(None)), (String::new(), String::new()));
-    }
 }

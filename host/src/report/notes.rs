@@ -69,16 +69,12 @@ fn place(point: &Point, row: &Row) -> String {
 /// Preparing a run is told where it takes more than this part of the run, and more than these seconds.
 const PREPARED: (f64, f64) = (0.1, 0.1);
 
-/// Whether preparing a run takes so long, in seconds, that its reader must know.
-pub(crate) fn prepares_long(prepare: f64, run: f64) -> bool {
-    prepare > PREPARED.1.max(run * PREPARED.0)
-}
-
 /// The rows whose runs take long to prepare: the time of a run does not have that.
 fn prepared(comparison: &Comparison) -> Option<String> {
     let of_row = |(point, row): (&Point, &Row)| {
         let (prepare, run) = (row.stages.prepare?.median, row.duration?.median);
-        prepares_long(prepare, run).then(|| format!("{} ({})", number::duration(prepare), place(point, row)))
+        let is_long = prepare > PREPARED.1.max(run * PREPARED.0);
+        is_long.then(|| format!("{} ({})", number::duration(prepare), place(point, row)))
     };
     let rows: Vec<_> = comparison.rows().filter_map(of_row).collect();
     (!rows.is_empty())
