@@ -107,6 +107,21 @@ fn an_earlier_folder_shadows_a_later_one() {
     assert_eq!(row(&rows, &place.plugins().join("libmisbehaving_runner.so"))["status"], "available");
 }
 
+/// Who has built a backend anew would get the figures of the old one.
+#[test]
+fn a_rejected_file_does_not_give_way_to_a_later_folder_without_a_word() {
+    let place = Place::with_misbehaving();
+    let later = place.path().join("later");
+    std::fs::create_dir(&later).unwrap();
+    let name = "libmisbehaving_runner.so";
+    std::fs::rename(place.plugins().join(name), later.join(name)).unwrap();
+    std::fs::write(place.plugins().join(name), "cut").unwrap();
+    let mut command = place.command(&["run", "--backend", "misbehaving", "--no-lock"]);
+    command.arg("--plugin-dir").arg(&later);
+    let warning = format!("is rejected, and {} takes its place: ", later.join(name).display());
+    Ran::of(command).code(0).says(&warning);
+}
+
 #[test]
 fn an_unavailable_backend_is_listed_with_reason_and_remedy() {
     let place = Place::with_misbehaving();

@@ -42,6 +42,9 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     for name in ["report.md", "report.json", "unified_results.csv"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
+    // A report of both would leave the sweep out.
+    let single = ["run", "--backend", "native", "--no-lock", "--output-dir", "results/quick"];
+    place.crossrun(&single).code(2).says("holds METG sweeps");
 
     let trials = place.records("quick", "trials.jsonl");
     let points: Vec<_> = trials.iter().filter(|trial| trial["kind"] == "measured").collect();

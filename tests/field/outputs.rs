@@ -213,12 +213,15 @@ fn a_named_file_that_is_no_lock_file_leads_to_a_new_one_beside_it() {
     let place = Place::new();
     let at = |name: &str| place.path().join(name);
     fs::write(at("junk.lock"), "junk").unwrap();
+    fs::create_dir(at("folder")).unwrap();
     let run = ["run", "--no-lock", "--backend", "native", "--workload", "null"];
-    for (words, new) in [
-        (&[&run[..], &["--locked=junk.lock"]].concat()[..], "plugins.lock"),
-        (&["backends", "lock", "--check", "--output", "junk.lock"], "plugins-1.lock"),
+    let stays = "and stays as it is: name another one; try: ";
+    for (words, told, new) in [
+        (&[&run[..], &["--locked=junk.lock"]].concat()[..], stays, "plugins.lock"),
+        (&["backends", "lock", "--check", "--output", "junk.lock"], stays, "plugins-1.lock"),
+        (&[&run[..], &["--locked=folder"]].concat(), "Is a directory", "folder/plugins.lock"),
     ] {
-        let told = place.crossrun(words).code(3).says("and stays as it is: name another one; try: ").stderr();
+        let told = place.crossrun(words).code(3).says(told).stderr();
         follow(&place, &told);
         place.crossrun(&["backends", "lock", "--check", "--output", new]).code(0);
         let locked = format!("--locked={new}");

@@ -82,6 +82,10 @@ impl Context {
             };
             ui.warning(&format!("{:?} is not searched for plugins: {why}", looked.folder));
         }
+        for (used, row) in &inventory.substitutes {
+            let (rejected, why) = (row.path.display(), row.reason.as_deref().unwrap_or_default());
+            ui.warning(&format!("{rejected} is rejected, and {} takes its place: {why}", used.display()));
+        }
         let explicit = global.plugin_dir.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
         let explicit = explicit.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))?;
         if !explicit.is_empty() {

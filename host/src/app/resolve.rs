@@ -23,6 +23,7 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
     let mut command = CommandLine::new(&["backends", "lock"]);
     let default = default_lock_file(data_dir);
     let output = match () {
+        () if path.is_dir() => Some(shell::free_path(&path.join(lock_file::FILE))),
         // Into a pipe or a device a lock file would vanish.
         () if path == default || (path.exists() && !path.is_file()) => None,
         () if lock_file::is_foreign(path) => Some(shell::free_path(&path.with_file_name(lock_file::FILE))),

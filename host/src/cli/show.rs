@@ -11,7 +11,7 @@ use crate::record::claims::claims;
 use crate::record::names::RESULTS;
 use crate::record::reader::{Holds, open_any};
 use crate::record::writer::TRIALS;
-use crate::record::{Kind, Records, TrialRecord, record_files, skipped};
+use crate::record::{Kind, RecordError, Records, TrialRecord, record_files, skipped};
 use crate::regular_file;
 use crate::shell;
 use crate::text::{lines, printable, single_line, table, word};
@@ -70,9 +70,10 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
     if let Some(file) = folders.iter().map(|folder| folder.join(TRIALS)).find(|file| file.is_file()) {
         return Ok(file);
     }
-    let below =
-        folders.iter().filter(|folder| folder.is_dir()).filter_map(|folder| record_files::find(folder).ok());
-    let mut below = below.flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
+    let search = |folder: &PathBuf| record_files::find(folder).map_err(RecordError::input("search", folder));
+    let below = folders.iter().filter(|folder| folder.is_dir()).map(search);
+    let below = below.collect::<Result<Vec<_>, _>>().map_err(Problem::of_record)?;
+    let mut below = below.into_iter().flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
     let run = named.display().to_string();
     match (below.next(), below.next()) {
         (Some(file), None) => Ok(file),

@@ -1,7 +1,7 @@
 //! Everything that a search found, in registries, and a row for each library that cannot be used.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use plugin_api::Availability;
 use serde::Serialize;
@@ -108,6 +108,8 @@ pub(crate) struct Inventory {
     pub libraries: Registry<Inspected>,
     /// The libraries and folders that are rejected or shadowed.
     pub rows: Vec<Row>,
+    /// Files that are used in place of one with the same name in an earlier folder, and why that one is rejected.
+    pub substitutes: Vec<(PathBuf, Row)>,
     /// Each folder of the search path, and what came of searching it.
     pub trace: Vec<SearchedFolder>,
 }
@@ -122,6 +124,7 @@ impl Inventory {
             workloads: Registry::new("workload"),
             libraries: Registry::new("workload library"),
             rows: Vec::new(),
+            substitutes: Vec::new(),
             trace,
         };
         inventory.rows.extend(inventory.trace.iter().filter_map(refused_folder));
@@ -148,7 +151,11 @@ impl Inventory {
             registry.register(&name, location.clone(), plugin.clone(), Inspected::is_same_file);
         let row_of = |plugin: &Inspected, status, reason: String| Row::of(plugin, status, Some(reason), None);
         match registration {
-            Registration::Active => self.register_workloads(&plugin, &location),
+            Registration::Active => {
+                let replaced = self.rejected_as(&candidate.path).cloned();
+                self.substitutes.extend(replaced.map(|row| (candidate.path.clone(), row)));
+                self.register_workloads(&plugin, &location);
+            }
             Registration::Shadowed { by, same } => {
                 let what = if same { "the same file as" } else { "an earlier folder has that name in" };
                 let reason = format!("{what} {}", by.display());
@@ -167,6 +174,13 @@ impl Inventory {
                 self.rows.push(Row { remedy, ..row_of(&plugin, Status::Rejected, reason(&with)) });
             }
         }
+    }
+
+    /// The rejected file, in a folder that was searched so far, that is called as this one.
+    fn rejected_as(&self, path: &Path) -> Option<&Row> {
+        let is_called_so =
+            |row: &&Row| row.status == Status::Rejected && row.path.file_name() == path.file_name();
+        self.rows.iter().find(is_called_so)
     }
 
     /// The library that has the workload `name`. One of two that claim one name is none: it may be the older one.

@@ -241,6 +241,19 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Record
     }
 }
 
+/// Whether the first trial in `file` is one of a block, as those of comparisons and sweeps are. A single run is of none.
+pub(crate) fn begins_with_block(file: &Path) -> bool {
+    if !file.is_file() {
+        return false;
+    }
+    let Ok(records) = Records::<TrialRecord, _>::open(file) else { return false };
+    let mut trials = records.filter_map(|entry| match entry {
+        Ok(Entry::Record { record, .. }) => Some(record),
+        _ => None,
+    });
+    trials.next().is_some_and(|trial| trial.record.metadata.block.is_some())
+}
+
 /// Whether a record is among the first lines of the file.
 pub(crate) fn holds_records(file: &Path) -> bool {
     const LINES: usize = 100;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::context::Context;
-use crate::app::resolve::{inspected, rejected, trusted};
+use crate::app::resolve::{inspected, rejected_file, trusted};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
@@ -99,7 +99,7 @@ fn listing(checks: &[&Check]) -> String {
 /// can write to, is not checked.
 fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
     let file = context.file_of(file)?;
-    let path = trusted(&file, &context.trust).map_err(|rejection| rejected(file.display(), rejection))?;
+    let path = trusted(&file, &context.trust).map_err(|rejection| rejected_file(&file, rejection))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

@@ -18,7 +18,7 @@ use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::writer::{self, PLAN, TRIALS};
-use crate::record::{Library, SystemProfile, machine_differences};
+use crate::record::{Library, SystemProfile, machine_differences, reader};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
@@ -159,12 +159,14 @@ impl PlanFile {
         reports::write_own(&path, &text)
     }
 
-    /// Refuses a folder that holds a comparison to a run that is no part of it.
+    /// Refuses a folder that holds a comparison or METG sweeps to a run that is no part of it.
     pub(in crate::cli) fn refuse_in(folder: &Path) -> Result<(), Problem> {
-        if !folder.join(PLAN).exists() {
-            return Ok(());
-        }
-        let message = format!("{} holds a comparison, and a single run is no part of it", folder.display());
+        let what = match () {
+            () if folder.join(PLAN).exists() => "a comparison",
+            () if reader::begins_with_block(&folder.join(TRIALS)) => "METG sweeps, or a comparison",
+            () => return Ok(()),
+        };
+        let message = format!("{} holds {what}, and a single run is no part of it", folder.display());
         Err(Problem::usage(message).with_remedy("--output-dir with another folder"))
     }
 
