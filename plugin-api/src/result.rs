@@ -62,7 +62,10 @@ impl RunResult {
         }
         let (backend, asked) = (&self.backend, &spec.scheduler_name);
         let warning = format!("scheduler {asked:?} is unknown to {backend}; it ran as {used:?}");
-        self.with_metric("warnings", vec![warning])
+        let given = self.metrics.remove("warnings");
+        let mut warnings = given.and_then(|given| given.as_array().cloned()).unwrap_or_default();
+        warnings.push(warning.into());
+        self.with_metric("warnings", warnings)
     }
 
     /// Results per second of the claimed time, or nothing when that time is zero or not a number.
@@ -148,6 +151,9 @@ mod tests {
         assert_eq!(result.scheduler_name, "default");
         let warning = "scheduler \"fifo\" is unknown to x; it ran as \"default\"";
         assert_eq!(result.metrics["warnings"], serde_json::json!([warning]));
+        let warned = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_metric("warnings", vec!["spilled"]);
+        let result = warned.with_scheduler("default", &spec);
+        assert_eq!(result.metrics["warnings"], serde_json::json!(["spilled", warning]));
         let spec = WorkloadSpec::new("null");
         let result = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_scheduler("default", &spec);
         assert!(result.metrics.is_empty());

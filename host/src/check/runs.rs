@@ -37,9 +37,12 @@ const CANCELLED: u32 = 3;
 /// The largest number of failures that one check reports.
 const MAX_FAILURES: usize = 3;
 
+/// The items of an open loop in a second.
+const RATE: u64 = 500;
+
 /// A spec of a workload that sleeps for a short time, or has a moderate rate.
 fn spec_of(entry: &CatalogueEntry, items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
-    let mut spec = trials::spec_of(entry, items, 100, 500);
+    let mut spec = trials::spec_of(entry, items, 100, RATE);
     spec.extra.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     spec
 }
@@ -116,10 +119,8 @@ fn closed_loops<S: IntoIterator<Item = WorkloadSpec>>(
 /// No items, one, two, and many.
 pub(super) fn sizes(fixture: &mut Fixture) -> CheckResult {
     closed_loops(fixture, |entry| {
-        let mut many = spec_of(entry, MANY, &[("batch_size", json!(64))]);
-        if let Some(sleep) = many.extra.get_mut("sleep_us") {
-            *sleep = json!(0);
-        }
+        let mut many = trials::spec_of(entry, MANY, 0, RATE);
+        many.extra.insert("batch_size".into(), json!(64));
         [0, 1, 2].map(|items| spec_of(entry, items, &[])).into_iter().chain([many])
     })
 }

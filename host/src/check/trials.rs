@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use plugin_api::workload::CatalogueEntry;
-use plugin_api::{ErrorKind, WorkloadSpec};
-use serde_json::{Value, json};
+use plugin_api::{ErrorKind, Parameter, Parameters, WorkloadSpec};
+use serde_json::{Map, Value, json};
 
 use super::finding::NotPassed;
 use crate::plan::BackendChoice;
@@ -27,11 +27,17 @@ pub(super) fn spec(workload: &str, items: u64, extra: &[(&str, Value)]) -> Workl
 pub(super) fn spec_of(entry: &CatalogueEntry, items: u64, sleep_us: u64, rate: u64) -> WorkloadSpec {
     let mut parameters = vec![("sleep_us", json!(sleep_us)), ("rate", json!(rate))];
     // Elsewhere a parameter of that name has another meaning, such as how many events of a query have one second of their time.
-    parameters.retain(|(name, _)| {
+    parameters.retain(|(name, value)| {
         (*name != "rate" || entry.plan.open_loop)
-            && entry.parameters.iter().any(|parameter| parameter.name == *name)
+            && entry.parameters.iter().any(|parameter| takes(parameter, name, value))
     });
     spec(&entry.name, items, &parameters)
+}
+
+/// Whether a parameter has this name and takes this value: that of another author may have another range.
+fn takes(parameter: &Parameter, name: &str, value: &Value) -> bool {
+    let extra = Map::from_iter([(name.to_owned(), value.clone())]);
+    parameter.name == name && Parameters::resolve(std::slice::from_ref(parameter), &extra).is_ok()
 }
 
 /// A trial of `spec` on the backend with this name.
@@ -81,13 +87,12 @@ pub(super) fn failed_run(error: CallError) -> NotPassed {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Parameter;
     use plugin_api::workload::Plan;
 
     use super::*;
 
     #[test]
-    fn only_an_open_loop_has_the_rate() {
+    fn only_an_open_loop_has_the_rate_and_only_in_its_range() {
         let mut entry = CatalogueEntry {
             name: "queries".into(),
             description: String::new(),
@@ -99,5 +104,7 @@ mod tests {
         assert_eq!(spec_of(&entry, 1, 0, 9).extra.get("rate"), None);
         entry.plan.open_loop = true;
         assert_eq!(spec_of(&entry, 1, 0, 9).extra.get("rate"), Some(&json!(9)));
+        // A value that is out of its range would be refused.
+        assert_eq!(spec_of(&entry, 1, 0, 100_000).extra.get("rate"), None);
     }
 }

@@ -84,16 +84,23 @@ impl Conditions {
     }
 }
 
-/// Numbers by their size, as those of an option that is varied; all else by its text.
-fn by_options(one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {
-    let by_value = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => one.total_cmp(&other),
-        _ => one.to_string().cmp(&other.to_string()),
-    };
-    let pairs = one.iter().zip(other).map(|((key, value), (other_key, other_value))| {
+/// Sorts options, numbers by their size, as those of an option that is varied; all else by its text.
+pub(super) fn by_options<'o, O>(one: O, other: O) -> Ordering
+where
+    O: IntoIterator<Item = (&'o String, &'o Value), IntoIter: Clone>,
+{
+    let (one, other) = (one.into_iter(), other.into_iter());
+    let pairs = one.clone().zip(other.clone()).map(|((key, value), (other_key, other_value))| {
         key.cmp(other_key).then_with(|| by_value(value, other_value))
     });
-    pairs.fold(Ordering::Equal, Ordering::then).then_with(|| one.len().cmp(&other.len()))
+    pairs.fold(Ordering::Equal, Ordering::then).then_with(|| one.count().cmp(&other.count()))
+}
+
+fn by_value(one: &Value, other: &Value) -> Ordering {
+    let sizes = one.as_f64().zip(other.as_f64());
+    let by_size = sizes.map_or(Ordering::Equal, |(one, other)| one.total_cmp(&other));
+    // What is of one size, as 1 and 1.0, is two values nevertheless.
+    by_size.then_with(|| one.to_string().cmp(&other.to_string()))
 }
 
 impl<'a> Table<'a> {

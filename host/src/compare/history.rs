@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Input;
 use super::group::{Conditions, Group, Table};
+use super::label::distinction;
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
 use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys};
@@ -67,6 +68,14 @@ impl AaHistory {
 pub(crate) struct CellChange {
     pub backend: String,
     pub point: String,
+    /// Null in records that have none.
+    #[serde(default)]
+    pub config_hash: Option<String>,
+    #[serde(default)]
+    pub seed: u64,
+    /// What tells it from others of its backend and point, as ` (seed 42)`; empty if there are none.
+    #[serde(skip)]
+    pub distinction: String,
     /// The number of cores to which the backend was kept; absent if it could use all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,
@@ -180,10 +189,19 @@ struct CellKey<'a> {
 }
 
 impl<'a> CellKey<'a> {
-    fn name(&self) -> String {
+    /// Its name among `all` of both runs.
+    fn name(&self, all: &[Self]) -> String {
         let Conditions { cores, is_single } = self.conditions;
         let cores = cores.map_or_else(String::new, |_| format!(" on {}", self.conditions.cores_label()));
-        format!("{} at {}{cores}{}", self.backend, self.point, if is_single { " in single runs" } else { "" })
+        let single = if is_single { " in single runs" } else { "" };
+        format!("{} at {}{}{cores}{single}", self.backend, self.point, self.distinction(all))
+    }
+
+    /// What tells it from the others of its backend and point.
+    fn distinction(&self, all: &[Self]) -> String {
+        let shared = |it: &'_ Self| (it.backend.clone(), it.point.clone(), it.conditions);
+        let like = all.iter().filter(|it| shared(it) == shared(self));
+        distinction((self.seed, self.config), like.map(|it| (it.seed, it.config)))
     }
 
     /// What the same cell of every backend has.
@@ -218,25 +236,26 @@ pub(crate) fn history(
     let factors = old.machines.profiles.first().map_or_else(Vec::new, |machine| aa_factors(machine));
     let aa = AaHistory::new(&factors);
     let (before, mut after) = (cells(&old), cells(&new));
+    let all: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
     let run_again: BTreeSet<_> = after.keys().map(CellKey::of_any_backend).collect();
     let (mut changes, mut missing, mut only_old) = (Vec::new(), Vec::new(), Vec::new());
     let mut other_form = Vec::new();
     for (key, old) in before {
         if let Some(new) = key.same().iter().find_map(|key| after.remove(key)) {
-            same_build(&key.name(), &old, &new)?;
-            changes.push(change(key, &old, &new, threshold, aa));
+            same_build(&key.name(&all), &old, &new)?;
+            changes.push(change(&key, &all, (&old, &new), threshold, aa));
             continue;
         }
         let other = [Form::Graph, Form::Stages].map(|form| key.with(Some(form)));
         if other.iter().any(|other| after.remove(other).is_some()) {
-            other_form.push(key.name());
+            other_form.push(key.name(&all));
             continue;
         }
-        only_old.push(key.name());
+        only_old.push(key.name(&all));
         // In an open loop it may have had no value.
         let had_succeeded = old.iter().any(|group| group.successes().next().is_some());
         if had_succeeded && run_again.contains(&key.of_any_backend()) {
-            missing.push(change(key, &old, &[], threshold, aa));
+            missing.push(change(&key, &all, (&old, &[]), threshold, aa));
         }
     }
     match (changes.is_empty(), other_form.is_empty()) {
@@ -245,7 +264,7 @@ pub(crate) fn history(
         _ => {}
     }
     changes.append(&mut missing);
-    let only_new = after.keys().map(CellKey::name).collect();
+    let only_new = after.keys().map(|key| key.name(&all)).collect();
     Ok(History {
         version: VERSION,
         threshold,
@@ -312,9 +331,9 @@ fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), 
 }
 
 fn change(
-    key: CellKey<'_>,
-    old: &[&Group<'_>],
-    new: &[&Group<'_>],
+    key: &CellKey<'_>,
+    all: &[CellKey<'_>],
+    (old, new): (&[&Group<'_>], &[&Group<'_>]),
     threshold: f64,
     aa: AaHistory,
 ) -> CellChange {
@@ -338,10 +357,13 @@ fn change(
     };
     let call = verdict(old_runs, new_runs, interval, threshold);
     let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
-    let CellKey { backend, point, conditions: Conditions { cores, is_single }, .. } = key;
+    let Conditions { cores, is_single } = key.conditions;
     CellChange {
-        backend,
-        point,
+        backend: key.backend.clone(),
+        point: key.point.clone(),
+        config_hash: key.config.map(str::to_owned),
+        seed: key.seed,
+        distinction: key.distinction(all),
         cores,
         is_single,
         of: if is_latency { "latency" } else { "time" }.into(),

@@ -77,6 +77,22 @@ pub(super) fn machine_name<'m>(
     if before == 0 { name.to_owned() } else { format!("{name} #{}", before + 1) }
 }
 
+/// What a seed and a configuration tell a cell from: others that have all else in common with it. ` (seed 42)`,
+/// ` (configuration 8f22e69a)`; empty if there are none.
+pub(super) fn distinction<'c>(
+    (seed, config): (u64, Option<&str>),
+    others: impl Iterator<Item = (u64, Option<&'c str>)> + Clone,
+) -> String {
+    let mut text = String::new();
+    if others.clone().any(|(other, _)| other != seed) {
+        text += &format!(" (seed {seed})");
+    }
+    if others.into_iter().any(|(other_seed, other)| other_seed == seed && other != config) {
+        text += &format!(" (configuration {})", short(config));
+    }
+    text
+}
+
 /// The first characters of a hash.
 pub(super) fn short(hash: Option<&str>) -> String {
     hash.map_or_else(|| "unknown".to_owned(), |hash| hash.chars().take(8).collect())

@@ -3,11 +3,11 @@
 mod cell;
 pub(crate) mod model;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Input;
 use super::group::{Conditions, Group, Table};
-use super::label::machine_name;
+use super::label::{distinction, machine_name};
 use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
@@ -48,7 +48,8 @@ pub(crate) fn trends(
     let mut undescribed = 0;
     for run in &runs {
         for point in &run.table.points {
-            for row in &point.rows {
+            // What was only warmed up when its run was interrupted has not been run.
+            for row in point.rows.iter().filter(|row| !row.measured.is_empty()) {
                 let profile = row.identity.machine.and_then(|at| run.table.machines.profiles.get(at));
                 let Some(machine) = profile.and_then(|profile| of_all.place(profile)) else {
                     undescribed += row.measured.len();
@@ -70,8 +71,9 @@ pub(crate) fn trends(
     if let [first, others @ ..] = machines.as_slice() {
         warnings.extend(others.iter().map(|other| another_machine(first, other)));
     }
-    let shows_seed = cells.keys().map(|key| key.4).collect::<BTreeSet<_>>().len() > 1;
+    let keys: Vec<_> = cells.keys().cloned().collect();
     let cells = cells.into_iter().map(|(key, runs)| {
+        let distinction = distinction_of(&key, &keys);
         let (machine, backend, point, config, seed, Conditions { cores, is_single }, is_debug, form) = key;
         let of_cell = model::Cell {
             machine,
@@ -79,7 +81,7 @@ pub(crate) fn trends(
             point,
             config_hash: config.map(str::to_owned),
             seed,
-            shows_seed,
+            distinction,
             cores,
             is_single,
             is_debug,
@@ -92,14 +94,20 @@ pub(crate) fn trends(
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
 }
 
+/// What tells a cell from others that have all in common with it but the seed and the configuration.
+fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
+    let shared = |it: &CellKey<'_>| (it.0, it.1.to_owned(), it.2.clone(), it.5, it.6, it.7);
+    let like = all.iter().filter(|it| shared(it) == shared(key));
+    distinction((key.4, key.3), like.map(|it| (it.4, it.3)))
+}
+
 /// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that.
 fn without_newest(trend: &model::CellTrend) -> Option<String> {
     let newest = trend.runs.last().filter(|run| run.median.is_none())?;
     let with_value = trend.runs.iter().rfind(|run| run.median.is_some())?;
-    let model::Cell { backend, point, seed, shows_seed, .. } = &trend.cell;
-    let seed = if *shows_seed { format!(" (seed {seed})") } else { String::new() };
+    let model::Cell { backend, point, distinction, .. } = &trend.cell;
     Some(format!(
-        "{backend} at {point}{seed} has no value in its newest run, {} ({} of {} verified): the newest value is that of {}",
+        "{backend} at {point}{distinction} has no value in its newest run, {} ({} of {} verified): the newest value is that of {}",
         newest.run,
         newest.verified,
         plural(newest.trials as u64, "trial"),

@@ -1,6 +1,6 @@
 //! The changes between two runs, for a terminal.
 
-use super::labels::{latency, one_line, or_none, run_as};
+use super::labels::{distinction, latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::history::{CellChange, ChangeVerdict, History, Runs};
 use crate::text::{lines, plural, table};
@@ -51,11 +51,12 @@ fn not_of_medians(history: &History) -> Option<String> {
     let differs = if differ.len() == 1 { "differs" } else { "differ" };
     Some(format!(
         "ratios are those of every new run to every old one: {} of them {differs} from the quotient of the medians by more than {} \
-         (most: {} at {}, {})\n",
+         (most: {} at {}{}, {})\n",
         differ.len(),
         number::chosen_percent(history.threshold),
         one_line(&change.backend, 40),
         one_line(&change.point, 120),
+        distinction(&change.distinction),
         number::percent(most - 1.0),
     ))
 }
@@ -73,7 +74,7 @@ fn row(change: &CellChange, threshold: f64) -> [String; 7] {
     let library = if change.other_library { ", different workload library" } else { "" };
     [
         one_line(&change.backend, 40),
-        one_line(&change.point, 120) + &latency + &run_as,
+        one_line(&change.point, 120) + &latency + &run_as + &distinction(&change.distinction),
         or_none(change.old.median, number::duration),
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),

@@ -370,6 +370,11 @@ pub(super) fn name(name: &str) -> String {
     short_name(name, 60)
 }
 
+/// What tells a cell from others of its backend and point, behind its point: ` (seed 42)`.
+pub(super) fn distinction(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" {}", one_line(text, 80)) }
+}
+
 /// Text from a plugin or a record as one line of at most `limit` characters, without characters that control a terminal
 /// or change the direction of the text around them.
 pub(super) fn one_line(text: &str, limit: usize) -> String {

@@ -29,14 +29,13 @@ pub fn markdown(comparison: &Comparison) -> String {
             page += &latencies(point);
         }
     }
-    page + &commands(comparison)
+    page + &commands(&comparison.commands)
 }
 
 /// The commands that repeat the runs, as blocks of code.
-fn commands(comparison: &Comparison) -> String {
-    let blocks =
-        comparison.commands.iter().map(|command| format!("\n    {}\n", one_line(command, MAX_COMMAND)));
-    let blocks: String = blocks.collect();
+pub(super) fn commands(commands: &[String]) -> String {
+    let blocks: String =
+        commands.iter().map(|command| format!("\n    {}\n", one_line(command, MAX_COMMAND))).collect();
     if blocks.is_empty() { blocks } else { format!("\n## Again\n{blocks}") }
 }
 

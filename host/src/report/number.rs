@@ -84,7 +84,9 @@ fn bound(ratio: f64, margin: f64) -> String {
 /// A share in percent: `12.5 %`.
 pub(super) fn percent(part: f64) -> String {
     let percent = part * 100.0;
-    if percent.abs() < LONG { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
+    // One decimal would make nothing of less than a twentieth.
+    let is_plain = percent == 0.0 || (0.05..LONG).contains(&percent.abs());
+    if is_plain { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
 }
 
 /// A share that somebody has chosen, in percent and with all of its digits: `5.0 %`, `0.05 %`.
@@ -207,6 +209,7 @@ mod tests {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");
+        assert_eq!((percent(0.000_144), percent(0.0)), ("0.0144 %".into(), "0.0 %".into()));
     }
 
     #[test]

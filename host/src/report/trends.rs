@@ -1,6 +1,6 @@
 //! The trends over many runs, for a terminal, and the texts that the page shares with it.
 
-use super::labels::{latency, one_line, or_none, run_as};
+use super::labels::{distinction, latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
 use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
@@ -86,8 +86,8 @@ fn point(cell: &CellTrend) -> String {
     let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
     let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
     let run_as = run_as(cell.cell.cores, cell.cell.is_single);
-    let seed = if cell.cell.shows_seed { format!(" (seed {})", cell.cell.seed) } else { String::new() };
-    format!("{}{latency}{debug}{form}{run_as}{seed}", one_line(&cell.cell.point, 120))
+    let distinction = distinction(&cell.cell.distinction);
+    format!("{}{latency}{debug}{form}{run_as}{distinction}", one_line(&cell.cell.point, 120))
 }
 
 pub(super) fn name(cell: &CellTrend) -> String {

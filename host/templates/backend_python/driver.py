@@ -44,7 +44,8 @@ class PoolDriver(Driver):
         while end < workload.sink:  # What a keyed reduction emits goes on to the next one, or to the sink.
             stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
-            while item_count(emitted := reduced.emit(spec.batch_size)):
+            # In the pool too: with a thread more, more operators would run at once than `parallelism`.
+            while item_count(emitted := self._pool.submit(reduced.emit, spec.batch_size).result()):
                 tasks.append(self._pool.submit(step, stage, emitted))
                 go_on(4 * spec.parallelism)
             go_on(0)
@@ -52,7 +53,7 @@ class PoolDriver(Driver):
 
     def close(self) -> None:
         """Stops the engine."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":

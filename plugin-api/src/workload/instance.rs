@@ -116,7 +116,17 @@ fn open<W: Workload>(spec: &WorkloadSpec) -> Result<Arc<dyn Instance>, WorkloadE
         let why = format!("the plan of workload {:?} is not a source, stages and a sink", W::NAME);
         return Err(WorkloadError::Spec(why));
     }
-    let started = plan.open_loop.then(|| AtomicU64::new(spec.start_nanos.unwrap_or_else(monotonic_nanos)));
+    let knows_graph = W::needs().contains(&GRAPH) || W::uses().contains(&GRAPH);
+    if plan.graph.is_some() && !knows_graph {
+        let why = format!(
+            "workload {:?} has a graph, but does not know the word of its backend: add {GRAPH:?} to needs(), or to uses() if its \
+             stages do the same",
+            W::NAME
+        );
+        return Err(WorkloadError::Spec(why));
+    }
+    let started = || Arc::new(AtomicU64::new(spec.start_nanos.unwrap_or_else(monotonic_nanos)));
+    let started = plan.open_loop.then(started);
     let by_watermarks = spec.is_granted(WATERMARKS);
     let knows_watermarks = W::uses().contains(&WATERMARKS) || W::needs().contains(&WATERMARKS);
     if plan.has_due_results() && !(by_watermarks && knows_watermarks) {
@@ -149,8 +159,8 @@ struct Opened<W> {
     by_tasks: bool,
     /// Whether what has ended may be closed before the input ends.
     by_watermarks: bool,
-    /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock.
-    started: Option<AtomicU64>,
+    /// In an open loop: when the run started, in nanoseconds of the machine's monotonic clock. The sinks share it.
+    started: Option<Arc<AtomicU64>>,
 }
 
 impl<W: Workload> Opened<W> {
@@ -384,7 +394,7 @@ impl<W: Workload> Instance for Opened<W> {
 
     fn new_state(self: Arc<Self>, stage: usize) -> Result<Box<dyn StageState>, WorkloadError> {
         if stage == self.plan.sink() {
-            return Ok(Box::new(Sink::new(Times::of(&self.plan), self.clock())?));
+            return Ok(Box::new(Sink::new(Times::of(&self.plan), self.started.clone())?));
         }
         self.check_stage(stage, StageKind::KeyedReduce)?;
         let how = How {

@@ -1,5 +1,8 @@
 //! The state of a sink: the digest of what reached it and, in an open loop, how long that took.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::batch::{Batch, BatchBuilder};
 use super::digest::Digest;
 use super::error::WorkloadError;
@@ -82,14 +85,15 @@ impl From<SinkState> for Outcome {
 pub(super) struct Sink {
     state: SinkState,
     times: Times,
-    clock: Option<RunClock>,
+    /// In an open loop: when the run starts, which may be told after the state was made.
+    started: Option<Arc<AtomicU64>>,
 }
 
 impl Sink {
-    /// An empty sink. In an open loop it has a clock.
-    pub(super) fn new(times: Times, clock: Option<RunClock>) -> Result<Self, WorkloadError> {
-        let latencies = clock.map(|_| Latencies::new()).transpose()?;
-        Ok(Self { state: SinkState { digest: Digest::default(), latencies }, times, clock })
+    /// An empty sink. In an open loop the run has a start.
+    pub(super) fn new(times: Times, started: Option<Arc<AtomicU64>>) -> Result<Self, WorkloadError> {
+        let latencies = started.as_ref().map(|_| Latencies::new()).transpose()?;
+        Ok(Self { state: SinkState { digest: Digest::default(), latencies }, times, started })
     }
 
     /// Refuses items that a source made where the plan has results of a reduction, and the other way round.
@@ -101,12 +105,12 @@ impl Sink {
 impl StageState for Sink {
     fn fold(&mut self, batch: Batch<'_>) -> Result<(), WorkloadError> {
         let SinkState { digest, latencies } = &mut self.state;
-        let (Some(clock), Some(latencies)) = (self.clock, latencies) else {
+        let (Some(started), Some(latencies)) = (&self.started, latencies) else {
             digest.fold(batch);
             return Ok(());
         };
         // All items of a batch arrive together.
-        let now = clock.now();
+        let now = RunClock::of(started.load(Ordering::Relaxed)).now();
         for item in batch.iter() {
             let (content, stamp) = Stamp::split(item)?;
             digest.fold_item(content);

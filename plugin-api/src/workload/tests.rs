@@ -196,8 +196,19 @@ fn an_open_loop_starts_when_it_is_told_to() {
     };
     let now = monotonic_nanos();
     assert!(made() < now, "it started when the machine did");
+    // A state that was made before the run is told of its start.
+    let mut sink = workload.clone().new_state(workload.plan().sink()).unwrap();
     workload.start(0).unwrap();
     assert!(made() >= now);
+    let started = monotonic_nanos();
+    workload.start(started).unwrap();
+    let items = workload.source(0, 1, 1, BatchBuilder::new()).unwrap();
+    sink.fold(items.as_batch()).unwrap();
+    let mut encoded = Vec::new();
+    sink.encode(&mut encoded).unwrap();
+    let summary =
+        SinkState::decode(&encoded, Times::of(workload.plan())).unwrap().latencies.unwrap().summary();
+    assert!(summary.scheduled.max <= monotonic_nanos() - started, "{summary:?}");
     assert!(matches!(opened("closed").start(0), Err(WorkloadError::Argument(_))));
 }
 
@@ -387,6 +398,39 @@ fn rows(fault: &str) -> Arc<dyn Instance> {
     let mut spec = WorkloadSpec { granted: vec![GRAPH.into()], ..WorkloadSpec::new("rows") };
     spec.extra.insert("fault".into(), fault.into());
     Definition::open(&[Definition::of::<Rows>()], &spec).unwrap()
+}
+
+/// It would be run in stages that it does not have.
+struct Unknowing;
+
+impl Workload for Unknowing {
+    const NAME: &'static str = "unknowing";
+    const DESCRIPTION: &'static str = "a graph of tasks";
+
+    fn open(_spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new().with_graph(GraphShape { steps: 2, width: 2, output_bytes: 4, ..GraphShape::default() })
+    }
+
+    fn source(&self, _index: u64, _out: &mut BatchBuilder) -> Done {
+        Ok(())
+    }
+
+    fn apply(&self, _stage: usize, _item: &[u8], _out: &mut BatchBuilder) -> Done {
+        Ok(())
+    }
+
+    fn oracle(&self, _sink: &mut dyn FnMut(&[u8])) {}
+}
+
+#[test]
+fn a_graph_that_no_backend_is_asked_for_is_refused() {
+    let opened = Definition::open(&[Definition::of::<Unknowing>()], &WorkloadSpec::new("unknowing"));
+    let Err(WorkloadError::Spec(why)) = opened else { panic!("it is not refused") };
+    assert!(why.contains("add \"graph\" to needs()"), "{why}");
 }
 
 #[test]

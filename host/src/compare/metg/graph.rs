@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::compare::group::by_options;
 use crate::metg::ITERATIONS;
 use crate::plan::defaults::{COMPUTING, TASK_GRAPH};
 use crate::run::task_graph::{Form, TaskGraph};
@@ -78,12 +79,6 @@ impl SweptGraph {
         let radix = self.radix.map_or_else(String::new, |radix| format!("({radix})"));
         self.pattern.as_ref().map(|pattern| format!("{pattern}{radix}"))
     }
-
-    /// The values of settings in order, numbers by their size.
-    fn settings_in_order(&self) -> impl Iterator<Item = (&str, u64, String)> {
-        let place = |value: &Json| value.as_u64().unwrap_or(u64::MAX);
-        self.settings.iter().map(move |(key, value)| (key.as_str(), place(value), value.to_string()))
-    }
 }
 
 impl Ord for SweptGraph {
@@ -92,7 +87,7 @@ impl Ord for SweptGraph {
         let size = |it: &Self| (it.width, it.steps, it.form);
         named(self)
             .cmp(&named(other))
-            .then_with(|| self.settings_in_order().cmp(other.settings_in_order()))
+            .then_with(|| by_options(&self.settings, &other.settings))
             .then_with(|| size(self).cmp(&size(other)))
     }
 }

@@ -56,13 +56,42 @@ fn a_step_is_a_change_with_the_run_and_what_differs() {
 }
 
 #[test]
-fn cells_of_two_seeds_show_them() {
+fn cells_of_two_seeds_or_configurations_show_them() {
     let with = |day, seed| run(day, 1.0, move |example| example.trial.cell.spec.seed = seed);
     let trends = without_aa([with(0, 42), with(1, 7)].concat());
-    let mut seeds: Vec<_> = trends.cells.iter().map(|it| (it.cell.seed, it.cell.shows_seed)).collect();
-    seeds.sort();
-    assert_eq!(seeds, [(7, true), (42, true)]);
-    assert!(!without_aa(run(0, 1.0, |_| ())).cells[0].cell.shows_seed);
+    let mut seeds: Vec<_> = trends.cells.iter().map(|it| it.cell.distinction.as_str()).collect();
+    seeds.sort_unstable();
+    assert_eq!(seeds, [" (seed 42)", " (seed 7)"]);
+    assert_eq!(without_aa(run(0, 1.0, |_| ())).cells[0].cell.distinction, "");
+    let mut inputs = [run(0, 1.0, |_| ()), run(1, 1.0, |_| ())].concat();
+    let last = inputs.last_mut().unwrap();
+    last.record.config_hash = Some("11112222aaaa".into());
+    let trends = without_aa(inputs);
+    let found: Vec<_> = trends.cells.iter().map(|it| it.cell.distinction.as_str()).collect();
+    assert!(found.contains(&" (configuration 11112222)"), "{found:?}");
+}
+
+#[test]
+fn a_run_in_which_a_backend_was_only_warmed_up_does_not_count_for_it() {
+    let warmed = |example: &mut Example| {
+        if example.trial.cell.backend == "timely" {
+            example.trial.purpose = Purpose::WarmUp(0);
+        }
+    };
+    let other = |example: &mut Example| example.trial.cell.backend = "timely".into();
+    let both = |day, warm: bool| {
+        let of_other = run(day, 1.0, move |example| {
+            other(example);
+            if warm {
+                warmed(example);
+            }
+        });
+        [run(day, 1.0, |_| ()), of_other].concat()
+    };
+    let trends = without_aa([both(0, false), both(1, true)].concat());
+    let runs: Vec<_> = trends.cells.iter().map(|it| (it.cell.backend.as_str(), it.runs.len())).collect();
+    assert_eq!(runs, [("native", 2), ("timely", 1)]);
+    assert!(trends.warnings.is_empty(), "{:?}", trends.warnings);
 }
 
 #[test]

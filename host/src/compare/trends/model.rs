@@ -63,9 +63,9 @@ pub(crate) struct Cell {
     pub point: String,
     pub config_hash: Option<String>,
     pub seed: u64,
-    /// Whether other cells have other seeds.
+    /// What tells it from others of its backend and point, as ` (seed 42)`; empty if there are none.
     #[serde(skip)]
-    pub shows_seed: bool,
+    pub distinction: String,
     /// The number of cores to which the backend was kept; absent if it could use all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,

@@ -67,8 +67,11 @@ pub(super) fn lead(comparison: &Comparison, layout: &Layout<'_>) -> String {
 
 /// The machine of all trials, or how many there are.
 pub(super) fn machines(comparison: &Comparison) -> Option<String> {
+    // Trials that do not describe theirs may be of another one.
+    let all_are_described = comparison.rows().all(|(_, row)| row.machine.is_some());
     let machine = match comparison.machines.as_slice() {
-        [machine] => machine,
+        [machine] if all_are_described => machine,
+        [_] => return Some("one machine that is described, and perhaps others".into()),
         machines => return (!machines.is_empty()).then(|| plural(machines.len() as u64, "machine")),
     };
     let threads = machine.cpu_logical_cores.map(|count| plural(count, "hardware thread"));
@@ -236,6 +239,16 @@ mod tests {
     fn the_columns_of_the_matrix_are_in_the_order_of_the_mean_ratio() {
         let comparison = examples::several_workloads();
         assert_eq!(columns(&Layout::of(&comparison)), ["beta", "alpha", "gamma"]);
+    }
+
+    #[test]
+    fn a_machine_is_named_only_if_all_trials_describe_theirs() {
+        let mut comparison = examples::several_workloads();
+        let named = machines(&comparison).unwrap();
+        assert!(named.contains("hardware thread"), "{named}");
+        comparison.points[0].rows[0].machine = None;
+        let named = machines(&comparison).unwrap();
+        assert_eq!(named, "one machine that is described, and perhaps others");
     }
 
     #[test]

@@ -200,7 +200,7 @@ mod tests {
             seed: 42,
             cores: None,
             is_single: false,
-            shows_seed: false,
+            distinction: String::new(),
             is_debug: false,
             form: None,
         };

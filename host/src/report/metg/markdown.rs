@@ -3,7 +3,7 @@
 use super::labels::{self, TableLine, TableRow, failures};
 use crate::compare::metg::model::{Sweeps, Table};
 use crate::report::labels::{name, one_line};
-use crate::report::markdown::{escaped, list, table};
+use crate::report::markdown::{commands, escaped, list, table};
 
 const HEADINGS: [&str; 8] =
     ["backend", ">cores", ">METG(50 %)", ">95 % interval", ">kernel", ">per-task floor", ">blocks", "checks"];
@@ -20,7 +20,8 @@ pub(crate) fn markdown(sweeps: &Sweeps) -> String {
     });
     let failures: Vec<_> = sweeps.rows.iter().flat_map(failures).collect();
     let by_setting: String = sweeps.tables.iter().map(|table| by_setting(sweeps, table)).collect();
-    format!("# METG\n{}{}{}{by_setting}", list(&notes), table(&HEADINGS, rows), list(&failures))
+    let again = commands(&sweeps.commands);
+    format!("# METG\n{}{}{}{by_setting}{again}", list(&notes), table(&HEADINGS, rows), list(&failures))
 }
 
 /// The graphs that differ in one setting, with a column for each backend.

@@ -60,7 +60,10 @@ class Driver:
 
         Raises UnavailableError if it does not start or has fewer machines than were asked for, InvalidSpecError for an
         option that is not valid, and UnsupportedError for what the engine cannot do.
+
+        The default starts nothing, and refuses more machines than this one.
         """
+        session.demand_nodes(1)
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:
         """Prepares a run before its clock starts: opens the workload in each process in which it will run.
