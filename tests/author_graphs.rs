@@ -67,23 +67,35 @@ fn a_backend_from_the_page_for_c_runs_tasks_by_their_dependencies() {
     agrees_with_native(&place, "graphs", "--workload word_count --items 300 --parallelism 2 batch_size=7");
 }
 
-/// The driver in the section about graphs of the page for Python.
-fn documented_driver() -> String {
+/// Runs with the first driver below this heading of the page for Python.
+fn documented_driver(heading: &str) -> impl Fn(&str) -> Ran {
     let page = std::fs::read_to_string(repository().join("docs/python.md")).unwrap();
-    let section = page.split_once("### A graph of tasks").unwrap().1;
-    section.split_once("```python\n").unwrap().1.split_once("```").unwrap().0.to_owned()
+    let section = page.split_once(heading).unwrap().1;
+    let driver = section.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    place.stage(&plugin("python_runner"));
+    std::fs::write(folder.path().join("driver.py"), driver).unwrap();
+    move |words| {
+        let mut command = place.command(&run_arguments(&format!("--backend python {words}")));
+        command.env("CROSSRUN_DRIVERS", format!("python={}", folder.path().display()));
+        Ran::of(command)
+    }
+}
+
+#[test]
+fn the_first_driver_on_the_page_for_python_refuses_what_it_does_not_do() {
+    let run = documented_driver("# Reference for Python");
+    run("--workload null --items 10").verified();
+    run("--workload pipeline --items 100 batch_size=7").verified();
+    // It would look faster than others that run each stage by itself.
+    run("--workload null --items 10 fusion=off").code(4).says("this driver runs all stages as one");
+    run("--workload word_count --items 10").code(4).says("this driver has no keyed reduction");
+    run("--workload null --items 10 --nodes 2").code(4).says("this backend runs on one machine");
 }
 
 #[test]
 fn the_driver_on_the_page_for_python_runs_tasks_by_their_dependencies() {
-    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
-    place.stage(&plugin("python_runner"));
-    std::fs::write(folder.path().join("driver.py"), documented_driver()).unwrap();
-    let run = |words: &str| {
-        let mut command = place.command(&run_arguments(&format!("--backend python {words}")));
-        command.env("CROSSRUN_DRIVERS", format!("python={}", folder.path().display()));
-        Ran::of(command)
-    };
+    let run = documented_driver("### A graph of tasks");
     runs_graphs_by_their_tasks("python", |words| run(words).verified());
     run("--workload null --items 10").code(4).says("this driver runs graphs of tasks only");
 }
