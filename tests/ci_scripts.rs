@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::released::planted::{End, folder, trial};
-use crate::support::{Place, Ran, executable, repository};
+use crate::support::{Place, Ran, executable, repository, with_environment_of};
 
 fn scripts() -> PathBuf {
     repository().join("docs/ci")
@@ -14,15 +14,8 @@ fn scripts() -> PathBuf {
 /// A script with these variables, in `place`.
 fn script(place: &Place, name: &str, variables: &[(&str, &str)]) -> Ran {
     // The variables of the place are those of its commands.
-    let of_place = place.command(&[]);
-    let mut command = Command::new(scripts().join(name));
+    let mut command = with_environment_of(&place.command(&[]), Command::new(scripts().join(name)));
     command.current_dir(place.path()).env_remove("GITHUB_STEP_SUMMARY").env("CROSSRUN", executable());
-    for (variable, value) in of_place.get_envs() {
-        match value {
-            Some(value) => command.env(variable, value),
-            None => command.env_remove(variable),
-        };
-    }
     command.env("CROSSRUN_PLUGIN_PATH", place.plugins()).env("CROSSRUN_RUN_ID", "1-abc");
     command.envs(variables.iter().copied());
     Ran::of(command)

@@ -9,7 +9,8 @@ use std::process::Command;
 use crate::abi_evolution::later;
 use crate::c_backend::{compiled, threaded};
 use crate::support::{
-    Place, Ran, arguments_in, built_outside, cargo_outside, executable, not_run, plugin, repository,
+    Place, Ran, arguments_in, built_outside, cargo_outside, continued, executable, not_run, plugin,
+    repository,
 };
 
 /// The last commit with API 1.0.
@@ -168,15 +169,7 @@ fn verified(api_of_host: &str, host: &Path, backends: &[Plugin], libraries: &[Pl
             workloads.join(",")
         );
         let here = place.command(&arguments_in(&words));
-        let mut command = Command::new(host);
-        command.args(here.get_args()).current_dir(place.path());
-        for (name, value) in here.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let ran = Ran::of(command).code(0);
+        let ran = Ran::of(continued(Command::new(host), &here)).code(0);
         let records = place.records("cells", "unified_results.jsonl");
         for library in libraries {
             let cell = format!(

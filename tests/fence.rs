@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::installed_engine::Installed;
 use crate::support::{
-    Place, Ran, eventually, executable, hostile, plugin, portable_host, processes_of_sessions_of,
+    Place, Ran, continued, eventually, executable, hostile, plugin, portable_host, processes_of_sessions_of,
     processes_with_variable, repository, short_folder,
 };
 use files::{LIBRARIES, SUSPECT, SUSPECTS};
@@ -97,7 +97,7 @@ fn worker_of_a_killed_host(host: &Path) {
     let place = Place::with_misbehaving();
     let (temporary, note) = (short_folder(), place.path().join("note"));
     let command = place.misbehaving_command("rename_temporary+sleep", "run", &["--no-lock"]);
-    let mut command = of_program(host, &command);
+    let mut command = continued(Command::new(host), &command);
     command.env("TMPDIR", temporary.path()).env("CROSSRUN_TEST_LITTER", &note);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("the plugin runs", || note.exists());
@@ -106,22 +106,6 @@ fn worker_of_a_killed_host(host: &Path) {
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("no worker is left", || workers().is_empty());
-}
-
-/// The command of another build of the executable.
-fn of_program(program: &Path, command: &Command) -> Command {
-    let mut other = Command::new(program);
-    other.args(command.get_args());
-    for (variable, value) in command.get_envs() {
-        match value {
-            Some(value) => other.env(variable, value),
-            None => other.env_remove(variable),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        other.current_dir(folder);
-    }
-    other
 }
 
 /// A library of workloads in C, at `path`.
@@ -231,13 +215,13 @@ fn trial(program: &Path, harm: &Harm, phase: Phase, shelter: &str) {
     let options: Vec<_> = harm.options.iter().copied().filter(|option| !is_variable(option)).collect();
     let options = if phase == Run { options } else { Vec::new() };
     let command = place.misbehaving_command(spec, at.word(), &[&options[..], &["--no-lock"]].concat());
-    let mut command = of_program(program, &command);
+    let mut command = continued(Command::new(program), &command);
     command.envs(environment.iter().cloned());
     let Fenced { place, ran } = Fenced::run(place, command, &what);
     check_trial(harm, phase, &ran);
     if !in_spec {
         place.stage(&plugin("native_runner"));
-        let mut command = of_program(program, &place.command(&["backends", "--json"]));
+        let mut command = continued(Command::new(program), &place.command(&["backends", "--json"]));
         command.envs(environment);
         let ran = Fenced::run(place, command, &what).ran.code(0);
         check_listing(harm, phase, &ran);

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::not_run;
+use crate::support::{continued, not_run};
 
 /// Two machines that see each other and nothing else.
 pub(crate) struct Network {
@@ -69,18 +69,7 @@ impl Network {
 
     /// `command` on machine 0 or 1, with its arguments, its environment and its folder.
     pub(crate) fn moved(&self, machine: usize, command: &Command) -> Command {
-        let mut moved = self.command(machine, command.get_program());
-        moved.args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => moved.env(name, value),
-                None => moved.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            moved.current_dir(folder);
-        }
-        moved
+        continued(self.command(machine, command.get_program()), command)
     }
 }
 

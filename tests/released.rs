@@ -83,6 +83,12 @@ fn options() {
     let place = Place::empty();
     let all = helps(&place, "");
     assert!(all.contains("$ backends check --help") && all.contains("--locked"), "{all}");
+    // Most commands have these in the words of the first.
+    let (first, others) = all.split_once("\n$ run --help").unwrap();
+    let (_, common) = first.split_once("\nOptions of every command:\n").unwrap();
+    let (common, _) = common.split_once("\n\n").unwrap();
+    let names = "  as above: --plugin-dir --allow-untrusted --locked --json --quiet --verbose";
+    let all = format!("{first}\n$ run --help{}", others.replace(common, names));
     // What no help names: it says what it takes when that is missing.
     released("options", all + &transcripts(&place, "--version\nbackends --plugin-path", Wording::Named));
 }

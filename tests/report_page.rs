@@ -1,5 +1,6 @@
 //! The report's page, and that of `crossrun history`, in a real browser. The pages are the snapshots of `host/src/report/html/tests.rs`
-//! and `html/trends.rs`, which the code must reproduce byte for byte. `.ci/browser` installs what these tests need.
+//! and `html/trends.rs`, which the code must reproduce byte for byte, with the style sheet and the script in their places.
+//! `.ci/browser` installs what these tests need.
 
 mod axe;
 mod index;
@@ -9,7 +10,7 @@ mod planted_scripts;
 use std::path::PathBuf;
 
 use crate::chromium::Chromium;
-use crate::support::{Place, eventually, repository};
+use crate::support::{Place, eventually, executable, repository};
 
 const PAGES: [&str; 8] =
     ["several_workloads", "scaling", "open_loop", "original", "hostile", SWEEPS, METG, TRENDS];
@@ -23,14 +24,27 @@ const PHONE: (u32, u32) = (400, 844);
 const DESKTOP: (u32, u32) = (1280, 900);
 const WIDE: (u32, u32) = (1920, 1080);
 
+/// The file of a whole page.
 fn page(name: &str) -> PathBuf {
     let module = match name {
         METG | SWEEPS => "metg__tests",
         TRENDS => "trends__tests",
         _ => "tests",
     };
-    let file = format!("host/src/report/html/snapshots/crossrun__report__html__{module}__{name}.snap.html");
-    repository().join(file)
+    let sources = repository().join("host/src/report/html");
+    let read = |path: &str| std::fs::read_to_string(sources.join(path)).unwrap();
+    let mut text = read(&format!("snapshots/crossrun__report__html__{module}__{name}.snap.html"));
+    for (tag, part) in [("style", "style.css"), ("script", "page.js")] {
+        text = text.replacen(&format!("<{tag}>{part}</{tag}>"), &format!("<{tag}>{}</{tag}>", read(part)), 1);
+    }
+    let folder = executable().parent().unwrap().join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Another test may be opening it: it is put into its place whole.
+    let made = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    std::fs::write(made.path(), text).unwrap();
+    let file = folder.join(format!("{name}.html"));
+    made.persist(&file).unwrap();
+    file
 }
 
 /// The page at `url` loaded nothing beside itself, and neither its script nor the browser complained.

@@ -269,17 +269,8 @@ impl Place {
         }
         std::fs::create_dir_all(self.path().join("t")).unwrap();
         give(self.path(), NOBODY);
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        let environment: Vec<_> =
-            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-        *command = Command::new(copy);
-        command.args(arguments).current_dir(self.path());
-        for (name, value) in environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        *command = continued(Command::new(copy), command);
+        command.current_dir(self.path());
         std::os::unix::process::CommandExt::uid(command, NOBODY);
         std::os::unix::process::CommandExt::gid(command, NOBODY);
         true
@@ -291,6 +282,26 @@ impl Place {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// `outer` and after its own words the arguments of `command`, with its folder and its variables.
+pub(crate) fn continued(mut outer: Command, command: &Command) -> Command {
+    outer.args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    with_environment_of(command, outer)
+}
+
+/// `outer` with the variables of `command`, such as that of the lock: without it, a measurement of somebody else would be waited for.
+pub(crate) fn with_environment_of(command: &Command, mut outer: Command) -> Command {
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// The variables that tell a program how to print, whatever it prints to. A test that is about one sets it.

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use super::outputs::can_mount;
+use super::outputs::may_mount;
 use super::wrappers::{COMPARE, with_environment_of, wrapped};
-use crate::support::{Place, Ran, arguments_in, eventually, not_run, plugin, shell_code};
+use crate::support::{Place, Ran, arguments_in, eventually, plugin, shell_code};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -404,9 +404,7 @@ fn blanks_and_letters_beyond_ascii_reach_engines_unharmed() {
 
 #[test]
 fn a_mount_without_execution_is_named() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::new();
     fs::create_dir(place.path().join("nx")).unwrap();
     let script = "mount -t tmpfs -o noexec,mode=755 tmpfs nx && cp plugins/*.so nx && \
@@ -425,9 +423,7 @@ fn a_mount_without_execution_is_named() {
 /// As that of an image into which engines were installed, if its container is read-only.
 #[test]
 fn a_data_folder_that_takes_no_files_needs_none() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::new();
     place.stage(&plugin("python_runner"));
     fs::create_dir_all(place.data()).unwrap();

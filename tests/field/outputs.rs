@@ -114,9 +114,7 @@ fn no_output_replaces_a_file_of_a_run() {
 
 #[test]
 fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = recorded();
     let trials = place.path().join(RECORDS).join("trials.jsonl");
     let before = fs::read(&trials).unwrap();
@@ -131,9 +129,7 @@ fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
 
 #[test]
 fn a_file_that_is_mounted_by_itself_gets_the_report() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = recorded();
     fs::write(place.path().join("mounted"), "old").unwrap();
     fs::write(place.path().join("report.md"), "").unwrap();
@@ -143,11 +139,15 @@ fn a_file_that_is_mounted_by_itself_gets_the_report() {
     assert!(fs::read_to_string(place.path().join("mounted")).unwrap().starts_with('#'));
 }
 
-/// Whether this user can have a mount namespace.
-pub(super) fn can_mount() -> bool {
+/// `None` where this user can have no mount namespace: this then says that the test is not run.
+pub(super) fn may_mount() -> Option<()> {
     let mut probe = Command::new("unshare");
     probe.args(["--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs -o size=4k tmpfs /mnt"]);
-    probe.output().is_ok_and(|output| output.status.success())
+    if probe.output().is_ok_and(|output| output.status.success()) {
+        return Some(());
+    }
+    not_run("this user may not mount");
+    None
 }
 
 #[test]
@@ -233,9 +233,7 @@ fn a_named_file_that_is_no_lock_file_leads_to_a_new_one_beside_it() {
 
 #[test]
 fn a_project_that_does_not_fit_on_the_disk_leaves_nothing_and_says_so() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::empty();
     fs::create_dir(place.path().join("small")).unwrap();
     // The root of the disk is there and empty; the other folder is not there.

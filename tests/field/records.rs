@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::outputs::can_mount;
+use super::outputs::may_mount;
 use super::wrappers::{COMPARE, with_environment_of, wrapped};
-use crate::support::{Place, Ran, eventually, not_run, without_chain};
+use crate::support::{Place, Ran, eventually, without_chain};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -55,9 +55,7 @@ fn a_run_looks_whether_its_folder_takes_records_before_it_measures() {
 
 #[test]
 fn a_disk_that_is_full_swallows_no_result() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::new();
     // The folder is looked at before, with more room than that.
     let run = line(&place.command(&[&RUN[..], &["--output-dir", "small/r", "--json"]].concat()));
@@ -81,9 +79,7 @@ fn a_disk_that_is_full_swallows_no_result() {
 /// The unified files lack the trial, and the next run appends it to them.
 #[test]
 fn a_trial_for_which_only_the_first_file_has_room_is_not_told_as_not_recorded() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::new();
     // Records of many pages: a few bytes more or less, as of the figures, are none of them.
     let large = format!("note={}", "x".repeat(30_000));
@@ -194,9 +190,7 @@ fn room_for_half() -> String {
 
 #[test]
 fn a_comparison_goes_on_after_the_disk_was_full_and_its_files_are_made_whole() {
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let place = Place::new();
     let compare = line(&place.command(&[&COMPARE[..], &["--output-dir", "small/c"]].concat()));
     let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir", "small/c"];
@@ -279,9 +273,7 @@ fn a_plan_that_was_not_written_is_explained_and_leaves_no_run_behind() {
         ran.says("plan.json cannot be read").says("try: crossrun report results/c");
     }
     fs::write(place.path().join("results/c/plan.json"), "").unwrap();
-    if !can_mount() {
-        return not_run("this user may not mount");
-    }
+    let Some(()) = may_mount() else { return };
     let compare = line(&place.command(&[&COMPARE[..], &["--output-dir", "small/c"]].concat()));
     let script = format!(
         "{{ head -c 4096 /dev/zero > small/filler; {compare}; ls small/c; mount -o remount,size=4m small && {compare}; }}"

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Input;
 use super::group::{Conditions, Group, Table};
@@ -20,30 +20,29 @@ pub(crate) const ENOUGH_AA: usize = 5;
 const VERSION: u32 = 1;
 
 /// The changes between two runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct History {
     pub version: u32,
     /// Smaller changes are ignored: 0.05 is 5 %.
     pub threshold: f64,
-    #[serde(default)]
     pub aa: AaHistory,
     /// One for each backend at each point that both runs have or that is missing in the new one.
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
     pub only_new: Vec<String>,
     /// What ran a graph of tasks in stages in one run and by its dependencies in the other: these are different cells.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_form: Vec<String>,
     /// What was altered in the files of records after they were written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub altered: Vec<String>,
     /// The files whose lines have no hash chain, as in a comparison.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without_chain: Vec<String>,
 }
 
 /// The A/A comparisons that are known of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct AaHistory {
     pub comparisons: u32,
     /// The largest difference of any of them, as a factor of at least 1. Null with fewer than five.
@@ -64,28 +63,26 @@ impl AaHistory {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct CellChange {
     pub backend: String,
     pub point: String,
     /// Null in records that have none.
-    #[serde(default)]
     pub config_hash: Option<String>,
-    #[serde(default)]
     pub seed: u64,
     /// What tells it from others of its backend and point, as ` (seed 42)`; empty if there are none.
     #[serde(skip)]
     pub distinction: String,
     /// The number of cores to which the backend was kept; absent if it could use all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,
     /// Whether the trials are those of `run`, which are no part of a comparison; absent if not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_single: bool,
     /// The compared value: `time`, or `latency` in an open loop.
     pub of: String,
     /// In an open loop: the highest percentile that all trials of both have, such as `p99`; absent without any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub percentile: Option<String>,
     pub old: Runs,
     pub new: Runs,
@@ -95,23 +92,21 @@ pub(crate) struct CellChange {
     pub interval: Option<RatioInterval>,
     pub call: ChangeVerdict,
     /// Whether the change makes `diff` fail. A regression that noise may explain is a hint, and does not.
-    #[serde(default)]
     pub fails: bool,
     /// Whether the backend has a different library file.
     pub other_plugin: bool,
     /// Whether the workload has a different library file, so that the work itself may be another one. Absent if not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub other_library: bool,
 }
 
 /// The trials of one cell in one run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Runs {
     pub trials: u32,
     /// How many of them have a value.
     pub successes: u32,
     /// How many of them gave a wrong answer.
-    #[serde(default)]
     pub wrong: u32,
     /// How many of them failed, wrong answers included. A trial that did not may lack a value: of an open loop with too few items.
     #[serde(skip)]
@@ -121,7 +116,7 @@ pub(crate) struct Runs {
 }
 
 /// The verdict on a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChangeVerdict {
     /// Slower: the whole interval is beyond the threshold.

@@ -29,37 +29,34 @@ fn label(table: &Table<'_>, row: &Group<'_>, rows: &[Group<'_>]) -> String {
         rows.iter().map(|other| &other.identity).filter(|other| other.backend == this.backend).collect();
     let differs =
         |same: fn(&Identity<'_>, &Identity<'_>) -> bool| others.iter().any(|other| !same(this, other));
-    let mut differences = Vec::new();
+    let other_seed = differs(|one, other| one.seed == other.seed);
+    let other_configuration = !other_seed && differs(|one, other| one.config_hash == other.config_hash);
     // Also beside rows of other backends: the two forms are not compared.
-    if row.form() == Some(Form::Stages) && rows.iter().any(|other| other.form() == Some(Form::Graph)) {
-        differences.push("stages".to_owned());
-    }
-    if differs(|one, other| one.machine == other.machine) {
-        differences
-            .push(format!("on {}", machine_name(this.machine, table.machines.profiles.iter().copied())));
-    }
-    if differs(|one, other| one.plugin == other.plugin) {
-        differences.push(format!("plugin {}", short(this.plugin)));
-    }
-    if differs(|one, other| one.workload_library == other.workload_library) {
-        differences.push(format!("workloads {}", short(this.workload_library)));
-    }
-    if differs(|one, other| one.conditions.cores == other.conditions.cores) {
-        differences.push(this.conditions.cores_label());
-    }
-    if differs(|one, other| one.conditions.is_single == other.conditions.is_single) {
-        differences.push(if this.conditions.is_single { "single runs" } else { "in blocks" }.to_owned());
-    }
-    if differs(|one, other| one.seed == other.seed) {
-        differences.push(format!("seed {}", this.seed));
-    } else if differs(|one, other| one.config_hash == other.config_hash) {
-        differences.push(format!("configuration {}", short(this.config_hash)));
-    }
-    if differences.is_empty() {
-        this.backend.to_owned()
-    } else {
-        format!("{} ({})", this.backend, differences.join(", "))
-    }
+    let is_marked =
+        row.form() == Some(Form::Stages) && rows.iter().any(|other| other.form() == Some(Form::Graph));
+    let machine = machine_name(this.machine, table.machines.profiles.iter().copied());
+    let how = if this.conditions.is_single { "single runs" } else { "in blocks" };
+    let parts = [
+        (is_marked, "stages".to_owned()),
+        (differs(|one, other| one.machine == other.machine), format!("on {machine}")),
+        (differs(|one, other| one.plugin == other.plugin), format!("plugin {}", short(this.plugin))),
+        (
+            differs(|one, other| one.workload_library == other.workload_library),
+            format!("workloads {}", short(this.workload_library)),
+        ),
+        (differs(|one, other| one.conditions.cores == other.conditions.cores), this.conditions.cores_label()),
+        (differs(|one, other| one.conditions.is_single == other.conditions.is_single), how.to_owned()),
+        (other_seed, format!("seed {}", this.seed)),
+        (other_configuration, format!("configuration {}", short(this.config_hash))),
+    ];
+    with_differences(this.backend, parts)
+}
+
+/// A name with those of the parts in which it differs from others of that name: `native (plugin ab12cd34)`.
+pub(super) fn with_differences(name: &str, parts: impl IntoIterator<Item = (bool, String)>) -> String {
+    let differ = parts.into_iter().filter_map(|(differs, part)| differs.then_some(part));
+    let differ: Vec<_> = differ.collect();
+    if differ.is_empty() { name.to_owned() } else { format!("{name} ({})", differ.join(", ")) }
 }
 
 /// The name of the machine at a place among all. Machines of one name, as one before and after an update of its system, have numbers,

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::Input;
 use super::conditions;
 use super::doubt::slow_clock;
-use super::label::{machine_name, short};
+use super::label::{machine_name, short, with_differences};
 use super::model::Status;
 use super::trial::{BlockId, Trial, is_debug, sha256};
 use super::versions::together;
@@ -190,12 +190,7 @@ fn label<'k, 'a: 'k>(
         (differs(&|it| size(it)[0] != width), format!("{width} wide")),
         (differs(&|it| size(it)[1] != steps), plural(steps, "step")),
     ];
-    let differ: Vec<_> = parts.into_iter().filter_map(|(differs, part)| differs.then_some(part)).collect();
-    if differ.is_empty() {
-        row.backend.to_owned()
-    } else {
-        format!("{} ({})", row.backend, differ.join(", "))
-    }
+    with_differences(row.backend, parts)
 }
 
 /// The width and the steps of a row's graph.

@@ -1,12 +1,12 @@
 //! Combines the values of blocks into one with an interval.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::TARGET_EFFICIENCY;
 use crate::stats::{Interval, PairedDifference, median};
 
 /// The kernel at which a curve crosses the target, or a bound of it; or the same as a granularity.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(crate) enum Value {
     /// The curve crosses the target between two kernels.

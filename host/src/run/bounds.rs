@@ -96,12 +96,10 @@ pub(super) struct Violation {
 
 /// The first bound that `run` does not keep.
 pub(super) fn violation(run: &Measured, reference: &TrialReference) -> Option<Violation> {
-    let by_reference = || work(run, reference).map(|why| Violation { why, depends_on_reference: true });
     let others =
-        clocks(run, reference).or_else(|| last_due(run, reference)).or_else(|| cores(run, reference));
-    let others = others.or_else(|| lateness(run, reference));
-    let others = others.or_else(|| preparing(run, reference));
-    others.map(|why| Violation { why, depends_on_reference: false }).or_else(by_reference)
+        [clocks, last_due, cores, lateness, preparing].iter().find_map(|bound| bound(run, reference));
+    let others = others.map(|why| Violation { why, depends_on_reference: false });
+    others.or_else(|| work(run, reference).map(|why| Violation { why, depends_on_reference: true }))
 }
 
 /// Whether the work of a run can be seen: what other machines do cannot.

@@ -20,7 +20,7 @@ use crate::worker::cheat::Cheat;
 
 /// The version of this protocol. Host and worker are one executable, so that their versions differ only if the file was
 /// replaced during a run.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// A message on the channel: JSON, and an attachment.
 pub(crate) trait Message: Serialize + DeserializeOwned {
@@ -441,34 +441,18 @@ pub struct Finished {
     pub metrics: Map<String, Value>,
 }
 
-/// A path as text, or as its bytes in hex if it is not UTF-8, which JSON requires.
+/// A path by its bytes: JSON requires UTF-8 of a text, which a path need not be.
 mod lossless {
     use std::ffi::OsString;
-    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     use std::path::{Path, PathBuf};
 
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Wire {
-        Text(String),
-        Bytes { hex: String },
-    }
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
     pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        let wire = match path.to_str() {
-            Some(text) => Wire::Text(text.to_owned()),
-            None => Wire::Bytes { hex: hex::encode(path.as_os_str().as_bytes()) },
-        };
-        wire.serialize(serializer)
+        path.as_os_str().serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        Ok(match Wire::deserialize(deserializer)? {
-            Wire::Text(text) => text.into(),
-            Wire::Bytes { hex } => OsString::from_vec(hex::decode(hex).map_err(D::Error::custom)?).into(),
-        })
+        OsString::deserialize(deserializer).map(PathBuf::from)
     }
 }

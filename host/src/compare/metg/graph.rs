@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::compare::group::by_options;
@@ -19,31 +19,26 @@ const WIDTH: &str = "width";
 const KNOWN: [&str; 7] = ["batch_size", "form", ITERATIONS, "output_bytes", "pattern", "radix", WIDTH];
 
 /// A graph whose tasks are measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SweptGraph {
     /// The workload that the graph is of.
-    #[serde(default = "default_workload")]
     pub workload: String,
     /// Absent where the workload has no such parameter, as are the next two.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// How many inputs a task has; absent where the pattern alone decides that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub radix: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
     /// The other options of workload and backend.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Json>,
     pub width: u64,
     pub steps: u64,
     /// How it ran; absent if no trial of it began. Figures of two forms are never of one row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
-}
-
-fn default_workload() -> String {
-    TASK_GRAPH.into()
 }
 
 impl SweptGraph {

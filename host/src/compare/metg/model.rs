@@ -1,6 +1,6 @@
 //! The METG of sweeps, as reports render it and `--json` prints it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::compare::model::{MachineReading, RatioInterval, Source, Status};
@@ -14,7 +14,7 @@ pub(crate) use super::graph::SweptGraph;
 pub(crate) const VERSION: u32 = 1;
 
 /// The METG of all backends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Sweeps {
     pub version: u32,
     /// The share of the cores' time that must be spent in kernels.
@@ -22,33 +22,32 @@ pub(crate) struct Sweeps {
     /// One for each backend, number of cores and graph: the smallest value of a graph first, rows without a value last.
     pub rows: Vec<Row>,
     /// The values of graphs that differ in one setting, side by side.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<Table>,
     /// The command that repeats each run of the records as a whole; of records that do not have it, none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
     /// Every reading of the machine check, in the order of time.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub machine_checks: Vec<MachineReading>,
     /// In the order in which they first appear.
     pub machines: Vec<SystemProfile>,
     pub warnings: Vec<String>,
     /// The files whose lines have no hash chain, as in a comparison.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without_chain: Vec<String>,
 }
 
 /// A backend on a number of cores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Row {
     pub backend: String,
     /// The backend, with what tells the row from others on as many cores and of graphs of the same workload: the machine, the file of
     /// the plugin or of the workload library, options, or the size of the graph.
-    #[serde(default)]
     pub label: String,
     pub cores: u32,
     /// The graph that the tasks are of; absent if they are independent of each other.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub graph: Option<SweptGraph>,
     /// METG as Task Bench defines it: the granularity of a task (cores · duration / tasks) at the target, in seconds. Null
     /// if no block has a value.
@@ -84,7 +83,7 @@ impl Row {
 }
 
 /// The rows of graphs that differ in one setting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Table {
     /// `pattern`, `radix`, `output_bytes`, or another parameter of the workload.
     pub by: String,
@@ -94,24 +93,24 @@ pub(crate) struct Table {
 }
 
 /// A backend, and how it ran the graphs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Column {
     /// The label of its rows.
     pub backend: String,
     /// Absent if no trial began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
 }
 
 /// The graphs of a table that differ in nothing but the setting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Group {
     /// What they have in common: `nearest 64 B`.
     pub graphs: String,
     pub lines: Vec<Line>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Line {
     /// Of the setting.
     pub value: Json,
@@ -120,7 +119,7 @@ pub(crate) struct Line {
 }
 
 /// One sweep of one backend.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Block {
     /// Counted from 0.
     pub block: u32,
@@ -151,7 +150,7 @@ impl Block {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(crate) enum SweepOutcome {
     /// A value, or a bound: of the granularity at the target, and of the kernel.
@@ -167,7 +166,7 @@ pub(crate) enum SweepOutcome {
 }
 
 /// A measured trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Point {
     pub source: Source,
     pub status: Status,
@@ -186,7 +185,7 @@ pub(crate) struct Point {
 }
 
 /// A kernel, over all blocks that measured it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Step {
     pub iterations: u64,
     pub kernel_seconds: f64,
