@@ -206,9 +206,9 @@ fn an_open_loop_starts_when_it_is_told_to() {
     sink.fold(items.as_batch()).unwrap();
     let mut encoded = Vec::new();
     sink.encode(&mut encoded).unwrap();
-    let summary =
-        SinkState::decode(&encoded, Times::of(workload.plan())).unwrap().latencies.unwrap().summary();
-    assert!(summary.scheduled.max <= monotonic_nanos() - started, "{summary:?}");
+    let outcome = Outcome::from(SinkState::decode(&encoded, Times::of(workload.plan())).unwrap());
+    let latency = outcome.latency.unwrap();
+    assert!(latency.scheduled.at(1.0).unwrap() <= monotonic_nanos() - started, "{latency:?}");
     assert!(matches!(opened("closed").start(0), Err(WorkloadError::Argument(_))));
 }
 
