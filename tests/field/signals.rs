@@ -178,6 +178,17 @@ fn a_start_in_which_crossrun_was_stopped_has_no_time() {
     }
 }
 
+/// As an engine does whose own parts were not heard from while all of it was stopped.
+#[test]
+fn a_start_that_failed_while_crossrun_was_stopped_is_made_again() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("wait_and_fail_once", "open", &["--no-lock"]);
+    command.env("CROSSRUN_TEST_GO", place.path().join("go"));
+    let ran = stopped_once(&place, command).code(0);
+    let warnings = ran.json()["metadata"]["warnings"].to_string();
+    assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
+}
+
 #[test]
 #[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn deadlines_stand_still_while_crossrun_is_stopped() {

@@ -118,7 +118,7 @@ impl Executor {
     /// Starts the engine of `backend` for `trial` and the later trials of its session.
     ///
     /// # Errors
-    /// The trial's result, if the engine does not start.
+    /// The trial's result, if the engine does not start: invalid if crossrun was stopped meanwhile, as an engine may fail of that.
     pub(crate) fn open<E>(
         &mut self,
         backend: Backend,
@@ -132,7 +132,7 @@ impl Executor {
         }
         let session = trial.session(&self.setting.folders);
         let (started, load_seconds) = (SystemTime::now(), Some(backend.load_seconds));
-        let pause_seconds = self.pauses.last;
+        let (pause_seconds, stops) = (self.pauses.last, stop::Since::now());
         match backend.open(session, &mut |event| drop(sink(event))) {
             Ok(mut engine) => {
                 engine.phases.pause_seconds = pause_seconds;
@@ -140,7 +140,12 @@ impl Executor {
             }
             Err((error, warnings)) => {
                 let phases = Phases { load_seconds, pause_seconds, ..Phases::default() };
-                let failed = TrialResult::new(started, Outcome::Failed(error));
+                let stopped = match error.fault {
+                    // No result of the backend, which the callers tell by the fault.
+                    Fault::Interrupted | Fault::Host => stop::Stopped::Nothing,
+                    _ => stops.stopped(),
+                };
+                let failed = TrialResult::new(started, Outcome::Failed(error)).unless_stopped(stopped);
                 Err(Box::new(TrialResult { phases, warnings, ..failed }))
             }
         }

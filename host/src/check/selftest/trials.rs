@@ -83,7 +83,7 @@ impl Trials {
         let backend = self.executor.cheating_backend(cheat)?;
         let opened = self.executor.open(backend, &trial(spec), &mut ignore);
         opened.map_err(|result| match result.outcome {
-            Outcome::Failed(error) => error,
+            Outcome::Failed(error) | Outcome::Invalid(error) => error,
             _ => CallError::unexpected("open"),
         })
     }

@@ -236,6 +236,14 @@ fn wait() {
     }
 }
 
+/// The same the first time only; whether it is that.
+pub(crate) fn wait_once() -> bool {
+    let go = PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());
+    let is_first = !go.exists();
+    wait();
+    is_first
+}
+
 /// The same, but only in the third of the processes that come here, and in those after it.
 fn wait_in_third() {
     let go = PathBuf::from(std::env::var_os("CROSSRUN_TEST_GO").unwrap_or_default());

@@ -190,6 +190,9 @@ fn fallible(behaviour: &str) -> Result<(), RunnerError> {
             Err(RunnerError::engine(line).with_remedy(line))
         }
         "huge_error" => Err(RunnerError::engine("no ".repeat(50 << 20)).with_remedy("yes ".repeat(25 << 20))),
+        "wait_and_fail_once" if harm::wait_once() => {
+            Err(RunnerError::engine("it was not heard from in time"))
+        }
         "hang_politely" => Err(RunnerError::cancelled()),
         other => {
             harm::do_all(other);
