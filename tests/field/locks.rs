@@ -262,3 +262,28 @@ fn is_not_mixed_after_a_wait(verb: &str) {
     assert_eq!(text(&folder.join("trials.jsonl")), "");
     assert!(!folder.join("plan.json").exists(), "{verb}");
 }
+
+/// The resume waited too, and got the lock first.
+#[test]
+fn a_run_that_was_resumed_while_it_waited_keeps_its_plan() {
+    let place = Place::new();
+    let line =
+        "compare --quick --backends native --workloads pipeline --items 5 --run-id c --time-budget 1ns";
+    place.run(line).code(0);
+    let (folder, said) = (place.path().join("results/c"), place.path().join("said"));
+    let trials = text(&folder.join("trials.jsonl"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    let held = Held::on(&place.data().join("measurement.lock"));
+    let mut command = place.command(&arguments_in(line));
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    let first = format!("{}\n", trials.lines().next().unwrap());
+    std::fs::write(folder.join("trials.jsonl"), &first).unwrap();
+    drop(held);
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(2), "{}", text(&said));
+    let why = "results/c already holds a run; try: crossrun compare --resume c";
+    assert!(text(&said).contains(why), "{}", text(&said));
+    assert!(folder.join("plan.json").exists(), "{}", text(&said));
+    assert_eq!(text(&folder.join("trials.jsonl")), first);
+}

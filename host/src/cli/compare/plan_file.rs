@@ -17,8 +17,9 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
+use crate::record::reader::{self, Entry};
 use crate::record::writer::{self, PLAN, TRIALS};
-use crate::record::{Library, SystemProfile, machine_differences, reader};
+use crate::record::{Library, Records, SystemProfile, TrialRecord, machine_differences};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
@@ -121,9 +122,24 @@ impl PlanFile {
     }
 
     /// As [`refuse_trials`](Self::refuse_trials) once the run may begin: while it waited, another one may have recorded trials there.
-    /// The plan goes, as nothing of it was measured.
+    /// The plan goes, as nothing of it was measured, unless this run was resumed meanwhile.
     pub(super) fn refuse_trials_again(&self, folder: &Path) -> Result<(), Problem> {
-        self.refuse_trials(folder).inspect_err(|_| drop(std::fs::remove_file(folder.join(PLAN))))
+        let Err(problem) = self.refuse_trials(folder) else { return Ok(()) };
+        if self.has_trials(folder) {
+            return Err(problem.with_remedy(self.resume_command(folder)));
+        }
+        let _ = std::fs::remove_file(folder.join(PLAN));
+        Err(problem)
+    }
+
+    /// Whether a trial of this run is recorded in `folder`.
+    fn has_trials(&self, folder: &Path) -> bool {
+        let (path, prefix) = (folder.join(TRIALS), format!("{}/", self.matrix.run));
+        let is_own = |trial: &TrialRecord| trial.record.run_id.starts_with(&prefix);
+        path.is_file()
+            && Records::<TrialRecord, _>::open(&path).is_ok_and(|mut trials| {
+                trials.any(|entry| matches!(entry, Ok(Entry::Record { record, .. }) if is_own(&record)))
+            })
     }
 
     fn taken(&self, folder: &Path) -> Problem {
