@@ -93,8 +93,13 @@ fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one
     let place = Place::with_misbehaving();
     std::fs::create_dir(place.data()).unwrap();
     let run = ["run", "--backend", "misbehaving", "--workload", "null", "--quiet"];
-    let cases =
-        [("measurement.lock", &run[..]), ("setup-misbehaving.lock", &["setup", "misbehaving", "--quiet"])];
+    let setup = ["setup", "misbehaving", "--quiet"];
+    let cases = [
+        ("measurement.lock", &run[..]),
+        ("measurement.lock", &setup[..]),
+        ("measurement.lock", &["setup", "misbehaving", "--remove", "--quiet"][..]),
+        ("setup-misbehaving.lock", &setup[..]),
+    ];
     for (lock, verb) in cases {
         let (lock, said) = (place.data().join(lock), place.path().join("said"));
         let held = Held::on(&lock);
@@ -208,6 +213,42 @@ fn logs_that_another_process_has_begun_are_not_taken_for_empty_ones() {
     held.unlock().unwrap();
     place.crossrun(&compare).code(0);
     assert!(!logs.exists());
+}
+
+#[test]
+fn a_set_up_without_the_lock_goes_on_beside_a_measurement() {
+    let place = Place::new();
+    std::fs::create_dir(place.data()).unwrap();
+    let _held = Held::on(&place.data().join("measurement.lock"));
+    place.crossrun(&["setup", "native", "--no-lock"]).code(0);
+}
+
+#[test]
+fn a_run_that_waited_looks_again_whether_its_backends_can_start() {
+    for verb in ["metg --quick --cores 1", "compare --quick --workloads null --items 5"] {
+        looks_again_after_a_wait(verb);
+    }
+}
+
+fn looks_again_after_a_wait(verb: &str) {
+    let place = Place::with_misbehaving();
+    std::fs::create_dir(place.data()).unwrap();
+    let (installed, said) = (place.data().join("misbehaving.installed"), place.path().join("said"));
+    std::fs::write(&installed, "").unwrap();
+    let held = Held::on(&place.data().join("measurement.lock"));
+    let line = format!("{verb} --backends misbehaving --run-id m");
+    let mut command = place.command(&arguments_in(&line));
+    command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    // A set-up with --remove waited too, and got the lock first.
+    std::fs::remove_file(installed).unwrap();
+    drop(held);
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(3), "{}", text(&said));
+    let remedy = if verb.starts_with("metg") { "crossrun setup misbehaving" } else { "--resume m --setup" };
+    assert!(text(&said).contains(remedy), "{}", text(&said));
+    assert_eq!(place.records_so_far("m"), 0, "{}", text(&said));
 }
 
 /// The one that waits for the lock gets it before the folder is used no more.

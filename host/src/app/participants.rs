@@ -195,11 +195,25 @@ fn available_backend(context: &Context, name: &str, setup: bool, ui: &mut Ui) ->
     Ok(((name, participant), options?))
 }
 
+/// Checks several backends as [`check_available`] does, each file once: the two names of an A/A comparison have one.
+pub(crate) fn check_all_available<'p>(
+    context: &Context,
+    participants: impl Iterator<Item = &'p Participant>,
+    setup: bool,
+    folders: &Folders,
+    ui: &mut Ui,
+) -> Result<(), Problem> {
+    let by_file: BTreeMap<_, _> = participants.map(|it| (&it.plugin.path, it)).collect();
+    by_file
+        .into_values()
+        .try_for_each(|participant| check_available(context, participant, setup, folders, ui).map(drop))
+}
+
 /// Probes a backend, which is set up before if `setup` says so, and returns the options that it reads.
 ///
 /// # Errors
 /// When it cannot start.
-pub(crate) fn check_available(
+fn check_available(
     context: &Context,
     participant: &Participant,
     setup: bool,

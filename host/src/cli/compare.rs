@@ -7,14 +7,13 @@ pub(crate) mod plan_file;
 mod resume;
 pub(in crate::cli) mod vary;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_available};
+use crate::app::participants::{Selection, check_all_available};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::compare::model::Rigor;
@@ -148,7 +147,8 @@ impl PreparedRun {
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);
-        if arguments.resume.is_some() {
+        // What could start before a wait, another process may have removed meanwhile.
+        if arguments.resume.is_some() || lock.as_ref().is_some_and(|lock| lock.waited) {
             let setup = arguments.schedule.trial.setup;
             let available = self.check_available(&blocks, setup, context, &folders, ui);
             available.inspect_err(|_| context.tidy(&folders))?;
@@ -197,13 +197,8 @@ impl PreparedRun {
     ) -> Result<(), Problem> {
         let sessions = blocks.iter().flat_map(|block| &block.sessions);
         let waiting = sessions.filter_map(|session| self.participants.backends.get(&session.backend.name));
-        // By their files: the two names of an A/A comparison have one.
-        let waiting: BTreeMap<_, _> = waiting.map(|it| (&it.plugin.path, it)).collect();
-        for participant in waiting.into_values() {
-            let available = check_available(context, participant, setup, folders, ui);
-            available.map_err(|problem| self.before_resume(problem, setup))?;
-        }
-        Ok(())
+        let available = check_all_available(context, waiting, setup, folders, ui);
+        available.map_err(|problem| self.before_resume(problem, setup))
     }
 
     /// The problem that keeps a run from being resumed, with `setup` or without.

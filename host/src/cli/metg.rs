@@ -13,7 +13,7 @@ use crate::app::command_line::CommandLine;
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::Selection;
+use crate::app::participants::{Selection, check_all_available};
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
@@ -211,9 +211,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
     let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
-    // Again: while this run waited, another one may have measured into the folder.
-    let is_free = arguments.refuse_other_run(&prepared.output_dir);
-    is_free.inspect_err(|_| context.tidy(&prepared.folders))?;
+    // Again: while this run waited, another one may have measured into the folder, or a backend been removed.
+    let mut ready = arguments.refuse_other_run(&prepared.output_dir);
+    if lock.as_ref().is_some_and(|lock| lock.waited) {
+        ready = ready.and_then(|()| prepared.check_available(arguments.schedule.trial.setup, &context, ui));
+    }
+    ready.inspect_err(|_| context.tidy(&prepared.folders))?;
     let command = arguments.repeat_command(&prepared, prepared.coarsest, &context);
     // As long as without --quick.
     let longer = (arguments.coarsest.is_none() && prepared.coarsest < COARSEST)
@@ -311,6 +314,11 @@ impl PreparedRun {
             folders,
             output_dir,
         })
+    }
+
+    /// Checks that the backends can still start: another process may have removed one.
+    fn check_available(&self, setup: bool, context: &Context, ui: &mut Ui) -> Result<(), Problem> {
+        check_all_available(context, self.participants.backends.values(), setup, &self.folders, ui)
     }
 
     /// The command that repeats a trial alone.

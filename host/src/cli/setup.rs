@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// The Python interpreter for backends in Python.
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Do not wait until no other measurement runs on this machine.
+    #[arg(long)]
+    no_lock: bool,
 }
 
 /// Sets up one backend after another. If one fails, the others are still set up.
@@ -38,7 +41,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let state = if request.remove { "removed" } else { "done" };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for name in &arguments.names {
-        match set_up(&context, name, &request, ui) {
+        match set_up(&context, name, &request, arguments.no_lock, ui) {
             Ok(PluginRef { sha256, locked_by, .. }) => {
                 let lock = locked_by.map(|path| path.display().to_string());
                 let locked = lock.as_ref().map_or_else(String::new, |path| format!(" (locked by {path})"));
@@ -83,15 +86,24 @@ fn whole(
     Some(Problem::new(exit, format!("{undone}: {}", parts.join(if with_reasons { "; " } else { ", " }))))
 }
 
-fn set_up(context: &Context, name: &str, request: &SetupRequest, ui: &mut Ui) -> Result<PluginRef, Problem> {
+fn set_up(
+    context: &Context,
+    name: &str,
+    request: &SetupRequest,
+    no_lock: bool,
+    ui: &mut Ui,
+) -> Result<PluginRef, Problem> {
     let runner = context.runner(name);
     let again = |name: &str| {
         let mut command = CommandLine::new(&["setup", name]);
-        command.paths("python", &request.python).flag("remove", request.remove);
+        command.paths("python", &request.python).flag("remove", request.remove).flag("no-lock", no_lock);
         context.in_folders(command.to_string())
     };
     let runner = runner.map_err(|problem| problem.with_name("--backend", again))?;
     let folders = context.folders("setup")?;
+    // It would change the engine of a comparison that goes on, and take its cores.
+    let lock = context.measurement_lock(!no_lock, ui);
+    let _lock = lock.inspect_err(|_| context.tidy(&folders))?;
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);
     ui.clear_status();

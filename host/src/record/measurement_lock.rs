@@ -34,6 +34,8 @@ pub(crate) struct MeasurementLock {
     file: File,
     /// The file that is locked: the lock excludes all who use the same one.
     pub(crate) path: PathBuf,
+    /// Whether another process held it first.
+    pub(crate) waited: bool,
 }
 
 /// The file of this machine's lock, or the one that the environment names.
@@ -63,7 +65,7 @@ impl MeasurementLock {
                 Ok(()) => {
                     // Of a file of another user, nobody else learns the holder.
                     let _ = write_holder(&mut file);
-                    return Ok(Ok(Self { file, path: path.to_owned() }));
+                    return Ok(Ok(Self { file, path: path.to_owned(), waited: false }));
                 }
                 Err(TryLockError::WouldBlock) => return Ok(Err(holder(&file))),
                 Err(TryLockError::Error(error)) => return Err(RecordError::file("lock", path)(error)),
@@ -81,7 +83,10 @@ impl MeasurementLock {
         let mut on_wait = Some(on_wait);
         loop {
             match Self::acquire(path)? {
-                Ok(lock) => return Ok(Some(lock)),
+                Ok(mut lock) => {
+                    lock.waited = on_wait.is_none();
+                    return Ok(Some(lock));
+                }
                 Err(holder) => {
                     if let Some(on_wait) = on_wait.take() {
                         on_wait(&holder);
@@ -237,7 +242,7 @@ mod tests {
                 false
             },
         );
-        assert!(waited.unwrap().is_some());
+        assert!(waited.unwrap().unwrap().waited);
         assert_eq!((waits.get(), attempts.get()), (1, 2));
     }
 
@@ -246,7 +251,7 @@ mod tests {
         let (_folder, path) = file();
         let acquire = |on_wait: fn(&str)| MeasurementLock::acquire_waiting(&path, on_wait, || true).unwrap();
         let free = acquire(|holder| panic!("{holder}"));
-        assert!(free.is_some());
+        assert!(free.as_ref().is_some_and(|lock| !lock.waited));
         assert!(acquire(|_| ()).is_none());
     }
 
