@@ -1,20 +1,33 @@
 //! Files and folders under a temporary name, which they have until they are whole. Whoever makes one holds its lock. What nobody holds
 //! was left by a process that was killed, and the next process that makes one in the same folder removes it.
+//!
+//! Machines may share the folder, and on some file systems a lock holds on one of them only. So the random part of a name begins with
+//! letters of the machine, and what has others is removed only when it is old.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
+use rustix::system::uname;
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// The parts of a temporary name: no other program makes such names.
 const PREFIX: &str = ".crossrun-";
 const RANDOM: usize = 6;
 const SUFFIX: &str = ".tmp";
+
+/// How many characters of a random part are letters of the machine.
+pub(crate) const LETTERS: usize = 2;
+/// After this time without a change, what another machine made is no more in use.
+const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How often one is made. Between its making and its locking, another process may take it for one that was left.
 const TRIES: usize = 10;
@@ -62,9 +75,24 @@ pub(crate) fn folder_in(folder: &Path) -> io::Result<Folder> {
 }
 
 fn names() -> Builder<'static, 'static> {
+    static START: OnceLock<String> = OnceLock::new();
+    let own = START.get_or_init(|| start(PREFIX));
     let mut names = Builder::new();
-    names.prefix(PREFIX).rand_bytes(RANDOM).suffix(SUFFIX);
+    names.prefix(own).rand_bytes(RANDOM - LETTERS).suffix(SUFFIX);
     names
+}
+
+/// The beginning of the names that this machine makes.
+pub(crate) fn start(prefix: &str) -> String {
+    format!("{prefix}{}", letters_of(uname().nodename().to_bytes()))
+}
+
+/// The letters of a machine with this name. Two machines seldom have the same.
+fn letters_of(node: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(node);
+    let hash = hasher.finish();
+    [hash % 26, hash / 26 % 26].map(|number| char::from(b'a' + number as u8)).iter().collect()
 }
 
 fn made_in<T>(folder: &Path, mut make: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
@@ -89,18 +117,22 @@ pub(crate) fn remove_left(folder: &Path) {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),
     };
-    remove_unheld(folder, |entry| is_temporary(&entry.file_name()), remove);
+    remove_unheld(folder, PREFIX, |entry| is_temporary(&entry.file_name()), remove);
 }
 
-/// Removes from `folder` the files and folders of this user that `is_made` knows for what its maker holds, and that nobody holds.
+/// Removes from `folder` the files and folders of this user that `is_made` knows for what its maker holds, and that nobody holds. Their
+/// names begin with `prefix`, before the letters of the machine that made them.
 pub(crate) fn remove_unheld(
     folder: &Path,
+    prefix: &str,
     is_made: impl Fn(&DirEntry) -> bool,
     remove: impl Fn(&Path, &Metadata) -> io::Result<()>,
 ) {
+    let own = start(prefix);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_made) {
+        let is_own = entry.file_name().as_bytes().starts_with(own.as_bytes());
         // What cannot be removed stays, and does no harm.
-        let _ = remove_unless_held(&entry.path(), &remove);
+        let _ = remove_unless_held(&entry.path(), is_own, &remove);
     }
 }
 
@@ -109,9 +141,20 @@ fn is_temporary(name: &OsStr) -> bool {
     name.is_some_and(|random| random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
-fn remove_unless_held(path: &Path, remove: impl Fn(&Path, &Metadata) -> io::Result<()>) -> io::Result<()> {
+fn is_old(found: &Metadata) -> bool {
+    found.modified().is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > OLD))
+}
+
+fn remove_unless_held(
+    path: &Path,
+    is_own: bool,
+    remove: impl Fn(&Path, &Metadata) -> io::Result<()>,
+) -> io::Result<()> {
     let found = path.symlink_metadata()?;
     if found.uid() != geteuid().as_raw() || !(found.is_file() || found.is_dir()) {
+        return Ok(());
+    }
+    if !(is_own || is_old(&found)) {
         return Ok(());
     }
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
@@ -124,8 +167,12 @@ fn remove_unless_held(path: &Path, remove: impl Fn(&Path, &Metadata) -> io::Resu
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::time::SystemTime;
 
     use super::*;
+
+    /// No machine has capital letters.
+    const OF_ANOTHER: &str = ".crossrun-ZZ3dE9.tmp";
 
     fn names_in(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap().flatten();
@@ -138,14 +185,16 @@ mod tests {
     fn what_nobody_holds_is_removed_and_what_is_held_or_not_ours_stays() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
-        fs::write(at(".crossrun-aB3dE9.tmp"), "left").unwrap();
-        fs::create_dir_all(at(".crossrun-folder.tmp/made")).unwrap();
+        let own = start(PREFIX);
+        fs::write(at(&format!("{own}B3dE.tmp")), "left").unwrap();
+        fs::create_dir_all(at(&format!("{own}fold.tmp/made"))).unwrap();
+        let link = format!("{own}link.tmp");
         let others =
-            [".crossrun-aB3dE9", ".crossrun-long-name.tmp", ".crossrun-link00.tmp", "a.tmp", "target"];
+            [".crossrun-aB3dE9", ".crossrun-long-name.tmp", link.as_str(), OF_ANOTHER, "a.tmp", "target"];
         for name in others.iter().filter(|name| !name.contains("link")) {
             fs::write(at(name), "another's").unwrap();
         }
-        symlink(at("target"), at(".crossrun-link00.tmp")).unwrap();
+        symlink(at("target"), at(&link)).unwrap();
         let (file, folder) = (file_in(place.path(), 0o644).unwrap(), folder_in(place.path()).unwrap());
         remove_left(place.path());
         let own = [file.path(), folder.path()].map(|path| path.file_name().unwrap().to_str().unwrap());
@@ -154,6 +203,28 @@ mod tests {
         assert_eq!(names_in(place.path()), expected);
         drop((file, folder));
         assert_eq!(names_in(place.path()).len(), others.len());
+    }
+
+    #[test]
+    fn what_another_machine_made_is_removed_when_it_is_old() {
+        let place = tempfile::tempdir().unwrap();
+        let file = File::create(place.path().join(OF_ANOTHER)).unwrap();
+        file.set_modified(SystemTime::now() - OLD / 2).unwrap();
+        remove_left(place.path());
+        assert_eq!(names_in(place.path()), [OF_ANOTHER]);
+        file.set_modified(SystemTime::now() - OLD * 2).unwrap();
+        remove_left(place.path());
+        assert!(names_in(place.path()).is_empty());
+    }
+
+    #[test]
+    fn the_letters_are_those_of_the_machine() {
+        assert_eq!(letters_of(b"node1").len(), LETTERS);
+        let names = ["", "node1", "node2", "localhost", "login.example.org"];
+        let distinct: std::collections::BTreeSet<_> = names.map(|name| letters_of(name.as_bytes())).into();
+        assert!(
+            distinct.len() > 1 && distinct.iter().flat_map(|it| it.chars()).all(|c| c.is_ascii_lowercase())
+        );
     }
 
     #[test]

@@ -18,13 +18,14 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::sandbox::temporary::temporary_folder;
-use crate::unfinished;
+use crate::unfinished::{self, LETTERS};
 
 /// The maximum length of the folder's path: the path of a socket has at most 107 bytes, and some engines need 66 of them.
 const MAX_PATH: usize = 41;
 /// The parent of the folder if engines cannot use a path in the default place.
 const SHORT: &str = "/tmp";
 const PREFIX: &str = "xr-";
+/// The length of the random part, with the letters of the machine.
 const RANDOM: usize = 6;
 /// The mode of a folder that its maker holds: no other program makes private folders with the sticky bit, which changes nothing for
 /// their owner.
@@ -90,15 +91,16 @@ fn suits_engines(parent: &Path) -> bool {
 }
 
 fn create_in(folder: &Path) -> io::Result<PathBuf> {
+    let start = unfinished::start(PREFIX);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).rand_bytes(RANDOM).permissions(Permissions::from_mode(0o700));
+    builder.prefix(&start).rand_bytes(RANDOM - LETTERS).permissions(Permissions::from_mode(0o700));
     Ok(builder.tempdir_in(folder)?.keep())
 }
 
 /// Removes the folders in `parent` of this user's processes that were killed together with their supervisors, as a batch system or a
 /// container engine does it.
 fn remove_left(parent: &Path) {
-    unfinished::remove_unheld(parent, is_marked, |path, _| remove(path));
+    unfinished::remove_unheld(parent, PREFIX, is_marked, |path, _| remove(path));
 }
 
 fn is_marked(entry: &DirEntry) -> bool {
@@ -214,6 +216,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -262,6 +265,21 @@ mod tests {
         assert!(held.exists() && foreign.exists() && !left.exists());
         holder.remove().unwrap();
         assert!(!held.exists());
+    }
+
+    #[test]
+    fn what_another_machine_left_is_removed_only_when_it_is_old() {
+        let parent = tempfile::tempdir().unwrap();
+        // No machine has capital letters.
+        let foreign = parent.path().join("xr-ZZ1234");
+        fs::create_dir(&foreign).unwrap();
+        fs::set_permissions(&foreign, Permissions::from_mode(0o1700)).unwrap();
+        remove_left(parent.path());
+        assert!(foreign.exists());
+        let eight_days = Duration::from_secs(8 * 24 * 3600);
+        fs::File::open(&foreign).unwrap().set_modified(SystemTime::now() - eight_days).unwrap();
+        remove_left(parent.path());
+        assert!(!foreign.exists());
     }
 
     #[test]
