@@ -1,5 +1,6 @@
 //! Asks a program that is somebody else's a question: it may never answer, or never stop.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, PipeReader, Read as _};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -8,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::group::Group;
 
-/// How long a program has to answer. The host waits for a little longer, so that the error of the program is told and not that of the
-/// whole backend.
-const LIMIT: Duration = Duration::from_secs(4);
+/// How long a program has to answer in a probe. The host waits for a little longer, so that the error of the program is told and not that
+/// of the whole backend.
+const IN_PROBES: Duration = Duration::from_secs(4);
+/// How long it has outside of probes, for which the host waits much longer: the first start from a slow disk may take its time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest answer. A program that says more is stopped by the closed pipe.
 const LONGEST: u64 = 64 << 10;
 /// How often it is looked whether the program has ended.
@@ -19,12 +22,25 @@ const POLL: Duration = Duration::from_millis(2);
 /// may have to wait for a core.
 const DRAIN: Duration = Duration::from_secs(2);
 
+thread_local! {
+    /// How long a program has to answer that is asked on this thread.
+    static LIMIT: Cell<Duration> = const { Cell::new(IN_PROBES) };
+}
+
+/// Does `work`, in which a program that is asked on this thread has so long to answer.
+pub(crate) fn within<T>(limit: Duration, work: impl FnOnce() -> T) -> T {
+    let before = LIMIT.replace(limit);
+    let done = work();
+    LIMIT.set(before);
+    done
+}
+
 /// Runs a program without input to its end, and returns what it printed.
 ///
 /// # Errors
 /// What the system says, and [`ErrorKind::TimedOut`] for a program that has not ended in time. It is killed.
 pub fn answer(command: &mut Command) -> io::Result<Output> {
-    answer_within(command, LIMIT)
+    answer_within(command, LIMIT.get())
 }
 
 fn answer_within(command: &mut Command, limit: Duration) -> io::Result<Output> {
@@ -77,6 +93,14 @@ mod tests {
             (b"one\n".as_slice(), b"two\n".as_slice())
         );
         assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_work_and_of_probes_before_and_after() {
+        assert_eq!(LIMIT.get(), IN_PROBES);
+        let ask = || answer(Command::new("sleep").arg("600")).unwrap_err().to_string();
+        assert_eq!(within(Duration::from_millis(100), ask), "no answer within 0.1 s");
+        assert_eq!(LIMIT.get(), IN_PROBES);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
-use crate::interpreter::{Interpreter, Kind, Version, machine};
+use crate::interpreter::{Interpreter, InterpreterError, Kind, Version, machine};
 
 const MARKER: &str = "crossrun-environment.json";
 const SCHEMA: u32 = 1;
@@ -66,6 +66,9 @@ pub(crate) enum Unready {
     Foreign { name: &'static str, made: String, now: String, of_another_machine: bool },
     #[error("the environment of {name} is damaged: {why}")]
     Broken { name: &'static str, why: String },
+    /// Its Python did not answer in time.
+    #[error("whether the environment of {name} is whole is not known: {why}")]
+    Silent { name: &'static str, why: String },
 }
 
 /// All environments of one engine.
@@ -108,6 +111,8 @@ impl<'a> Environments<'a> {
             match self.check(&entry.path()) {
                 Err(Unready::Missing(_)) => {}
                 Ok(environment) => return Ok(environment),
+                // It may be whole, whatever another one lacks.
+                _ if matches!(found, Err(Unready::Silent { .. })) => {}
                 damaged => found = damaged,
             }
         }
@@ -151,7 +156,10 @@ impl<'a> Environments<'a> {
         }
         // A distribution replaces its Python in place, and a launcher of a version manager may lead nowhere.
         let asked = Interpreter::ask(&python(folder));
-        asked.map_err(|error| Unready::Broken { name, why: error.to_string() })
+        asked.map_err(|error| match &error {
+            InterpreterError::Silent { .. } => Unready::Silent { name, why: error.to_string() },
+            _ => Unready::Broken { name, why: error.to_string() },
+        })
     }
 
     /// Declares the environment in `folder` whole.

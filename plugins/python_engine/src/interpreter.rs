@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -138,6 +139,9 @@ pub(crate) enum InterpreterError {
     OutOfRange { path: PathBuf, version: Version, range: PythonRange },
     #[error("{} is not a Python that works: {why}", path.display())]
     Broken { path: PathBuf, why: String },
+    /// It may work, on a machine that is less busy.
+    #[error("{} is not a Python that works: {why}", path.display())]
+    Silent { path: PathBuf, why: String },
 }
 
 impl Interpreter {
@@ -192,7 +196,10 @@ impl Interpreter {
         let mut command = Command::new(path);
         command.args(["-I", "-S", "-c", QUESTION]);
         without_settings(&mut command);
-        let output = answer(&mut command).map_err(|error| broken(error.to_string()))?;
+        let output = answer(&mut command).map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => InterpreterError::Silent { path: path.into(), why: error.to_string() },
+            _ => broken(error.to_string()),
+        })?;
         if !output.status.success() {
             let said = last_lines(&String::from_utf8_lossy(&output.stderr), 1);
             return Err(broken(if said.is_empty() { ending(output.status) } else { said }));

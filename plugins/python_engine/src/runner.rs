@@ -1,6 +1,7 @@
 //! The backend of an [`Engine`].
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
@@ -8,6 +9,7 @@ use plugin_api::{
 };
 use serde_json::Value;
 
+use crate::answer::{PATIENCE, within};
 use crate::engine::Engine;
 use crate::environment::{Environment, Environments, Unready};
 use crate::install::{InstallError, Installation, sudo};
@@ -26,12 +28,14 @@ pub struct PythonRunner {
     driver: Option<Driver>,
     /// A warning for each run of the session.
     warning: Option<String>,
+    /// How long a Python has to say what it is, outside of probes.
+    patience: Duration,
 }
 
 impl PythonRunner {
     /// The backend of `engine`.
     pub const fn new(engine: &'static Engine) -> Self {
-        Self { engine, supports: &[], needs: || Ok(()), driver: None, warning: None }
+        Self { engine, supports: &[], needs: || Ok(()), driver: None, warning: None, patience: PATIENCE }
     }
 
     /// The same for an engine that needs what is not installed with it. `check` returns an error if the machine lacks it: why, and what to
@@ -99,12 +103,12 @@ impl PythonRunner {
         }
         let environments = Environments::new(self.engine, context.data_dir());
         let _lock = self.lock(&environments, context)?;
-        if chosen.is_none() && environments.find().is_ok() {
+        if chosen.is_none() && self.is_whole(environments.find())? {
             return Ok(());
         }
         let interpreter = self.interpreter(chosen, ErrorKind::Setup)?;
         let folder = environments.place(&interpreter);
-        if environments.check(&folder).is_err() {
+        if !self.is_whole(environments.check(&folder))? {
             let cannot_delete =
                 |error| self.error(InstallError::File { step: "delete what is incomplete", error });
             environments.sweep_incomplete(&folder).map_err(cannot_delete)?;
@@ -119,6 +123,22 @@ impl PythonRunner {
         // Only now: until the new one is whole, an older version of this backend may use its own.
         let cannot_delete = |error| self.error(InstallError::File { step: "delete what is not used", error });
         environments.sweep_others(&folder).map_err(cannot_delete)
+    }
+
+    /// Whether an environment is whole, as it was `found`.
+    ///
+    /// # Errors
+    /// If its Python did not answer: it may be whole, and is not deleted for that.
+    fn is_whole(&self, found: Result<Environment, Unready>) -> Result<bool, RunnerError> {
+        match found {
+            Ok(_) => Ok(true),
+            Err(silent @ Unready::Silent { .. }) => {
+                let setup = self.engine.setup_command();
+                Err(RunnerError::new(ErrorKind::Setup, silent.to_string())
+                    .with_remedy(format!("{setup} --remove && {setup}")))
+            }
+            Err(_) => Ok(false),
+        }
     }
 
     /// An engine without an environment has nowhere to keep a choice of interpreter.
@@ -203,7 +223,7 @@ impl WorkloadRunner for PythonRunner {
         let first = WorkloadSpec { extra: session.options.clone(), ..WorkloadSpec::default() };
         first.batch_size()?;
         first.fusion()?;
-        let python = self.python(Some(&session.data_dir))?;
+        let python = within(self.patience, || self.python(Some(&session.data_dir)))?;
         let unavailable = |what: &str, error: std::io::Error| {
             RunnerError::new(ErrorKind::Unavailable, format!("the driver cannot be {what}: {error}"))
         };
@@ -215,7 +235,7 @@ impl WorkloadRunner for PythonRunner {
         let mut driver = Driver::start(name, &python, &folder, &session.log_dir, variables)?;
         // Asked only of an engine that does not start, as the time to ask would be a part of its start.
         let opened = driver.call(&Request::Open { session }, &NoListener);
-        opened.map_err(|error| (self.needs)().err().unwrap_or(error))?;
+        opened.map_err(|error| within(self.patience, self.needs).err().unwrap_or(error))?;
         self.driver = Some(driver);
         Ok(())
     }
@@ -251,6 +271,64 @@ impl WorkloadRunner for PythonRunner {
         if request.remove {
             return self.remove(context);
         }
-        self.install(request.python.as_deref(), context)
+        within(self.patience, || self.install(request.python.as_deref(), context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+
+    use plugin_api::{HostServices, Progress};
+
+    use super::*;
+    use crate::fixture::{ENGINE, program};
+
+    static TESTED: Engine = ENGINE;
+
+    /// A host that hears nothing.
+    struct Deaf;
+
+    impl HostServices for Deaf {
+        fn log(&self, _: log::Level, _: &str, _: &str) {}
+
+        fn progress(&self, _: Progress) {}
+
+        fn cancelled(&self) -> bool {
+            false
+        }
+
+        fn clock_nanos(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_set_up_deletes_no_environment_whose_python_does_not_answer_in_time() {
+        let data = tempfile::tempdir().unwrap();
+        let base = data.path().join("base");
+        program(data.path(), "base", &format!("echo '[[3, 11, 1], \"{}\"]'", base.display()));
+        let interpreter = Interpreter::ask(&base).unwrap();
+        let environments = Environments::new(&TESTED, data.path());
+        let folder = environments.place(&interpreter);
+        fs::create_dir_all(folder.join("lib/python3.11/site-packages/one/part")).unwrap();
+        fs::create_dir(folder.join("bin")).unwrap();
+        symlink(&base, folder.join("bin/python")).unwrap();
+        environments.mark(&folder, &interpreter).unwrap();
+        fs::remove_file(folder.join("bin/python")).unwrap();
+        program(&folder.join("bin"), "python", "exec sleep 600");
+        let context = SetupContext::new(Arc::new(Deaf), data.path().into(), data.path().into());
+        let patience = Duration::from_secs(1);
+        let mut runner = PythonRunner { patience, ..PythonRunner::new(&TESTED) };
+        for python in [None, Some(base.clone())] {
+            let error = runner.setup(&SetupRequest { remove: false, python }, &context).unwrap_err();
+            assert!(error.message.contains("no answer within 1 s"), "{error}");
+            assert!(folder.join("bin/python").exists());
+        }
+        // One that answers, and is no Python, is replaced.
+        let whole = runner.is_whole(Err(Unready::Broken { name: "tested", why: String::new() }));
+        assert!(!whole.unwrap());
     }
 }
