@@ -108,10 +108,13 @@ impl Header {
     /// Whether the line counts at `now`. A time that is more than a day ahead is that of a clock that was wrong; less may be that of
     /// another process, which wrote while this one waited.
     fn is_current(&self, now: SystemTime) -> bool {
-        let age = if self.kind == "machine_check" { SPEED_AGE } else { AGE };
-        let oldest = now.checked_sub(age).map_or_else(String::new, timestamp);
         let latest = timestamp(now.checked_add(DAY).unwrap_or(now));
-        (oldest..=latest).contains(&self.time)
+        !self.is_too_old(now) && self.time <= latest
+    }
+
+    fn is_too_old(&self, now: SystemTime) -> bool {
+        let age = if self.kind == "machine_check" { SPEED_AGE } else { AGE };
+        now.checked_sub(age).is_some_and(|oldest| self.time < timestamp(oldest))
     }
 }
 
@@ -219,7 +222,7 @@ fn line(text: &str, now: SystemTime) -> serde_json::Result<Option<Line>> {
     if counts { serde_json::from_str(text).map(Some) } else { Ok(None) }
 }
 
-/// The newest lines of each kind that are not too old.
+/// The newest lines of each kind that are not too old. Those of the future stay: it may be the clock of now that is wrong.
 fn pruned(texts: Vec<String>, now: SystemTime) -> Vec<String> {
     let mut counts = HashMap::new();
     let mut kept: Vec<_> = texts
@@ -229,8 +232,9 @@ fn pruned(texts: Vec<String>, now: SystemTime) -> Vec<String> {
             let header = line(text, now).and_then(|_| serde_json::from_str::<Header>(text));
             let Ok(header) = header else { return false };
             let count = counts.entry(header.kind.clone()).or_insert(0);
-            *count += usize::from(header.is_current(now));
-            header.is_current(now) && *count <= MOST
+            let is_kept = !header.is_too_old(now);
+            *count += usize::from(is_kept);
+            is_kept && *count <= MOST
         })
         .collect();
     kept.reverse();
@@ -326,6 +330,17 @@ mod tests {
         let before = MachineHistory::read_at(data, SystemTime::now() - DAY * 2).unwrap();
         assert_eq!(before.best_speed(&one, "1", 2), None, "of a clock that was wrong");
         assert_eq!(pruned(texts(data).unwrap(), in_days(31)).len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_for_a_while_costs_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, one) = (folder.path(), machine("one"));
+        keep(data, &one, speed(1.0)).unwrap();
+        keep(data, &one, aa("a", 1.25)).unwrap();
+        let back = SystemTime::now() - DAY * 20;
+        assert_eq!(pruned(texts(data).unwrap(), back), texts(data).unwrap());
+        assert_eq!(MachineHistory::read_at(data, back).unwrap().aa_factors(&one), [0.0; 0]);
     }
 
     #[test]
