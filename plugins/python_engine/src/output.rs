@@ -37,7 +37,9 @@ impl Log {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(self.start.max(length.saturating_sub(TAIL))))?;
+            // Of a log that grew too large, the host has kept the end alone.
+            let start = if self.start <= length { self.start } else { 0 };
+            file.seek(SeekFrom::Start(start.max(length.saturating_sub(TAIL))))?;
             let mut tail = Vec::new();
             file.read_to_end(&mut tail)?;
             Ok(tail)
@@ -107,5 +109,17 @@ mod tests {
         assert_eq!(log.last_lines(9), "one | two | three");
         writeln!(log.writer().unwrap(), "{}", "x".repeat(9000)).unwrap();
         assert!(log.last_lines(2).len() <= 4096);
+    }
+
+    #[test]
+    fn a_log_that_was_cut_has_its_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, "of an earlier session\n".repeat(9)).unwrap();
+        let log = Log::open(path).unwrap();
+        let mut writer = log.writer().unwrap();
+        writer.set_len(0).unwrap();
+        writeln!(writer, "the end that is left\nthe last words").unwrap();
+        assert_eq!(log.last_lines(1), "the last words");
     }
 }

@@ -51,7 +51,8 @@ class Printed:
 
     def _text(self) -> str:
         end = _length()
-        start = max(self._start, end - TAIL)
+        # Of a log that grew too large, the host has kept the end alone.
+        start = max(self._start if self._start <= end else 0, end - TAIL)
         try:
             return os.pread(2, end - start, start).decode(errors="replace") if end > start else ""
         except OSError:

@@ -80,6 +80,22 @@ class Warnings(unittest.TestCase):
         expected = ["The object store is using /tmp", "Creating scratch directories is slow"]
         self.assertEqual((warnings, error), (expected, ""))
 
+    def test_what_was_printed_is_found_in_a_log_that_was_cut(self) -> None:
+        with tempfile.TemporaryFile() as file:
+            saved = os.dup(2)
+            os.dup2(file.fileno(), 2)
+            try:
+                os.write(2, b"of an earlier session\n" * 99)
+                printed = Printed()
+                os.ftruncate(2, 0)
+                os.lseek(2, 0, os.SEEK_SET)
+                os.write(2, JAVA.encode())
+                error = printed.last_error()
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
+        self.assertEqual(error, "Unrecognized VM option 'NoSuchFlag'")
+
     def test_what_is_no_file_has_none(self) -> None:
         reader, writer = os.pipe()
         saved = os.dup(2)
