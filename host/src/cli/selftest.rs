@@ -53,7 +53,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let outcome = outcome?;
     let conclusion = outcome.conclusion();
     let passed = conclusion == Conclusion::Passed;
-    if conclusion != Conclusion::Failed {
+    if conclusion.is_kept() {
         machine_history::keep_aa(aa_comparison(&outcome, started), &context, ui);
     }
     let object = || {

@@ -71,6 +71,14 @@ pub(crate) enum Conclusion {
     TooNoisy,
 }
 
+impl Conclusion {
+    /// Whether the A/A comparison says how much this machine differs from itself. One on a machine that was too noisy would, for a year,
+    /// make noise of every slowdown that is smaller.
+    pub(crate) fn is_kept(self) -> bool {
+        self == Self::Passed
+    }
+}
+
 impl CheatResult {
     pub(crate) fn new(row: &Row, cheat: Cheat, ended: Ended) -> Self {
         let Ended { how, reason } = ended;
@@ -101,6 +109,12 @@ mod tests {
         let row = Row { cheat: Some(Cheat::Drop), does: "", caught: &[How::Invalid], by: "" };
         let cheats = vec![CheatResult::new(&row, Cheat::Drop, ended)];
         Findings { cheats, elsewhere: Vec::new(), limits: Vec::new(), aa, floor_seconds: 0.001 }
+    }
+
+    #[test]
+    fn only_the_a_a_comparison_of_a_test_that_passed_is_kept() {
+        let conclusions = [Conclusion::Passed, Conclusion::Failed, Conclusion::TooNoisy];
+        assert_eq!(conclusions.map(Conclusion::is_kept), [true, false, false]);
     }
 
     #[test]
