@@ -477,6 +477,7 @@ mod tests {
         let short = TrialReference { least_cpu_seconds: Some(0.049), ..reference };
         let slow_to_open = TrialReference { opening_seconds: 0.1, ..reference };
         let later = |seconds| after(seconds, false);
+        let swept = |seconds| Measured { is_swept: true, ..later(seconds) };
         // 0.15 s and two openings of 10 ms in each of four processes, and 5 % of 1.9 s.
         let table = [
             ("what preparing takes", later(0.7), reference, false),
@@ -489,6 +490,8 @@ mod tests {
             ("no reference", later(1.9), no_reference, false),
             ("short work", later(1.9), short, false),
             ("several nodes", Measured { nodes: 2, ..later(1.9) }, reference, false),
+            ("kernels of a sweep", swept(0.8), TrialReference::of_kernels(1.0, 0.0), true),
+            ("such ones, slow to open", swept(0.8), TrialReference::of_kernels(1.0, 0.2), false),
             // Fourteen more processes, of 30 ms and two openings each.
             ("many processes", Measured { parallelism: 16, ..later(1.4) }, reference, false),
             ("all of it with many processes", Measured { parallelism: 16, ..later(1.9) }, reference, true),

@@ -69,6 +69,8 @@ pub(crate) struct Executor {
     /// Whether the session that runs is the last of its block.
     pub(super) ends_block: bool,
     pub(super) references: References,
+    /// The longest that the judge's worker took to open the workload of a sweep.
+    pub(super) opening_seconds: f64,
     pub(super) pauses: Pauses,
     pub(crate) shared_files: SharedFiles,
 }
@@ -87,6 +89,7 @@ impl Executor {
             machine_checks: Vec::new(),
             ends_block: false,
             references: References::default(),
+            opening_seconds: 0.0,
             pauses: Pauses::default(),
             shared_files: SharedFiles::default(),
         }

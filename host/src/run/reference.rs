@@ -94,9 +94,9 @@ pub(super) fn point(spec: &WorkloadSpec) -> String {
 }
 
 impl TrialReference {
-    /// That of a sweep's trial, all of whose work is in kernels.
-    pub(super) fn of_kernels(cpu_seconds: f64) -> Self {
-        Self { least_cpu_seconds: Some(cpu_seconds), operator_share: 1.0, ..Self::default() }
+    /// That of a sweep's trial, all of whose work is in kernels. Opening the workload took the judge's worker so long.
+    pub(super) fn of_kernels(cpu_seconds: f64, opening_seconds: f64) -> Self {
+        Self { least_cpu_seconds: Some(cpu_seconds), operator_share: 1.0, opening_seconds, ..Self::default() }
     }
 
     /// The reference after another sample. The fastest sample counts from then on: one that was taken under load is too long.

@@ -42,6 +42,7 @@ impl TaskReference {
 impl Executor {
     /// What a task of `spec` takes now. Of a task graph the output is part of it, and its inputs are not.
     pub(crate) fn task_reference(&mut self, spec: &WorkloadSpec) -> Result<TaskReference, CallError> {
+        self.time_opening(spec)?;
         let unexpected = || CallError::unexpected("reference");
         let Some(PlannedGraph { shape, .. }) = self.graph(spec) else {
             let (kernels, is_busy) = self.call(spec, KERNEL_STAGE, REFERENCE_ITERATIONS)?;
@@ -74,6 +75,14 @@ impl Executor {
             metg::seconds_per_iteration(&kernels, iterations).ok_or_else(unexpected)?;
         let other_seconds = metg::seconds_per_iteration(&others, 1).ok_or_else(unexpected)?;
         Ok(TaskReference { seconds_per_iteration, other_seconds, is_busy })
+    }
+
+    /// Times how long the judge's worker takes to open the workload: the processes of an engine do so at each point of a sweep.
+    fn time_opening(&mut self, spec: &WorkloadSpec) -> Result<(), CallError> {
+        let timeout = self.setting.timeout;
+        let opened = self.ask(&spec.name, |judge| judge.reference(spec, Duration::ZERO, timeout))?;
+        self.opening_seconds = self.opening_seconds.max(opened.opening_seconds);
+        Ok(())
     }
 
     /// The median seconds of a call with so many iterations on each core, and whether other work ran meanwhile.

@@ -111,8 +111,10 @@ impl Executor {
         let asked_for = given.unwrap_or(machine.min(spec.parallelism)).min(width.unwrap_or(u32::MAX));
         let quota = control_group::cpu_quota(Path::new("/"));
         result.cores = within_quota(asked_for, quota).max(1);
-        let of_kernels =
-            |it: Granularity| TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64);
+        let opening = self.opening_seconds;
+        let of_kernels = |it: Granularity| {
+            TrialReference::of_kernels(it.kernel_seconds * spec.total_items as f64, opening)
+        };
         let known = trial.granularity.map(|granularity| Ok(of_kernels(granularity)));
         let mut reference = match known.or_else(|| self.references.of(&spec, trial.block)) {
             Some(Ok(reference)) => reference,
@@ -189,7 +191,8 @@ impl Executor {
     fn kernels_again(&mut self, spec: &WorkloadSpec) -> Option<TrialReference> {
         let reference = self.task_reference(spec).ok()?;
         let iterations = spec.extra.get(ITERATIONS).and_then(Value::as_u64);
-        Some(TrialReference::of_kernels(reference.seconds(iterations?) * spec.total_items as f64))
+        let seconds = reference.seconds(iterations?) * spec.total_items as f64;
+        Some(TrialReference::of_kernels(seconds, self.opening_seconds))
     }
 }
 
