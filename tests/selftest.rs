@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, Ran, plugin};
 
 /// Every cheat that must be caught: how it ends, and words of the reason.
-const CAUGHT: [(&str, &[&str], &str); 33] = [
+const CAUGHT: [(&str, &[&str], &str); 34] = [
     ("none", &["believed"], ""),
     ("drop", &["wrong answer"], "items reached the sink, but 50 must"),
     ("duplicate", &["wrong answer"], "the checksum is"),
@@ -39,6 +39,7 @@ const CAUGHT: [(&str, &[&str], &str); 33] = [
     ("more_threads", &["invalid measurement", "gained nothing", "warning"], "the run "),
     ("raise_priority", &["gained nothing"], "did not let it"),
     ("early_loop", &["invalid measurement"], "the last item is due after"),
+    ("late_start", &["refused"], "only at the start_nanos of the run"),
     ("times_in_closed_loop", &["refused"], "other times than its plan"),
     ("work_after_run", &["warning"], "between runs, when it had nothing to do"),
 ];

@@ -1,6 +1,6 @@
 //! No backend judges its own answer: the judge reads the state of its sinks, whatever the backend claims.
 
-use crate::support::{Place, Ran, arguments_in};
+use crate::support::{Place, Ran, arguments_in, run_arguments};
 
 fn misbehave(behaviour: &str) -> Ran {
     Place::with_misbehaving().misbehave(behaviour, "run", &["--items", "100"])
@@ -40,6 +40,20 @@ fn only_the_judge_gets_an_answer_from_the_oracle() {
     ran.says("only the judge may ask");
     // What its own state holds is no secret: backends count their results with it.
     misbehave("ask_judge").code(0);
+}
+
+#[test]
+fn a_backend_starts_an_open_loop_at_no_other_time_than_that_of_the_run() {
+    let place = Place::with_misbehaving();
+    let run = "--backend misbehaving --workload open_loop --items 20 --parallelism 1 rate=1000";
+    for (behaviour, is_refused) in [("late_start", true), ("same_start", false)] {
+        let ran = place.crossrun(&run_arguments(&format!("{run} behaviour={behaviour}")));
+        // On a busy machine an honest run may be invalid: the source is late by itself.
+        assert_eq!(ran.json()["metadata"]["error"]["kind"] == "workload", is_refused, "{}", ran.explain());
+        if is_refused {
+            ran.code(4).says("only at the start_nanos of the run");
+        }
+    }
 }
 
 #[test]

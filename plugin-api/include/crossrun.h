@@ -145,7 +145,7 @@ struct crossrun_reply {
 
 /* The functions of a workload's library, as crossrun_workloads.h has them with the prefix `crossrun_workload_`. The
  * table lives as long as the process. Call those after `buffer_free` only after CROSSRUN_CALLABLE has said that they are
- * there. */
+ * there. `start` takes the `start_nanos` of the run, and answers CROSSRUN_ARGUMENT without a message for any other time. */
 typedef struct crossrun_workload_functions {
     size_t size;
     int32_t (*catalogue)(crossrun_buffer *out);

@@ -166,7 +166,7 @@ int32_t crossrun_workload_describe(
 
 /* Sets when an open loop starts, in nanoseconds of the machine's monotonic clock, instead of the spec's `start_nanos`: a workload
  * that was opened before the run need not be opened again. Call it before the first item is asked for. A workload that is no open
- * loop answers CROSSRUN_ARGUMENT. Since 1.1. */
+ * loop answers CROSSRUN_ARGUMENT. A host may hand on a backend's call only for the `start_nanos` of the run's spec. Since 1.1. */
 int32_t crossrun_workload_start(const crossrun_workload *workload, uint64_t nanos, crossrun_buffer *error);
 
 /* Puts the edges of up to `count` tasks of a row of the graph, from the one at place `first` (from 0), into `out`, as little-endian

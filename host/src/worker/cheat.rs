@@ -43,6 +43,7 @@ pub enum Cheat {
     MoreThreads,
     RaisePriority,
     EarlyLoop,
+    LateStart,
     TimesInClosedLoop,
     ForgedStamps,
     WorkAfterRun,

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use plugin_api::workload::GRAPH;
-use plugin_api::{Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec};
+use plugin_api::{
+    Availability, RunContext, RunResult, RunnerError, WorkloadRunner, WorkloadSpec, monotonic_nanos,
+};
 
 use self::memory::Memory;
 use self::work::{Answer, serial_time, with_times, work};
@@ -24,6 +26,9 @@ use crate::slowdown::thread_time;
 
 /// How long the engine stalls while its own clock does not run.
 const STALL: Duration = Duration::from_secs(1);
+
+/// How long an engine takes to start in a run.
+const START_UP: Duration = Duration::from_millis(300);
 
 /// How long a run takes whose worker has a slow clock: longer than a call may take on any machine.
 const SLOW_RUN: Duration = Duration::from_secs(8);
@@ -99,6 +104,11 @@ impl CheatingBackend {
             Cheat::EarlyLoop => {
                 let long_ago = WorkloadSpec { start_nanos: Some(0), ..spec.clone() };
                 work(spec, &library::open_again(workload, &long_ago)?, threads, cheat)?
+            }
+            Cheat::LateStart => {
+                std::thread::sleep(START_UP);
+                workload.start(monotonic_nanos())?;
+                work(spec, workload, threads, cheat)?
             }
             Cheat::ClosedForm => shortcut::answer(spec, workload)?,
             Cheat::ClosedFormAndWait | Cheat::IdleSweep => {

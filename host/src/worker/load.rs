@@ -150,6 +150,20 @@ pub(super) fn workloads_of_judge(file: &LibraryFile) -> Result<WorkloadLibrary, 
 
 /// Loads the workload library in `file`.
 pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
+    workloads_with(file, |own, _| own)
+}
+
+/// The same for a process in which a backend is loaded: the host's own functions start an open loop only when the host says, as those do
+/// that the backend gets. One that is part of this program has the host's.
+pub(super) fn workloads_beside_backend(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
+    workloads_with(file, |own, lent| WorkloadFunctions { start: lent.start, ..own })
+}
+
+/// The library with the functions for the host that `own` makes of the library's and of those that a backend gets.
+fn workloads_with(
+    file: &LibraryFile,
+    own: impl FnOnce(WorkloadFunctions, &WorkloadFunctions) -> WorkloadFunctions,
+) -> Result<WorkloadLibrary, LoadError> {
     let path = file.path.as_path();
     let to_open = to_open(file)?;
     let library = open(path, &to_open)?;
@@ -170,7 +184,7 @@ pub fn workloads(file: &LibraryFile) -> Result<WorkloadLibrary, LoadError> {
     // SAFETY: the ABI's major version is the host's, so the functions have the signatures of ABI.md; never unloaded.
     let functions = unsafe { WorkloadFunctions::resolve(address) }.map_err(missing)?;
     let lent = Box::leak(Box::new(references::counted(functions)));
-    let functions = Box::leak(Box::new(functions));
+    let functions = Box::leak(Box::new(own(functions, lent)));
     // Other processes open the library by its path, and compare its hash. Those of another machine have no descriptor of this one.
     let shared = if file.sealed { &to_open.path } else { path };
     // SAFETY: the functions were resolved in this one library, which is never unloaded; those that are lent hand on to them.

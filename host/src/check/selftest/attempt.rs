@@ -72,7 +72,7 @@ fn workload_of(cheat: Cheat) -> WorkloadSpec {
         Cheat::AnswerBeforeRunAndBurn => alone(computing(40_000)),
         // The last item is due after a second.
         Cheat::EarlyLoop => open_loop(200, 200),
-        Cheat::ForgedStamps => open_loop(100, 1000),
+        Cheat::LateStart | Cheat::ForgedStamps => open_loop(100, 1000),
         _ => computing(100),
     }
 }

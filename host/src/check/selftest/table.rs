@@ -72,7 +72,7 @@ fn documented(does: &str) -> Option<[&'static str; 3]> {
     cells.trim_end_matches(" |").split(" | ").collect::<Vec<_>>().try_into().ok()
 }
 
-const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
+const CHEATS: [(Option<Cheat>, &[How], &str); 49] = [
     (Some(Cheat::Drop), &[How::WrongAnswer], "drops an item"),
     (Some(Cheat::Duplicate), &[How::WrongAnswer], "duplicates an item in place of another"),
     (Some(Cheat::FlipBit), &[How::WrongAnswer], "flips a bit"),
@@ -152,6 +152,11 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
     ),
     (Some(Cheat::EarlyLoop), &[How::Invalid], "does the work of an open loop before it is due"),
     (
+        Some(Cheat::LateStart),
+        &[How::Refused],
+        "starts an open loop later, so that its start-up in the run is in no latency",
+    ),
+    (
         Some(Cheat::TimesInClosedLoop),
         &[How::Refused],
         "adds times of an open loop to the state of other work, or leaves out those of an open loop",
@@ -184,9 +189,10 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 48] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 37] = [
+const UNDETECTED: [&str; 38] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
+    "starts an open loop later, in processes of its own or with a workload that it opened itself",
     "has an answer that it did not compute, and burns the time that the work takes",
     "takes a shorter way where what its engine adds takes as long as the work",
     "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for \

@@ -60,6 +60,7 @@ pub(super) fn open_workload(
     let ahead = START_AHEAD + 2 * opening.elapsed();
     let start = monotonic_nanos().saturating_add(ahead.as_nanos() as u64);
     let spec = WorkloadSpec { start_nanos: Some(start), ..work.spec.clone() };
+    references::allow_start(start);
     if workload.start(start)? {
         return Ok((workload, spec));
     }

@@ -1,10 +1,12 @@
 //! Counts the references to workloads that a backend takes and gives back. One that is given back too often would free a workload
-//! that is in use; such a call is left out, and counted.
+//! that is in use; such a call is left out, and counted. An open loop starts only when the host says: a backend that starts it later
+//! has the time before in no latency.
 //!
 //! The host calls the library itself. A backend calls it by these functions.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plugin_api::workload::WorkloadFunctions;
@@ -17,6 +19,11 @@ const SLOTS: usize = 4;
 static LIBRARIES: [OnceLock<WorkloadFunctions>; SLOTS] = [const { OnceLock::new() }; SLOTS];
 
 static COUNTS: Mutex<Counts> = Mutex::new(Counts { workloads: BTreeMap::new(), too_often: 0 });
+
+/// When the open loop of the run starts; the largest number before the first such run.
+static START: AtomicU64 = AtomicU64::new(u64::MAX);
+
+type Start = unsafe extern "C-unwind" fn(*const RawWorkload, u64, *mut RawBuffer) -> i32;
 
 struct Counts {
     /// How many references the backend has to each workload.
@@ -39,8 +46,13 @@ pub(in crate::worker) fn take_too_often() -> u64 {
     std::mem::take(&mut counts().too_often)
 }
 
-/// The functions of a library for a backend: they count its references. Those functions themselves for more libraries than are
-/// counted.
+/// From now on an open loop may start at this time, and at no other.
+pub(in crate::worker) fn allow_start(nanos: u64) {
+    START.store(nanos, Ordering::Relaxed);
+}
+
+/// The functions of a library for a backend: they count its references, and start an open loop only when the host says. Those functions
+/// themselves for more libraries than are counted.
 pub(super) fn counted(functions: WorkloadFunctions) -> WorkloadFunctions {
     let is_known = |known: &WorkloadFunctions| std::ptr::fn_addr_eq(known.open, functions.open);
     let fits = |library: &OnceLock<WorkloadFunctions>| library.get().is_none_or(is_known);
@@ -57,7 +69,9 @@ pub(super) fn counted(functions: WorkloadFunctions) -> WorkloadFunctions {
 }
 
 fn with<const SLOT: usize>(functions: &WorkloadFunctions) -> WorkloadFunctions {
-    WorkloadFunctions { open: open::<SLOT>, share: share::<SLOT>, close: close::<SLOT>, ..*functions }
+    // A library may lack the function.
+    let start = functions.start.map(|_| start::<SLOT> as Start);
+    WorkloadFunctions { open: open::<SLOT>, share: share::<SLOT>, close: close::<SLOT>, start, ..*functions }
 }
 
 unsafe extern "C-unwind" fn open<const SLOT: usize>(
@@ -92,6 +106,24 @@ unsafe extern "C-unwind" fn close<const SLOT: usize>(workload: *const RawWorkloa
         // SAFETY: handed on from the caller, who had a reference.
         unsafe { (functions.close)(workload) };
     }
+}
+
+unsafe extern "C-unwind" fn start<const SLOT: usize>(
+    workload: *const RawWorkload,
+    nanos: u64,
+    error: *mut RawBuffer,
+) -> i32 {
+    let own = LIBRARIES[SLOT].get().and_then(|functions| functions.start);
+    let Some(own) = own.filter(|_| nanos == START.load(Ordering::Relaxed)) else {
+        // SAFETY: the caller's pointer is null, or valid for this call, as the contract of the table says.
+        if let Some(error) = unsafe { error.as_mut() } {
+            // Its memory is that of the library, which alone could write a message.
+            error.length = 0;
+        }
+        return status::ARGUMENT;
+    };
+    // SAFETY: handed on from the caller.
+    unsafe { own(workload, nanos, error) }
 }
 
 fn take(workload: *const RawWorkload) {

@@ -11,12 +11,15 @@ use super::buffer::{Buffer, Parts};
 use super::state::{State, no_watermarks};
 use super::table::WorkloadFunctions;
 use crate::spec::WorkloadSpec;
-use crate::workload::capi::RawWorkload;
+use crate::workload::capi::{RawWorkload, status};
 use crate::workload::closing::WATERMARKS;
 use crate::workload::error::WorkloadError;
 use crate::workload::graph::{GRAPH, GraphRow};
 use crate::workload::outcome::Outcome;
 use crate::workload::plan::Plan;
+
+/// What a host refuses without a message.
+const OTHER_START: &str = "a backend may start an open loop only at the start_nanos of the run's spec";
 
 /// A reference to an opened workload, given back on drop.
 pub(super) struct Reference {
@@ -265,15 +268,20 @@ impl WorkloadHandle {
     }
 
     /// Sets when an open loop starts, in nanoseconds of [`monotonic_nanos`](crate::monotonic_nanos), instead of the spec's
-    /// `start_nanos`. `false` if the library cannot: then the workload must be opened with that spec.
+    /// `start_nanos`. `false` if the library cannot: then the workload must be opened with that spec. A backend may only pass the
+    /// `start_nanos` of the run's spec, at which the host has already started the workload of the run.
     ///
     /// # Errors
-    /// When the workload is no open loop.
+    /// When the workload is no open loop, or a backend passes another time.
     pub fn start(&self, nanos: u64) -> Result<bool, WorkloadError> {
         let Some(start) = self.functions().start else { return Ok(false) };
         let mut error = self.buffer();
         // SAFETY: the handle is alive, and `error` is a buffer.
         let code = unsafe { start(self.raw(), nanos, error.raw_mut()) };
+        // The host cannot write to a buffer of the library.
+        if code == status::ARGUMENT && error.is_empty() {
+            return Err(WorkloadError::of_call(code, OTHER_START));
+        }
         error.check(code).map(|()| true)
     }
 

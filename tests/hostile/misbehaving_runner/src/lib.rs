@@ -16,7 +16,7 @@ use std::path::Path;
 
 use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
-    SetupRequest, WorkloadRunner, WorkloadSpec,
+    SetupRequest, WorkloadRunner, WorkloadSpec, monotonic_nanos,
 };
 
 plugin_api::export_runner!(name = "misbehaving", runner = Misbehaving::default());
@@ -129,6 +129,8 @@ impl WorkloadRunner for Misbehaving {
             }
             "flood_with_progress" => flood_with_progress(context),
             "ask_oracle" => drop(context.workload().expected()?),
+            "late_start" => start(context, monotonic_nanos())?,
+            "same_start" => start(context, spec.start_nanos.unwrap_or_default())?,
             _ => fallible(behaviour)?,
         }
         if behaviour == "memoise" {
@@ -161,6 +163,12 @@ impl WorkloadRunner for Misbehaving {
             Err(_) => Ok(std::fs::write(marker, "")?),
         }
     }
+}
+
+/// Has the open loop of the run start at this time.
+fn start(context: &RunContext, nanos: u64) -> Result<(), RunnerError> {
+    context.workload().start(nanos)?;
+    Ok(())
 }
 
 /// Adds a file to the engine of another backend.
