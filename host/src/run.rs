@@ -22,3 +22,4 @@ pub(crate) mod task_graph;
 mod task_reference;
 pub(crate) mod trial;
 mod work_check;
+mod wrong_answers;

@@ -23,6 +23,7 @@ use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
 use super::shared_files::SharedFiles;
 use super::task_graph::TaskGraph;
 use super::trial::{Phases, TrialResult, TrialSpec};
+use super::wrong_answers::WrongAnswers;
 use crate::plan;
 use crate::plugin::inspect;
 use crate::sandbox::stop;
@@ -58,8 +59,8 @@ pub(crate) struct Executor {
     expected: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
-    /// The first wrong answer to each point with many items, by the data, and the backend that gave it.
-    wrong: HashMap<String, (String, Answer)>,
+    /// The wrong answers to points with many items.
+    wrong: WrongAnswers,
     /// What is known of the plans of points.
     plans: HashMap<String, Planned>,
     /// The usual speed of the machine.
@@ -83,7 +84,7 @@ impl Executor {
             judges: HashMap::new(),
             expected: HashMap::new(),
             timed_out: HashMap::new(),
-            wrong: HashMap::new(),
+            wrong: WrongAnswers::default(),
             plans: HashMap::new(),
             baseline: Baseline::default(),
             machine_checks: Vec::new(),
@@ -349,42 +350,44 @@ impl Executor {
         result.warnings.extend(judge::reported_warnings(finished));
         result.warnings.extend(result.usage.into_iter().flat_map(|usage| usage.warnings()));
         result.actual = judged.ok();
-        self.suspect_workload(spec, backend, result);
+        self.suspect_others(spec, backend, result);
         // The state may be large, and nobody needs it any more.
         if let Some(finished) = &mut result.finished {
             finished.sink_state = Default::default();
         }
     }
 
-    /// Says who else gives a wrong answer: the backend is not to blame then.
-    fn suspect_workload(&mut self, spec: &WorkloadSpec, backend: &str, result: &mut TrialResult) {
+    /// Says who else gives a wrong answer: a serial run, or another backend where a serial run would hold too many items in memory. Two
+    /// backends may share more than the workload, as a driver.
+    fn suspect_others(&mut self, spec: &WorkloadSpec, backend: &str, result: &mut TrialResult) {
         let took = result.host_elapsed.unwrap_or_default() * f64::from(spec.parallelism);
-        let (Outcome::Wrong(error), Some(actual)) = (&mut result.outcome, &result.actual) else { return };
-        let Some(other) = self.who_agrees(spec, backend, took, actual) else { return };
-        result.suspects_workload = true;
-        error.message += &format!("; {other} gives the same: suspect the workload or its oracle");
-        let library = shell::quote(self.library(&spec.name).path);
-        error.remedy = Some(format!("crossrun backends check {library}"));
+        let has_many = spec.total_items > MOST_SERIAL_ITEMS;
+        let data = format!("{}{}", point(spec), spec.seed);
+        let (error, actual) = match (&mut result.outcome, &result.actual) {
+            (Outcome::Wrong(error), Some(actual)) => (error, actual),
+            // That of an invalid run is right.
+            (Outcome::Verified | Outcome::Invalid(_), _) if has_many => return self.wrong.add_right(data),
+            _ => return,
+        };
+        if has_many {
+            if let Some(other) = self.wrong.add(data, backend, actual) {
+                let why = "suspect what they share, or the workload and its oracle";
+                error.message += &format!("; {other} gives the same: {why}");
+            }
+        } else if self.is_serial_answer(spec, took, actual) {
+            result.suspects_workload = true;
+            let why = "suspect the workload or its oracle";
+            error.message += &format!("; a serial run without a backend gives the same: {why}");
+            let library = shell::quote(self.library(&spec.name).path);
+            error.remedy = Some(format!("crossrun backends check {library}"));
+        }
     }
 
-    /// Who gives the wrong answer `actual` too, which `took` so long in all threads: a serial run, or another backend where a serial
-    /// run would hold too many items in memory.
-    fn who_agrees(
-        &mut self,
-        spec: &WorkloadSpec,
-        backend: &str,
-        took: f64,
-        actual: &Answer,
-    ) -> Option<String> {
-        let is_same = |answer: &Answer| (answer.count, &answer.checksum) == (actual.count, &actual.checksum);
-        if spec.total_items > MOST_SERIAL_ITEMS {
-            let key = format!("{}{}", point(spec), spec.seed);
-            let (other, answer) = self.wrong.entry(key).or_insert_with(|| (backend.into(), actual.clone()));
-            return (other.as_str() != backend && is_same(answer)).then(|| other.clone());
-        }
+    /// Whether a serial run gives the wrong answer `actual` too, which `took` so long in all threads.
+    fn is_serial_answer(&mut self, spec: &WorkloadSpec, took: f64, actual: &Answer) -> bool {
         let limit = SERIAL_TIME + Duration::try_from_secs_f64(2.0 * took).unwrap_or_default();
-        let serial = self.ask(&spec.name, |judge| judge.serial(spec, limit)).ok()?;
-        is_same(&serial).then(|| "a serial run without a backend".to_owned())
+        let serial = self.ask(&spec.name, |judge| judge.serial(spec, limit));
+        serial.is_ok_and(|serial| (serial.count, &serial.checksum) == (actual.count, &actual.checksum))
     }
 
     /// The expected answer of `spec`.
