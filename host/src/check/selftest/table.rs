@@ -189,7 +189,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 49] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 38] = [
+const UNDETECTED: [&str; 39] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "starts an open loop later, in processes of its own or with a workload that it opened itself",
@@ -203,6 +203,7 @@ const UNDETECTED: [&str; 38] = [
     "has the memory of states cheaper than the reference has it, by huge pages or an allocator of its own",
     "slows its clock by less than a call may take in a single run, or where fewer than six blocks or no other backend is beside it, \
      or where all beside it do so too, as the two names of an A/A comparison; or in every run by no more than 20 ms and 5 % of it",
+    "claims what the host's clock shows, so that what a call takes counts against the others",
     "does a part of what its engine adds to the work while the run is prepared, within the bound on preparing; or rests then, \
      so that the processor is cooler and other programs are quiet, or warms up for longer",
     "puts off what its engine adds until the run is over, within a tenth of the CPU time of the run or 0.05 s",
