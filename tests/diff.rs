@@ -91,7 +91,10 @@ fn a_planted_regression_is_found_and_no_other() {
     }
     assert_eq!(found["aa"], json!({"comparisons": 5, "factor": 1.04}), "{found}");
     let text = place.crossrun(&["diff", &before, &slower]).code(7).stdout();
-    assert!(text.contains("1.10×") && text.contains("1 regression beyond 5.0 %"), "{text}");
+    assert!(
+        text.contains("1.10×") && text.contains("1 regression: slower by more than 5.0 %, wrong"),
+        "{text}"
+    );
     assert!(!text.contains("hint"), "{text}");
     place.crossrun(&["diff", &slower, &before]).code(0);
     place.crossrun(&["diff", &before, &slower, "--threshold", "20%"]).code(0);
@@ -161,9 +164,12 @@ fn a_ratio_that_is_not_that_of_the_medians_is_told_beside_the_threshold_as_it_wa
     let told = place.run("diff old new --threshold 0.05%").stdout();
     let note = "1 of them differs from the quotient of the medians by more than 0.05 % (most: native at pipe";
     assert!(told.contains(note) && told.contains(", 200.0 %)\n"), "{told}");
-    assert!(told.contains("regressions beyond 0.05 %"), "{told}");
+    assert!(told.contains("regressions: slower by more than 0.05 %"), "{told}");
     let told = place.run("diff old new --threshold 300%").stdout();
-    assert!(!told.contains("quotient") && told.contains("0 regressions beyond 300.0 %"), "{told}");
+    assert!(
+        !told.contains("quotient") && told.contains("0 regressions: slower by more than 300.0 %"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn fault(documented: &Documented, printed: &Printed) -> Option<String> {
     let Documented { line, command, shown, .. } = documented;
     let Printed { stdout, stderr, code } = printed;
     // What a page shows of a failure.
-    let failures = ["error: ", "NOT CONFORMANT", "regressions beyond"];
+    let failures = ["error: ", "NOT CONFORMANT", "regressions: slower by"];
     let may_fail = shown.iter().any(|line| failures.iter().any(|failure| line.contains(failure)));
     let fits =
         || fits(&lines(shown.iter().map(String::as_str)), &lines(stdout.lines()), &lines(stderr.lines()));
@@ -342,7 +342,7 @@ fn figures_do_not_count_and_words_do() {
         (" native  1.01 s   5.92 k      1  –", " native 979 ms 12 1 –"),
         ("at …/target/libx.so now", "at /tmp/1/libx.so now"),
         ("0.96–0.99  slower", "1.00–1.20  faster"),
-        ("0 regressions beyond 5.0 %", "1 regression beyond 5.0 %"),
+        ("0 regressions: slower by more than 5.0 %", "1 regression: slower by more than 5.0 %"),
         (" native  ~1.01 s", " native  979 ms"),
         ("99.5 %  48.3 ns", "101 %  -2.1 ns"),
         ("on 2 cores  METG(50 %)", "on 1 core  METG(50 %)"),

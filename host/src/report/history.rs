@@ -35,7 +35,8 @@ pub(crate) fn history(history: &History) -> String {
     }
     let regressions = cells(ChangeVerdict::is_regression);
     let threshold = number::chosen_percent(history.threshold);
-    text + &format!("{} beyond {threshold}\n", plural(regressions, "regression"))
+    let regressions = plural(regressions, "regression");
+    text + &format!("{regressions}: slower by more than {threshold}, wrong, failing or missing\n")
 }
 
 /// A difference of figures that is no more than what rounding makes.
