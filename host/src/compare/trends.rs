@@ -90,7 +90,7 @@ pub(crate) fn trends(
         trend(of_cell, &runs, machines[machine].noise)
     });
     let cells: Vec<_> = cells.collect();
-    warnings.extend(cells.iter().filter_map(without_newest));
+    warnings.extend(cells.iter().filter_map(newest_lacks));
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
 }
 
@@ -101,17 +101,21 @@ fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
     distinction((key.4, key.3), like.map(|it| (it.4, it.3)))
 }
 
-/// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that.
-fn without_newest(trend: &model::CellTrend) -> Option<String> {
-    let newest = trend.runs.last().filter(|run| run.median.is_none())?;
-    let with_value = trend.runs.iter().rfind(|run| run.median.is_some())?;
+/// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that. Or that it has
+/// one of a part of its trials, of which the others may be the slow ones.
+fn newest_lacks(trend: &model::CellTrend) -> Option<String> {
+    let newest = trend.runs.last()?;
     let model::Cell { backend, point, distinction, .. } = &trend.cell;
+    let (cell, run) = (format!("{backend} at {point}{distinction}"), &newest.run);
+    let verified = format!("{} of {} verified", newest.verified, plural(newest.trials as u64, "trial"));
+    if newest.median.is_some() {
+        let of_part =
+            || format!("{cell} has {verified} in its newest run, {run}: its value is that of these alone");
+        return (newest.verified < newest.trials).then(of_part);
+    }
+    let with_value = &trend.runs.iter().rfind(|run| run.median.is_some())?.run;
     Some(format!(
-        "{backend} at {point}{distinction} has no value in its newest run, {} ({} of {} verified): the newest value is that of {}",
-        newest.run,
-        newest.verified,
-        plural(newest.trials as u64, "trial"),
-        with_value.run
+        "{cell} has no value in its newest run, {run} ({verified}): the newest value is that of {with_value}"
     ))
 }
 

@@ -107,6 +107,21 @@ fn a_newest_run_without_a_value_is_told() {
 }
 
 #[test]
+fn a_newest_run_of_which_some_trials_are_wrong_is_told() {
+    let in_part = |example: &mut Example| {
+        if example.trial.block != Some(0) {
+            example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+        }
+    };
+    let trends = without_aa([step(1.0), run(14, 1.0, in_part)].concat());
+    let says = " has 1 of 6 trials verified in its newest run, night-14: its value is that of these alone";
+    assert!(trends.warnings.iter().any(|warning| warning.ends_with(says)), "{:?}", trends.warnings);
+    // Of an earlier run the table shows nothing.
+    let trends = without_aa([run(0, 1.0, in_part), run(1, 1.0, |_| ())].concat());
+    assert!(trends.warnings.is_empty(), "{:?}", trends.warnings);
+}
+
+#[test]
 fn a_change_below_the_noise_of_the_machine_is_not_reported() {
     let changes = |seconds: f64, factors: &[f64]| {
         let trends = trends(&mut step(seconds), None, |_| factors.to_vec());
