@@ -39,7 +39,8 @@ fn few_blocks(comparison: &Comparison) -> Option<String> {
 /// What the A/A comparison shows to be noise: at each point something else.
 fn noise(comparison: &Comparison) -> Option<String> {
     let factor = comparison.noise_floor?;
-    let most = number::ratio(factor);
+    // Two decimals of a factor would make nothing of a small one.
+    let most = number::percent(factor - 1.0);
     let is_its = |point: &&Point| point.noise_floor.as_ref().is_some_and(|floor| floor.factor == factor);
     let point = comparison.points.iter().find(is_its).filter(|_| comparison.points.len() > 1);
     Some(match point.map(|point| name(&point.workload)) {
