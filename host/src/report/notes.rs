@@ -17,7 +17,7 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if comparison.rigor == Rigor::Quick && comparison.points.iter().any(|point| point.rows.len() > 1) {
         notes.push("a quick comparison has no intervals and no verdicts".into());
     }
-    notes.extend(few_blocks(comparison));
+    notes.extend(without_interval(comparison));
     notes.extend(noise(comparison));
     if comparison.rows().any(|(_, row)| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
@@ -28,12 +28,19 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
 }
 
 /// Why rows have a ratio, and neither an interval nor a verdict.
-fn few_blocks(comparison: &Comparison) -> Option<String> {
-    let has_few =
-        |row: &Row| shown_ratio(row).is_some_and(|ratio| ratio.no_interval == Some(NoInterval::TooFewBlocks));
-    let why =
+fn without_interval(comparison: &Comparison) -> Vec<String> {
+    let is_for = |why: NoInterval| {
+        let lacks = |row: &Row| shown_ratio(row).is_some_and(|ratio| ratio.no_interval == Some(why));
+        comparison.rows().any(|(_, row)| lacks(row))
+    };
+    let few =
         || format!("fewer than {MIN_BLOCKS} blocks that both sides finished give no interval and no verdict");
-    comparison.rows().any(|(_, row)| has_few(row)).then(why)
+    let tied = || {
+        let where_tied = "no interval and no verdict where at most half of the blocks have different ratios";
+        format!("{where_tied}: the runs are too short for their clock")
+    };
+    let few = is_for(NoInterval::TooFewBlocks).then(few);
+    few.into_iter().chain(is_for(NoInterval::Tied).then(tied)).collect()
 }
 
 /// What the A/A comparison shows to be noise: at each point something else.

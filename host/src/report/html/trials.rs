@@ -222,8 +222,8 @@ fn reservation(withheld: Option<Withheld>, no_interval: Option<NoInterval>) -> &
         (None, Some(NoInterval::Quick)) => " No interval: a quick comparison has none.",
         (None, Some(NoInterval::TooFewBlocks)) => " No interval: it needs 6 blocks that both finished.",
         (None, Some(NoInterval::Tied)) => {
-            " No interval: at least half of the blocks have the same ratio as another block. The runs are too short for the \
-             clock that timed them."
+            " No interval: at most half of the blocks have different ratios. The runs are too short for the clock that timed \
+             them."
         }
         (None, Some(NoInterval::Unpaired)) => " No interval: the records do not assign trials to blocks.",
         (None, None) => "",

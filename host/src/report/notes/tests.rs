@@ -75,6 +75,28 @@ fn a_ratio_without_an_interval_for_lack_of_blocks_is_explained() {
 }
 
 #[test]
+fn a_ratio_without_an_interval_for_equal_blocks_is_explained() {
+    let told = |why: &[Option<NoInterval>]| {
+        let row = |why: &Option<NoInterval>| {
+            let mut row = examples::row("beta", Some(1.3));
+            let ratio = row.ratio.as_mut().unwrap();
+            if why.is_some() {
+                (ratio.interval, ratio.verdict, ratio.no_interval) = (None, None, *why);
+            }
+            row
+        };
+        let rows = why.iter().map(row).collect();
+        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+        notes(&Comparison { points: vec![point], ..examples::empty() })
+    };
+    let note = "no interval and no verdict where at most half of the blocks have different ratios: the runs are too short for \
+                their clock";
+    assert_eq!(told(&[None, Some(NoInterval::Tied), Some(NoInterval::Tied)]), [note]);
+    assert_eq!(told(&[Some(NoInterval::Tied), Some(NoInterval::TooFewBlocks)]).len(), 2);
+    assert!(told(&[None, Some(NoInterval::Unpaired)]).is_empty());
+}
+
+#[test]
 fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
     let told = |needed: &[Option<u32>]| {
         let row = |more_blocks: &Option<u32>| {
