@@ -90,9 +90,12 @@ impl Axis {
     fn even_steps(&self) -> Vec<f64> {
         let rough = (self.high - self.low) / TICKS;
         let decade = 10f64.powf(rough.log10().floor());
-        let step =
-            [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * decade).into_iter().find(|step| *step >= rough);
-        let step = step.unwrap_or(rough);
+        let steps: &[f64] = match self.scale {
+            Scale::Linear => &[1.0, 2.0, 2.5, 5.0, 10.0],
+            // Far from zero a label has no room for the last digit of 2.5: that of 0.975 would be 0.98.
+            Scale::Logarithmic => &[1.0, 2.0, 5.0, 10.0],
+        };
+        let step = steps.iter().map(|step| step * decade).find(|step| *step >= rough).unwrap_or(rough);
         let first = (self.low / step).ceil();
         self.within((0..=2 * TICKS as u32).map(|number| (first + f64::from(number)) * step))
     }
@@ -119,6 +122,16 @@ mod tests {
         assert_eq!(log(0.5, 2.2), [0.5, 1.0, 2.0]);
         assert_eq!(log(2.0, 60.0), [3.0, 10.0, 30.0]);
         assert_eq!(tick_values(Axis::covering(Scale::Linear, [3.0, 74.0]).unwrap()), [0.0, 20.0, 40.0, 60.0]);
+    }
+
+    #[test]
+    fn ticks_near_1_have_no_more_digits_than_their_labels() {
+        for (low, high) in [(0.999, 1.001), (0.95, 1.02), (0.9, 1.05), (0.7, 1.3)] {
+            let ticks = tick_values(Axis::covering(Scale::Logarithmic, [low, high]).unwrap());
+            let is_whole = |tick: &f64| (tick * 100.0 - (tick * 100.0).round()).abs() < 1e-6;
+            assert!(!ticks.is_empty() && ticks.iter().all(is_whole), "{ticks:?}");
+        }
+        assert_eq!(tick_values(Axis::covering(Scale::Linear, [0.9]).unwrap()), [0.0, 0.25, 0.5, 0.75]);
     }
 
     #[test]
