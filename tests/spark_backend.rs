@@ -23,8 +23,11 @@ fn need_java() {
     let home = env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
     let java = home.map_or("java".into(), |home| Path::new(&home).join("bin/java"));
     let found = Command::new(java).arg("-version").output().is_ok_and(|output| output.status.success());
-    let remedy = "install Java 17 or later, such as with: sudo apt install openjdk-17-jre-headless";
-    assert!(found, "this test needs Java on the PATH or in JAVA_HOME, and there is none: {remedy}");
+    let remedy = "sudo apt update && sudo apt install openjdk-17-jre-headless";
+    assert!(
+        found,
+        "this test needs Java 17 or later on the PATH or in JAVA_HOME, and there is none, such as by: {remedy}"
+    );
 }
 
 #[test]
@@ -151,16 +154,22 @@ fn without_a_suitable_java_the_error_has_a_remedy() {
         assert_eq!(row["status"], "unavailable", "{row}");
         assert!(row["reason"].as_str().unwrap().contains(words), "{row}");
     };
-    refused("", &bare, "and there is no java on the PATH or in JAVA_HOME", " install");
+    // On Debian the command is known whatever the PATH has.
+    let named = "; try: export JAVA_HOME=FOLDER_OF_A_JAVA_17_OR_LATER";
+    let [install, unset] = match Path::new("/etc/debian_version").exists() {
+        true => ["apt update && ", "; try: unset JAVA_HOME; "],
+        false => [named; 2],
+    };
+    refused("", &bare, "and there is no java on the PATH or in JAVA_HOME", install);
     let gone = "but JAVA_HOME=/no/such has no bin/java";
-    refused("/no/such", &bare, gone, "; try: unset JAVA_HOME; ");
+    refused("/no/such", &bare, gone, unset);
     refused("/no/such", &good, gone, "; try: unset JAVA_HOME\n");
     let (home, own) = (folder.to_str().unwrap(), folder.join("bin/java"));
     java(&own, "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
     refused(home, &good, "bin/java is 11.0.2", "; try: unset JAVA_HOME\n");
     java(&own, "echo 'Picked up X: y' >&2; echo 'Error: could not find libjava.so' >&2; exit 2");
     let broken = "bin/java does not work: Error: could not find libjava.so";
-    refused(home, &bare, broken, "; try: unset JAVA_HOME; ");
+    refused(home, &bare, broken, unset);
 }
 
 fn command_line(pid: u32) -> String {

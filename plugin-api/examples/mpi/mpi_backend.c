@@ -229,7 +229,7 @@ static int32_t is_available(void *backend, crossrun_reply *reply) {
     return has_mpirun() ? CROSSRUN_OK
                         : reply->fail(
                               reply, CROSSRUN_ERROR_UNAVAILABLE, "mpirun is not in PATH",
-                              "sudo apt install openmpi-bin");
+                              "sudo apt update && sudo apt install openmpi-bin");
 }
 
 static int32_t open_session(void *backend, const crossrun_session *session, crossrun_reply *reply) {

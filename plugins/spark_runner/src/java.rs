@@ -1,15 +1,16 @@
 //! Whether there is a Java, as Spark's own scripts look for one, and which.
 
+mod installation;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plugin_api::{ErrorKind, RunnerError};
-use python_engine::{Variables, answer, restrict, sudo};
+use python_engine::{Variables, answer, restrict};
 
 /// The oldest version on which Spark runs.
 const OLDEST: u32 = 17;
@@ -55,11 +56,12 @@ impl Unfit {
     fn remedy(&self) -> String {
         let hidden = || find(None, env::var_os("PATH").as_deref()).is_ok_and(|java| fitting(java).is_ok());
         // What is installed is not found as long as `JAVA_HOME` leads elsewhere.
-        match set_home() {
-            Some(_) if hidden() => "unset JAVA_HOME".to_owned(),
-            Some(_) => format!("unset JAVA_HOME; {}", installation()),
-            None => self.other_home(env::var_os("PATH").as_deref()).unwrap_or_else(installation),
-        }
+        let remedy = match set_home() {
+            Some(_) if hidden() => Some("unset JAVA_HOME".to_owned()),
+            Some(_) => install().map(|install| format!("unset JAVA_HOME; {install}")),
+            None => self.other_home(env::var_os("PATH").as_deref()).or_else(install),
+        };
+        remedy.unwrap_or_else(|| format!("export JAVA_HOME=FOLDER_OF_A_JAVA_{OLDEST}_OR_LATER"))
     }
 
     /// What names another Java of the `PATH`, which is new enough but behind the one that was found.
@@ -99,29 +101,11 @@ fn set_home() -> Option<PathBuf> {
 }
 
 /// A command that installs a Java, by the package manager that is here.
-fn installation() -> String {
+fn install() -> Option<String> {
     let search = env::var_os("PATH").unwrap_or_default();
-    let has = |program: &str| env::split_paths(&search).any(|folder| is_executable(&folder.join(program)));
-    let debian = fs::read_to_string("/etc/debian_version").ok();
-    let command = match debian {
-        Some(version) => format!("apt install {}", debian_package(version.trim())),
-        None if cfg!(target_os = "macos") => return "brew install openjdk@17".to_owned(),
-        None if has("pacman") => "pacman -S jre-openjdk-headless".to_owned(),
-        None if has("apk") => "apk add openjdk17-jre-headless".to_owned(),
-        None if has("zypper") => "zypper install java-17-openjdk-headless".to_owned(),
-        None => "dnf install java-21-openjdk-headless".to_owned(),
-    };
-    format!("{}{command}", sudo())
-}
-
-/// Debian 13, and what is made of it, has no Java 17 any more. Earlier releases have it, but not always as their default.
-fn debian_package(version: &str) -> &'static str {
-    let (name, number) = (version.split('/').next().unwrap_or_default(), version.split('.').next());
-    let is_older = number.and_then(|number| number.parse().ok()).is_some_and(|number: u32| number < 13);
-    match is_older || ["buster", "bullseye", "bookworm"].contains(&name) {
-        true => "openjdk-17-jre-headless",
-        false => "default-jre-headless",
-    }
+    installation::command(|program| {
+        env::split_paths(&search).any(|folder| is_executable(&folder.join(program)))
+    })
 }
 
 /// Spark's scripts use `JAVA_HOME` without a check, and the `PATH` only if `JAVA_HOME` is not set.
@@ -173,6 +157,8 @@ fn feature(version: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder with a `bin/java` of these permissions that runs `script`.
@@ -230,20 +216,6 @@ mod tests {
         let named = format!("export JAVA_HOME={}", good.path().canonicalize().unwrap().display());
         assert_eq!(why.other_home(Some(&search)), Some(named));
         assert_eq!(why.other_home(Some(first.as_os_str())), None);
-    }
-
-    #[test]
-    fn the_package_is_one_that_the_release_has_and_that_is_new_enough() {
-        for (version, package) in [
-            ("11.9", "openjdk-17-jre-headless"),
-            ("12.5", "openjdk-17-jre-headless"),
-            ("bookworm/sid", "openjdk-17-jre-headless"),
-            ("13.1", "default-jre-headless"),
-            ("trixie/sid", "default-jre-headless"),
-            ("forky/sid", "default-jre-headless"),
-        ] {
-            assert_eq!(debian_package(version), package, "{version}");
-        }
     }
 
     #[test]

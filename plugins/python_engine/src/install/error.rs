@@ -61,7 +61,9 @@ impl InstallError {
                     && python.starts_with("/usr/bin")
                     && Path::new("/etc/debian_version").exists() =>
             {
-                format!("{}apt install python{version}-venv", sudo())
+                // Images for containers come without lists of packages.
+                let sudo = sudo();
+                format!("{sudo}apt update && {sudo}apt install python{version}-venv")
             }
             Self::NoModule { .. } | Self::NoBuild { .. } | Self::Import { .. } => {
                 format!("{setup} --python PATH_OF_ANOTHER_PYTHON")

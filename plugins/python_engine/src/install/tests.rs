@@ -228,6 +228,20 @@ fn without_processes_left_another_folder_is_no_remedy() {
 }
 
 #[test]
+fn a_package_of_debian_is_installed_after_the_lists_of_packages_are_fetched() {
+    let [python, version, module] = ["/usr/bin/python3", "3.11", "venv"];
+    let error =
+        InstallError::NoModule { python: python.into(), version: version.into(), module: module.into() };
+    let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
+    if !std::path::Path::new("/etc/debian_version").exists() {
+        assert_eq!(remedy, "crossrun setup tested --python PATH_OF_ANOTHER_PYTHON");
+        return;
+    }
+    let (update, install) = remedy.split_once(" && ").unwrap();
+    assert!(update.ends_with("apt update") && install.ends_with("apt install python3.11-venv"), "{remedy}");
+}
+
+#[test]
 fn a_set_up_that_is_cancelled_leaves_nothing_running() {
     let host = Arc::new(Host::default());
     host.cancels.store(true, Ordering::Relaxed);
