@@ -92,7 +92,15 @@ fn variables_that_say_where_to_install_or_what_are_no_matter() {
 fn of_pips_files_only_where_packages_come_from_counts() {
     let place = place("provisioned_runner");
     let folder = place.path().join("home/.config/pip");
-    let mut setup = command(&place, &SETUP);
+    // Variables of a Dockerfile or a CI system that nobody gave a value are empty, and hide nothing.
+    let setup = || {
+        let mut setup = command(&place, &SETUP);
+        for empty in ["PIP_FIND_LINKS", "PIP_NO_INDEX", "UV_INDEX", "UV_OFFLINE"] {
+            setup.env(empty, "");
+        }
+        setup
+    };
+    let mut first = setup();
     fs::create_dir_all(&folder).unwrap();
     let elsewhere = place.path().join("elsewhere");
     let (wheels, to) = (wheels(), elsewhere.display());
@@ -102,15 +110,15 @@ fn of_pips_files_only_where_packages_come_from_counts() {
         wheels.display()
     );
     fs::write(folder.join("pip.conf"), &settings).unwrap();
-    setup.env("PATH", without_uv());
-    is_set_up_and_runs(&place, setup);
+    first.env("PATH", without_uv());
+    is_set_up_and_runs(&place, first);
     assert!(!elsewhere.exists());
     // The file that a variable names.
     Ran::of(offline(&place, &["setup", "provisioned", "--remove"])).code(0);
     fs::rename(folder.join("pip.conf"), place.path().join("mine.conf")).unwrap();
-    let mut setup = command(&place, &SETUP);
-    setup.env("PIP_CONFIG_FILE", place.path().join("mine.conf"));
-    is_set_up_and_runs(&place, setup);
+    let mut second = setup();
+    second.env("PIP_CONFIG_FILE", place.path().join("mine.conf"));
+    is_set_up_and_runs(&place, second);
     assert!(!elsewhere.exists());
 }
 

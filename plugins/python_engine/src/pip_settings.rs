@@ -70,8 +70,19 @@ const SECTIONS: [&str; 2] = ["global", "install"];
 /// Gives `command` these settings of the environment and no others. pip then reads none of its files.
 pub(crate) fn apply(command: &mut Command) {
     restrict(command, VARIABLES);
+    // uv would refuse an empty switch.
+    let own = |name: &&str| name.starts_with("PIP_") || name.starts_with("UV_");
+    for name in VARIABLES.iter().map(|(name, _)| *name).filter(own).filter(|name| !is_set(name)) {
+        command.env_remove(name);
+    }
     command.env(CONFIG_FILE, "/dev/null");
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONNOUSERSITE", "1");
+}
+
+/// Whether a variable of the environment says something. An empty one does not, as a Dockerfile or a CI system makes of one that it was
+/// not given: pip passes over it.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// The same settings from pip's files, as variables. Those of the environment take precedence and are left out. Asks the pip of
@@ -89,7 +100,7 @@ pub(crate) fn of_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
         return Err(if said.is_empty() { ending(listed.status) } else { said });
     }
     let found = selected(&String::from_utf8_lossy(&listed.stdout));
-    Ok(found.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect())
+    Ok(found.into_iter().filter(|(name, _)| !is_set(name)).collect())
 }
 
 /// The settings that count, of lines such as `global.index-url='https://…'`.
@@ -98,8 +109,9 @@ fn selected(listed: &str) -> Vec<(String, String)> {
         listed.lines().filter_map(move |line| {
             let (key, value) = line.strip_prefix(section)?.strip_prefix('.')?.split_once('=')?;
             let name = format!("PIP_{}", key.to_uppercase().replace('-', "_"));
-            let counts = VARIABLES.iter().any(|(known, _)| *known == name);
-            counts.then(|| (name, unquoted(value)))
+            let (counts, value) = (VARIABLES.iter().any(|(known, _)| *known == name), unquoted(value));
+            // pip passes over empty values here too.
+            (counts && !value.is_empty()).then_some((name, value))
         })
     };
     SECTIONS.into_iter().flat_map(of_section).collect()
@@ -126,8 +138,7 @@ pub(crate) fn proxies() -> Vec<String> {
     let names = VARIABLES.iter().map(|(name, _)| *name);
     let proxies = names
         .filter(|name| name.to_lowercase().ends_with("_proxy") && !name.eq_ignore_ascii_case("no_proxy"));
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    proxies.filter(is_set).map(str::to_owned).collect()
+    proxies.filter(|name| is_set(name)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -138,7 +149,7 @@ mod tests {
     fn of_pips_files_only_the_way_to_packages_counts() {
         let listed = ":env:.index-url='https://env'\nglobal.cert='/etc/it\\'s.pem'\nglobal.extra-index-url='\\nhttps://a\\nhttps://b'\n\
                       global.index-url='https://general'\nglobal.target='/tmp/t'\ninstall.constraint='c.txt'\n\
-                      install.index-url=\"https://special\"\ninstall.user='true'\nfreeze.timeout='10'\nrubbish\n";
+                      install.index-url=\"https://special\"\ninstall.user='true'\ninstall.cert=''\nfreeze.timeout='10'\nrubbish\n";
         let found = selected(listed);
         let expected = [
             ("PIP_CERT", "/etc/it's.pem"),

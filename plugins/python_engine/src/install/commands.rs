@@ -88,7 +88,13 @@ fn works(uv: &Path) -> bool {
 
 /// The variables that are set and begin so, sorted.
 fn set(prefixes: &[&str]) -> Vec<String> {
-    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    set_among(std::env::vars_os(), prefixes)
+}
+
+/// The same of these `variables`. An empty one is not set: pip and uv look elsewhere then.
+fn set_among(variables: impl Iterator<Item = (OsString, OsString)>, prefixes: &[&str]) -> Vec<String> {
+    let set = variables.filter(|(_, value)| !value.is_empty());
+    let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
     let mut names: Vec<_> =
         names.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect();
     names.sort();
@@ -138,6 +144,13 @@ mod tests {
         ] {
             assert_eq!(works(&program(folder.path(), "uv", script)), is_used, "{script}");
         }
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        let variables = [("UV_INDEX", ""), ("UV_OFFLINE", "1"), ("UV_FIND_LINKS", "/a"), ("PATH", "/b")];
+        let variables = variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        assert_eq!(set_among(variables.into_iter(), &["UV_"]), ["UV_FIND_LINKS", "UV_OFFLINE"]);
     }
 
     #[test]
