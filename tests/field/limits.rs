@@ -131,6 +131,21 @@ fn shared_memory_that_is_missing_or_on_a_disk_is_found() {
 }
 
 #[test]
+fn a_file_system_that_does_not_say_its_size_is_not_full() {
+    for (line, id, told) in [
+        ("mount -t tmpfs -o size=0 tmpfs /dev/shm", "shm", "/dev/shm has no limit of its own"),
+        (
+            "mkdir data && mount -t tmpfs -o size=0,mode=755 tmpfs data",
+            "disk",
+            "does not say how much is free",
+        ),
+    ] {
+        let Some(finding) = found(line, id) else { return not_run("this user may not mount") };
+        assert!(finding["level"] == "good" && finding["found"].as_str().unwrap().contains(told), "{finding}");
+    }
+}
+
+#[test]
 fn without_proc_one_sentence_says_what_to_mount() {
     let place = Place::new();
     let Some(ran) = with_mounts("mount -t tmpfs tmpfs /proc", &place.command(&RUN)) else {

@@ -48,6 +48,10 @@ fn is_in_memory(_folder: &Path) -> bool {
 }
 
 fn shared_of(bytes: u64) -> State {
+    // As a `tmpfs` that was mounted with the size 0, and a `ramfs`.
+    if bytes == 0 {
+        return State::good("/dev/shm has no limit of its own");
+    }
     let found = format!("/dev/shm has {} MiB", bytes >> 20);
     if bytes >= SHARED {
         return State::good(found);
@@ -104,12 +108,18 @@ pub(super) fn disk(folder: &Path, elsewhere: &str) -> Option<State> {
     // A folder that is yet to be made stands where its parent is.
     let (place, status) =
         folder.ancestors().find_map(|folder| Some((folder, rustix::fs::statvfs(folder).ok()?)))?;
-    let free = status.f_bavail.saturating_mul(status.f_frsize);
-    let free = rustix::fs::access(place, Access::WRITE_OK).map_or(0, |()| free);
+    // Some file systems do not say their size.
+    let free = (status.f_blocks > 0).then(|| status.f_bavail.saturating_mul(status.f_frsize));
+    let free = rustix::fs::access(place, Access::WRITE_OK).map_or(Some(0), |()| free);
     Some(disk_of(folder, free, elsewhere))
 }
 
-fn disk_of(folder: &Path, free: u64, elsewhere: &str) -> State {
+/// What so many bytes mean that are free; nothing is known to be a limit where there is no number.
+fn disk_of(folder: &Path, free: Option<u64>, elsewhere: &str) -> State {
+    let Some(free) = free else {
+        let folder = folder.display();
+        return State::good(format!("{folder} is in a file system that does not say how much is free"));
+    };
     let gibibytes = free as f64 / f64::from(1 << 30);
     let found = match free {
         0 => format!("nothing can be written in {}", folder.display()),
@@ -131,17 +141,21 @@ mod tests {
     fn a_small_shared_memory_is_told() {
         let small = shared_of(64 << 20);
         assert!(small.level == Level::Bad && small.found.contains("64 MiB"), "{small:?}");
-        assert_eq!(shared_of(8 << 30).level, Level::Good);
+        for bytes in [8 << 30, 0] {
+            assert_eq!(shared_of(bytes).level, Level::Good, "{bytes}");
+        }
     }
 
     #[test]
     fn a_folder_without_room_is_told_with_what_leads_elsewhere() {
         for (free, words) in [(0, "nothing can be written in /d"), (1 << 30, "1.0 GiB are free for /d")] {
-            let told = disk_of(Path::new("/d"), free, "cd DIR");
+            let told = disk_of(Path::new("/d"), Some(free), "cd DIR");
             assert!(told.level == Level::Bad && told.found == words, "{told:?}");
             assert_eq!(told.remedy.as_deref(), Some("cd DIR"));
         }
-        assert_eq!(disk_of(Path::new("/d"), DISK, "").level, Level::Good);
+        for free in [Some(DISK), None] {
+            assert_eq!(disk_of(Path::new("/d"), free, "").level, Level::Good, "{free:?}");
+        }
         let place = tempfile::tempdir().unwrap();
         assert!(disk(&place.path().join("a/b"), "cd DIR").is_some());
     }

@@ -87,9 +87,15 @@ pub(super) fn withhold_rights() {
 
 fn mount_shared_memory() -> io::Result<()> {
     let outside = statvfs(SHM)?;
-    let size = outside.f_blocks.saturating_mul(outside.f_frsize);
+    let size = shared_size(outside.f_blocks.saturating_mul(outside.f_frsize));
     let options = CString::new(format!("mode=1777,size={size}"))?;
     Ok(mount(c"tmpfs", SHM, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?)
+}
+
+/// The size of the shared memory of a namespace, by that of the machine. A file system without a size does not say what is in it, so that
+/// it would not count as memory of the backend: this one gets that of the machine's memory then.
+fn shared_size(outside: u64) -> String {
+    if outside == 0 { "100%".to_owned() } else { outside.to_string() }
 }
 
 /// Closes inherited descriptors, such as those of a shell that started the host, in all processes that this one starts: a
@@ -103,4 +109,14 @@ pub(super) fn close_descriptors_on_exec() -> io::Result<()> {
         let _ = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_memory_always_has_a_size() {
+        assert_eq!((shared_size(0).as_str(), shared_size(64 << 20).as_str()), ("100%", "67108864"));
+    }
 }

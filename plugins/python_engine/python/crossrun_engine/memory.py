@@ -21,9 +21,11 @@ def object_store_bytes(root: Path = Path("/")) -> int:
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_group_limits(root)]
     wanted = max(LEAST, int(min(limits) * SHARE))
     try:
-        return max(LEAST, min(wanted, int(shutil.disk_usage(root / "dev/shm").free * FREE)))
+        shared = shutil.disk_usage(root / "dev/shm")
     except OSError:
         return LEAST
+    # One that was mounted without a size has no limit of its own, and says 0.
+    return max(LEAST, min(wanted, int(shared.free * FREE))) if shared.total else wanted
 
 
 def _group_limits(root: Path) -> list[int]:

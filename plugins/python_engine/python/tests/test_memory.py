@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from crossrun_engine import memory
 
@@ -36,6 +38,17 @@ class ObjectStore(unittest.TestCase):
         without = memory.object_store_bytes(self.root)
         self._write("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 << 30}\n")
         self.assertEqual(memory.object_store_bytes(self.root), min(without, (3 << 30) // 10))
+
+    def test_shared_memory_without_a_size_is_no_limit(self) -> None:
+        def size(total: int, free: int) -> int:
+            with mock.patch("shutil.disk_usage", return_value=SimpleNamespace(total=total, free=free)):
+                return memory.object_store_bytes(self.root)
+
+        self._write("sys/fs/cgroup/outer/memory.max", "max\n")
+        with mock.patch("os.sysconf", return_value=1 << 20):
+            self.assertEqual(size(1 << 60, 1 << 60), int((1 << 40) * memory.SHARE))
+            self.assertEqual(size(1 << 60, 0), memory.LEAST)
+            self.assertEqual(size(0, 0), size(1 << 60, 1 << 60))
 
     def test_it_is_never_less_than_runs_need(self) -> None:
         self._write("sys/fs/cgroup/outer/memory.max", "1048576\n")

@@ -68,7 +68,12 @@ type Room = (u64, u64);
 
 fn room(folder: &Path) -> Option<Room> {
     let status = rustix::fs::statvfs(folder).ok()?;
-    Some((folder.metadata().ok()?.dev(), status.f_bavail.saturating_mul(status.f_frsize)))
+    Some((folder.metadata().ok()?.dev(), free(status.f_blocks, status.f_bavail, status.f_frsize)))
+}
+
+/// The bytes that are free in a file system of so many `blocks`, each of `size` bytes. One that does not say how many it has is not full.
+fn free(blocks: u64, available: u64, size: u64) -> u64 {
+    if blocks == 0 { u64::MAX } else { available.saturating_mul(size) }
 }
 
 /// Which of two folders has no space, where an installer does not say: of two disks, the one with less.
@@ -165,5 +170,6 @@ mod tests {
         }
         assert_eq!(full(None, Some((2, 400))), of_data);
         assert!(room(&std::env::temp_dir()).is_some());
+        assert_eq!((free(9, 2, 512), free(9, 0, 512), free(0, 0, 512)), (1024, 0, u64::MAX));
     }
 }
