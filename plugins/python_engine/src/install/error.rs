@@ -27,6 +27,10 @@ pub(crate) enum InstallError {
     NoNetwork(String),
     #[error("the certificate of a package index is not trusted: {0}")]
     Certificate(String),
+    #[error("the certificate of a package index is not valid at the time that this machine has: {0}")]
+    NotValidNow(String),
+    #[error("the certificate of a package index is for another host: {0}")]
+    OtherHost(String),
     #[error("the proxy{} cannot be used: {last}", named(variables))]
     Proxy { variables: Vec<String>, last: String },
     #[error("a package index has other files than those that are expected: {0}")]
@@ -82,7 +86,11 @@ impl InstallError {
                 let unset: String = variables.iter().map(|name| format!("-u {name} ")).collect();
                 format!("env {unset}{setup}")
             }
-            Self::OtherFiles(_) => elsewhere("ANOTHER_INDEX", &setup),
+            Self::NotValidNow(_) => {
+                let other = elsewhere("ANOTHER_INDEX", &setup);
+                format!("set the clock if `date` shows a wrong time, or else {other}")
+            }
+            Self::OtherFiles(_) | Self::OtherHost(_) => elsewhere("ANOTHER_INDEX", &setup),
             Self::Cache(_) => format!("UV_NO_CACHE=1 {setup}"),
             Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
             // In the place of a long path, workers have a folder in /tmp.

@@ -47,6 +47,10 @@ impl Installation<'_> {
             no_module(module.trim_start_matches('_'))
         } else if command.get_args().any(|word| word.as_encoded_bytes().starts_with(IMPORT.as_bytes())) {
             InstallError::Import { python, last: last_lines(text, 1) }
+        } else if mentions(NOT_VALID_NOW) {
+            InstallError::NotValidNow(last)
+        } else if mentions(OF_ANOTHER_HOST) {
+            InstallError::OtherHost(last)
         } else if mentions(UNTRUSTED) {
             InstallError::Certificate(last)
         } else if mentions(PROXY) {
@@ -108,6 +112,21 @@ const NO_SPACE: &[&str] = &[
 /// How uv says that it cannot write to its cache, which is in the home folder: a container need not have one. Earlier versions name the
 /// file alone. pip does without its cache.
 const CACHE: &[&str] = &["Failed to initialize cache at", "/.cache/uv`: ", "/.git`: "];
+
+/// How pip, by the words of OpenSSL, and uv say that a certificate has expired, or begins to be valid later.
+const NOT_VALID_NOW: &[&str] = &[
+    "certificate has expired",
+    "certificate is not yet valid",
+    "certificate: Expired",
+    "InvalidCertificate(Expired",
+    "certificate expired:",
+    "NotValidYet",
+    "certificate not valid yet",
+];
+
+/// How they say that it is for other names than that of the index.
+const OF_ANOTHER_HOST: &[&str] =
+    &["Hostname mismatch", "IP address mismatch", "NotValidForName", "certificate not valid for name"];
 
 /// How pip and uv say that they do not trust a certificate, or that there is no file with those that they trust.
 const UNTRUSTED: &[&str] = &[

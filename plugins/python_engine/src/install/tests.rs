@@ -193,6 +193,35 @@ fn every_failure_is_one_line_with_a_remedy() {
 }
 
 #[test]
+fn a_certificate_that_is_not_valid_is_told_from_one_that_is_not_trusted() {
+    let not_valid_now = "is not valid at the time that this machine has";
+    let clock = "set the clock if `date` shows a wrong time, or else ";
+    let failed = "CERTIFICATE_VERIFY_FAILED] certificate verify failed";
+    for (said, message, remedy) in [
+        (format!("{failed}: certificate has expired"), not_valid_now, clock),
+        (format!("{failed}: certificate is not yet valid"), not_valid_now, clock),
+        ("invalid peer certificate: Expired".into(), not_valid_now, clock),
+        ("invalid peer certificate: NotValidYet".into(), not_valid_now, clock),
+        ("invalid peer certificate: certificate expired: verification time 9".into(), not_valid_now, clock),
+        (format!("{failed}: Hostname mismatch, certificate is not valid for a"), "is for another host", ""),
+        ("invalid peer certificate: NotValidForName".into(), "is for another host", ""),
+        (format!("{failed}: unable to get local issuer certificate"), "is not trusted", "PIP_CERT="),
+        ("invalid peer certificate: UnknownIssuer".into(), "is not trusted", "PIP_CERT="),
+    ] {
+        let (_data, made) = install(&venv(&said, 1), &Arc::new(Host::default()));
+        let error = made.unwrap_err();
+        assert!(error.message.contains(message), "{said}: {error}");
+        let told = error.remedy.as_ref().unwrap();
+        assert!(told.contains(remedy), "{said}: {error}");
+        assert_eq!(
+            told.contains("PIP_INDEX_URL=ANOTHER_INDEX"),
+            message != "is not trusted",
+            "{said}: {error}"
+        );
+    }
+}
+
+#[test]
 fn a_python_for_which_there_are_no_packages_is_named_and_no_index() {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("base");
