@@ -126,9 +126,15 @@ fn age(folder: &Path, now: SystemTime) -> Option<Duration> {
     Some(now.duration_since(newest).unwrap_or_default())
 }
 
+/// The mark of a folder, to be locked: NFS locks only files that were opened for writing.
+fn open_mark(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW.bits() as i32;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(folder.join(MARK))
+}
+
 /// Removes `folder` unless a process uses it. The mark is removed last, so that a later call can finish an interrupted one.
 fn remove(folder: &Path) -> io::Result<()> {
-    let mark = File::open(folder.join(MARK))?;
+    let mark = open_mark(folder)?;
     mark.try_lock().map_err(io::Error::from)?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -199,6 +205,16 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("logs"), "").unwrap();
         assert!(!is_refused(&enter(&place.path().join("logs"), "run").unwrap_err()));
+    }
+
+    #[test]
+    fn marks_are_opened_in_a_way_in_which_every_file_system_locks_them() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, mark) = enter(place.path(), "run").unwrap();
+        for mark in [mark, open_mark(&folder).unwrap()] {
+            let flags = rustix::fs::fcntl_getfl(&mark).unwrap();
+            assert!(flags.contains(OFlags::RDWR), "{flags:?}");
+        }
     }
 
     #[test]
