@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// machine has crashed. `mode` is of a new file, but for what the umask takes away; an old one keeps its mode. The folder must be
 /// there.
 ///
+/// A path that ends in a slash is that of a folder, and no file is made of it.
+///
 /// A link stays, and the file that it leads to is replaced, or made. A device, a pipe and an open file of `/proc` get what is
 /// written. A file whose folder takes no other file, as one that is mounted by itself, is written over in place, but not on a full disk.
 ///
@@ -109,8 +111,21 @@ fn release(file: &File) {
     let _ = file.unlock();
 }
 
+/// Refuses the path of a folder, which the walk along it would take for that of a file: it has no place for the last slash.
+fn refuse_folder(path: &Path) -> io::Result<()> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !bytes.ends_with(b"/") && !bytes.ends_with(b"/.") {
+        return Ok(());
+    }
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(error),
+        _ => Err(Errno::ISDIR.into()),
+    }
+}
+
 /// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.
 fn target(path: &Path) -> io::Result<PathBuf> {
+    refuse_folder(path)?;
     let mut walk = PathWalk::along(path)?;
     while let Some(entry) = walk.next_entry() {
         let is_last = walk.is_at_end();
@@ -307,6 +322,24 @@ mod tests {
         let again = create(&path, 0o644, |mut file| file.write_all(b"two"));
         assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "before").unwrap();
+        for (name, kind) in [
+            ("new/", io::ErrorKind::IsADirectory),
+            ("new/.", io::ErrorKind::IsADirectory),
+            ("file/", io::ErrorKind::NotADirectory),
+            ("file/.", io::ErrorKind::NotADirectory),
+            ("./", io::ErrorKind::IsADirectory),
+        ] {
+            let written = replace(&folder.path().join(name), 0o644, |mut file| file.write_all(b"after"));
+            assert_eq!(written.unwrap_err().kind(), kind, "{name}");
+        }
+        assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -113,6 +113,34 @@ fn no_output_replaces_a_file_of_a_run() {
 }
 
 #[test]
+fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
+    let place = recorded();
+    let kept = place.path().join("kept.csv");
+    fs::write(&kept, "kept").unwrap();
+    for output in [
+        &["report", RECORDS, "--csv"][..],
+        &["report", RECORDS, "--md"],
+        &["report", RECORDS, "--html"],
+        &["report", RECORDS, "--format", "json", "--output"],
+        &["report", RECORDS, "--format", "parquet", "--output"],
+        &["history", RECORDS, "--html"],
+        &["workloads", "show", "task_graph", "--svg"],
+        &["backends", "lock", "--output"],
+    ] {
+        for (name, why) in [("new/", "Is a directory"), ("kept.csv/", "Not a directory")] {
+            place
+                .crossrun(&[output, &[name]].concat())
+                .code(1)
+                .says("cannot write")
+                .says(why)
+                .says("; try: ");
+        }
+    }
+    assert!(!place.path().join("new").exists());
+    assert_eq!(fs::read_to_string(kept).unwrap(), "kept");
+}
+
+#[test]
 fn records_that_are_mounted_under_another_name_are_not_replaced_either() {
     let Some(()) = may_mount() else { return };
     let place = recorded();
