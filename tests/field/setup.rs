@@ -451,6 +451,15 @@ fn a_proxy_that_cannot_be_used_is_named_with_its_variables() {
         let ran = Ran::of(setup).code(8).says("the proxy in HTTPS_PROXY and ALL_PROXY cannot be used");
         ran.says("; try: env -u HTTPS_PROXY -u ALL_PROXY crossrun setup provisioned");
     }
+    // pip takes the proxy of its file, whatever the variable says.
+    let folder = place.path().join("home/.config/pip");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("pip.conf"), "[global]\nproxy = http://127.0.0.1:1\n").unwrap();
+    let mut setup = command(&place, &SETUP);
+    setup.env("HTTPS_PROXY", "http://127.0.0.1:2").env("PIP_RETRIES", "1");
+    setup.env_remove("NO_PROXY").env_remove("no_proxy").env("PIP_INDEX_URL", "https://index.invalid/simple");
+    let ran = Ran::of(setup).code(8).says("the proxy cannot be used");
+    ran.says("; try: PIP_PROXY=http://HOST:PORT crossrun setup provisioned");
 }
 
 #[test]

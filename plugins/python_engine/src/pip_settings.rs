@@ -2,8 +2,9 @@
 //! packages go, and which ones, is decided here: `target`, `user`, `prefix`, `constraint` and their like are left out.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::answer::answer;
 use crate::environment;
 use crate::output::{ending, last_lines};
 use crate::surroundings::{Variables, restrict};
@@ -61,6 +62,9 @@ const VARIABLES: Variables = &[
 /// The variable that names a file with all of pip's settings.
 const CONFIG_FILE: &str = "PIP_CONFIG_FILE";
 
+/// The variable that names a proxy for pip alone.
+const PROXY: &str = "PIP_PROXY";
+
 /// So many lines pip has for what is wrong with a file: that it is, how, where, and the text there.
 const REASON: usize = 4;
 
@@ -92,9 +96,10 @@ fn is_set(name: &str) -> bool {
 /// Why pip does not say, such as a file that it cannot parse: without them, packages would come from elsewhere.
 pub(crate) fn of_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
     let mut command = Command::new(environment::python(folder));
-    command.args(["-I", "-m", "pip", "config", "list"]).stdin(Stdio::null());
+    command.args(["-I", "-m", "pip", "config", "list"]);
     restrict(&mut command, &[(CONFIG_FILE, "where the settings are"), ("XDG_CONFIG_*", "the same")]);
-    let listed = command.output().map_err(|error| error.to_string())?;
+    // A file may be on a disk that does not answer.
+    let listed = answer(&mut command).map_err(|error| error.to_string())?;
     if !listed.status.success() {
         let said = last_lines(&String::from_utf8_lossy(&listed.stderr), REASON);
         return Err(if said.is_empty() { ending(listed.status) } else { said });
@@ -133,8 +138,17 @@ fn unquoted(text: &str) -> String {
     plain.trim().to_owned()
 }
 
-/// The variables of the environment that name a proxy.
-pub(crate) fn proxies() -> Vec<String> {
+/// The variables of the environment that name the proxy of an installer. There are none if a file of pip's names it, which pip prefers.
+pub(crate) fn proxies(installer: &Command) -> Vec<String> {
+    proxies_of(installer, is_set)
+}
+
+/// The same, where `is_set` knows the environment.
+fn proxies_of(installer: &Command, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+    let has_one = installer.get_envs().any(|(name, value)| name == PROXY && value.is_some());
+    if has_one && !is_set(PROXY) {
+        return Vec::new();
+    }
     let names = VARIABLES.iter().map(|(name, _)| *name);
     let proxies = names
         .filter(|name| name.to_lowercase().ends_with("_proxy") && !name.eq_ignore_ascii_case("no_proxy"));
@@ -158,6 +172,16 @@ mod tests {
             ("PIP_INDEX_URL", "https://special"),
         ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_proxy_of_a_file_is_in_no_variable_of_the_environment() {
+        let mut installer = Command::new("pip");
+        let general = |name: &str| name == "HTTPS_PROXY";
+        assert_eq!(proxies_of(&installer, general), ["HTTPS_PROXY"]);
+        installer.env(PROXY, "http://127.0.0.1:1");
+        assert!(proxies_of(&installer, general).is_empty());
+        assert_eq!(proxies_of(&installer, |name| general(name) || name == PROXY), [PROXY, "HTTPS_PROXY"]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Installation<'_> {
         } else if mentions(UNTRUSTED) {
             InstallError::Certificate(last)
         } else if mentions(PROXY) {
-            InstallError::Proxy { variables: pip_settings::proxies(), last }
+            InstallError::Proxy { variables: pip_settings::proxies(command), last }
         } else if mentions(&["DO NOT MATCH THE HASHES", "Hash mismatch"]) {
             InstallError::OtherFiles(last)
         } else if let Some(build) = unusual.filter(|_| mentions(NOTHING_FITS) && !mentions(UNREACHABLE)) {

@@ -271,6 +271,15 @@ fn a_package_of_debian_is_installed_after_the_lists_of_packages_are_fetched() {
 }
 
 #[test]
+fn what_the_question_for_settings_leaves_running_is_not_waited_for() {
+    let since = Instant::now();
+    let script = python_of("[ $4 = config ] && { sleep 600 & exit 0; }");
+    let (_data, made) = install(&script, &Arc::new(Host::default()));
+    made.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(300));
+}
+
+#[test]
 fn a_set_up_that_is_cancelled_leaves_nothing_running() {
     let host = Arc::new(Host::default());
     host.cancels.store(true, Ordering::Relaxed);
