@@ -15,7 +15,7 @@ use super::label::{machine_name, short, with_differences};
 use super::model::Status;
 use super::trial::{BlockId, Trial, is_debug, sha256};
 use super::versions::together;
-use super::warning::{CHOSEN_DATA, UNLOCKED, debug_builds, doubled};
+use super::warning::{CHOSEN_DATA, UNLOCKED, debug_builds, doubled, with_count};
 use crate::metg::{
     self, Estimate, ITERATIONS, LAST_EFFICIENCY, MeasuredLoad, NoValue, SWEPT_KEYS, TARGET_EFFICIENCY, Value,
 };
@@ -508,5 +508,5 @@ fn notes(inputs: &[Input]) -> impl Iterator<Item = String> {
     for note in of_sweeps.flat_map(|input| &input.record.metadata.warnings) {
         *notes.entry(note).or_default() += 1;
     }
-    notes.into_iter().map(|(note, count)| format!("{note} ({})", plural(count, "trial")))
+    notes.into_iter().map(|(note, count)| with_count(note, &plural(count, "trial")))
 }

@@ -6,7 +6,7 @@ use super::group::{Group, PointGroup, Table};
 use super::model::{Incomparable, NoInterval, Point, Row, Warning, WarningKind};
 use super::trial::{Trial, is_debug};
 use crate::plan::defaults::SLEEPING;
-use crate::text::plural;
+use crate::text::{plural, with_remedy, without_remedy};
 
 /// Of a comparison or a sweep with `--data-seed`.
 pub(super) const CHOSEN_DATA: &str =
@@ -138,6 +138,12 @@ fn has_wrong_hash(group: &Group<'_>) -> bool {
     group.config().zip(hash).is_some_and(|(config, hash)| config.hash() != hash)
 }
 
+/// A warning of trials with how many trials have it. Its remedy stays at the end, so that it can be pasted.
+pub(super) fn with_count(note: &str, trials: &str) -> String {
+    let (message, remedy) = without_remedy(note);
+    with_remedy(&format!("{message} ({trials})"), remedy)
+}
+
 /// The warnings of the trials, each once with the number of trials, and with the backends where there are several.
 fn noted(table: &Table<'_>) -> Vec<Warning> {
     let mut notes: BTreeMap<&str, (BTreeSet<&str>, BTreeMap<&str, u64>)> = BTreeMap::new();
@@ -156,7 +162,7 @@ fn noted(table: &Table<'_>) -> Vec<Warning> {
     };
     let warning = |(note, (points, backends)): (&str, (BTreeSet<&str>, BTreeMap<&str, u64>))| Warning {
         kind: WarningKind::Noted,
-        message: format!("{note} ({})", backends.iter().map(counted).collect::<Vec<_>>().join(", ")),
+        message: with_count(note, &backends.iter().map(counted).collect::<Vec<_>>().join(", ")),
         points: points.into_iter().map(str::to_owned).collect(),
     };
     notes.into_iter().map(warning).collect()

@@ -9,7 +9,7 @@ use super::{latency, number, ranking};
 use crate::compare::model::{
     Comparison, Geomean, MachineReading, Point, Row, SystemProfile, Warning, WarningKind,
 };
-use crate::text::plural;
+use crate::text::{plural, without_remedy};
 
 /// How many failures are shown. The other formats have all of them.
 const MAX_FAILURES: usize = 6;
@@ -21,7 +21,7 @@ const VERDICT_HEADINGS: &str = "  verdict       verified";
 const MIN_LABEL: usize = 8;
 /// The longest name in a sentence.
 const MAX_NAME: usize = 20;
-/// How many lines a failure or a note takes at most.
+/// How many lines a failure or a note takes at most, without its remedy.
 const MAX_LINES: usize = 2;
 
 /// The colours of a summary.
@@ -239,7 +239,7 @@ fn failures(comparison: &Comparison) -> Vec<String> {
     comparison.rows().flat_map(of_row).collect()
 }
 
-/// The first `max` items, each after a sign and in at most [`MAX_LINES`] lines, and how many more there are.
+/// The first `max` items, each after a sign, and how many more there are.
 pub(super) fn list(
     mut items: Vec<String>,
     max: usize,
@@ -252,7 +252,7 @@ pub(super) fn list(
     items.truncate(max);
     let mut lines = Vec::new();
     for text in &items {
-        for (number, part) in sentence(text, width.saturating_sub(2), MAX_LINES).iter().enumerate() {
+        for (number, part) in item(text, width.saturating_sub(2)).iter().enumerate() {
             let sign = if number == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
             lines.push(format!("{sign} {part}\n"));
         }
@@ -261,6 +261,17 @@ pub(super) fn list(
         let more = plural(more as u64, &format!("more {noun}"));
         lines.push(format!("{sign} and {more}, which the report lists\n"));
     }
+    lines
+}
+
+/// The lines of an item. A remedy that they have no room for follows in a line of its own, which is not broken, so that it can be pasted.
+fn item(text: &str, width: usize) -> Vec<String> {
+    if length(text) <= width {
+        return vec![one_line(text, width)];
+    }
+    let (message, remedy) = without_remedy(text);
+    let mut lines = sentence(message, width, MAX_LINES);
+    lines.extend(remedy.map(|remedy| format!("try: {}", one_line(remedy, MAX_COMMAND))));
     lines
 }
 
@@ -312,7 +323,7 @@ mod tests {
     #[test]
     fn three_backends_on_four_workloads_take_few_lines() {
         let page = plain(&examples::several_workloads());
-        assert!(page.lines().count() <= 26, "{page}");
+        assert!(page.lines().count() <= 27, "{page}");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
         insta::assert_binary_snapshot!(".txt", page.into_bytes());
     }
@@ -438,7 +449,21 @@ mod tests {
     fn hostile_text_neither_controls_the_terminal_nor_breaks_lines() {
         let page = plain(&examples::hostile());
         assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
-        assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+        let fits = |line: &str| line.chars().count() <= 80 || line.starts_with("  try: ");
+        assert!(page.lines().all(fits), "{page}");
+    }
+
+    #[test]
+    fn a_remedy_that_has_no_room_behind_its_message_is_whole_in_a_line_of_its_own() {
+        let mut comparison = examples::several_workloads();
+        let command = format!("crossrun compare --resume r --output-dir {}", "p".repeat(120));
+        let message = "unfinished: 1 of 3 blocks was measured";
+        comparison.warnings[0].message = crate::text::with_remedy(message, Some(&command));
+        let page = plain(&comparison);
+        assert!(page.contains(&format!("! {message}\n  try: {command}\n")), "{page}");
+        // With room for all it stays one line.
+        let page = text(&comparison, &Palette::plain(), 300);
+        assert!(page.lines().any(|line| line.starts_with("! unf") && line.ends_with(&command)), "{page}");
     }
 
     #[test]

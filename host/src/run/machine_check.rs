@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::text::with_remedy;
 use crate::worker::protocol::MachineCheck;
 
 /// How long the check computes before a session. A debug build measures nothing of worth, and its tests have thousands of sessions.
@@ -72,13 +73,14 @@ impl fmt::Display for Noise {
 
 impl Noise {
     /// The note for a session that runs nevertheless.
-    fn note(self) -> &'static str {
+    fn note(self) -> String {
         match self {
-            Self::Stolen(_) | Self::Slower(_) => "measured although the machine was noisy",
-            Self::SlowerThanBefore(_) => {
-                "measured although the machine was more than 10 % slower than at its best in the last 30 days; \
-                 to forget that speed: crossrun doctor --reset"
-            }
+            Self::Stolen(_) | Self::Slower(_) => "measured although the machine was noisy".to_owned(),
+            Self::SlowerThanBefore(_) => with_remedy(
+                "measured although the machine was more than 10 % slower than at its best in the last 30 days, \
+                 which can be forgotten",
+                Some("crossrun doctor --reset"),
+            ),
         }
     }
 }
@@ -91,7 +93,7 @@ pub(super) fn notes(delays: usize, noise: Option<Noise>) -> Vec<String> {
         1 => Some("the session was postponed once, as the machine was noisy".to_owned()),
         _ => Some(format!("the session was postponed {delays} times, as the machine was noisy")),
     };
-    postponed.into_iter().chain(noise.map(|noise| noise.note().to_owned())).collect()
+    postponed.into_iter().chain(noise.map(Noise::note)).collect()
 }
 
 /// Why the machine is noisy, if it is; `usual` is its usual speed in this run, and `best` that of earlier runs.
