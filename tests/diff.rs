@@ -315,6 +315,19 @@ fn points_of_sweeps_are_left_out_as_each_sweep_chooses_its_own() {
     assert!(!changes.is_empty(), "{history}");
     assert!(changes.iter().all(|it| it["point"].as_str().unwrap().starts_with("pipeline/")), "{history}");
     assert_eq!((&history["only_old"], &history["only_new"]), (&json!([]), &json!([])), "{history}");
+    let sweeps = changed(&place, &old, "sweeps", |trial, _| {
+        trial["record"]["metadata"]["metg"] = json!({"seconds_per_iteration": 1e-9, "kernel_seconds": 1e-6});
+    });
+    for (one, other) in [(&sweeps, &sweeps), (&before, &sweeps)] {
+        let ran = place.crossrun(&["diff", one, other]).code(2);
+        ran.says(&format!("are left out, and there are no others; try: crossrun report {sweeps}\n"));
+    }
+    for (name, text) in [("empty.jsonl", ""), ("cut.jsonl", "{\"format_version\": 1, \"ki")] {
+        std::fs::write(place.path().join(name), text).unwrap();
+        for [one, other] in [[name, before.as_str()], [before.as_str(), name]] {
+            place.crossrun(&["diff", one, other]).code(2).says("no records were read");
+        }
+    }
 }
 
 #[test]

@@ -106,6 +106,15 @@ fn since_leaves_out_what_began_before() {
     place.crossrun(&["history", "runs", "--since", "2027-01-01"]).code(2).says("no run with a description");
     place.crossrun(&["history", "runs", "--since", "tomorrow"]).code(2).says("such as 2026-02-21");
     place.crossrun(&["history", "nowhere"]).code(2).says("nowhere");
+    for (name, text) in [("empty.jsonl", ""), ("cut.jsonl", "{\"format_version\": 1, \"ki")] {
+        std::fs::write(place.path().join(name), text).unwrap();
+        place.crossrun(&["history", name]).code(2).says("no records were read; try: the path of what has");
+    }
+    std::fs::write(place.path().join("bad.jsonl"), "rubbish\n").unwrap();
+    place
+        .crossrun(&["history", "bad.jsonl"])
+        .code(2)
+        .says("there are no records; try: what the warnings say");
 }
 
 #[test]

@@ -45,6 +45,11 @@ impl Read {
         if self.left_out.is_empty() { done } else { Exit::Usage }
     }
 
+    /// Refuses to make something of nothing, as of a pipe whose program failed. Of lines that cannot be read the warnings say more.
+    pub(crate) fn check_any(&self) -> Result<(), Problem> {
+        if self.inputs.is_empty() && self.left_out.is_empty() { Err(nothing()) } else { Ok(()) }
+    }
+
     /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for
     /// verdicts together.
     pub(crate) fn planned(&self) -> Options {
@@ -219,4 +224,11 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
 pub(crate) fn nothing() -> Problem {
     Problem::usage("no records were read")
         .with_remedy("the path of what has records, or look why there are none")
+}
+
+/// There is nothing but so many trials of METG sweeps in `paths`, for a command that leaves them out: each sweep chooses its own points.
+pub(crate) fn only_sweeps(trials: usize, paths: &[PathBuf]) -> Problem {
+    let (trials, are) = (plural(trials as u64, "trial"), if trials == 1 { "is" } else { "are" });
+    Problem::usage(format!("{trials} of METG sweeps {are} left out, and there are no others"))
+        .with_remedy(named_file::about("report", paths))
 }

@@ -45,7 +45,15 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut before = records::read(std::slice::from_ref(old), ui)?;
     let mut after = records::read(std::slice::from_ref(new), ui)?;
     // Each sweep chooses its points by what it measures: one that only the old run has would be missing in the new one.
-    let left_out = before.take_sweeps().len() + after.take_sweeps().len();
+    let mut left_out = 0;
+    for (read, path) in [(&mut before, old), (&mut after, new)] {
+        read.check_any()?;
+        let sweeps = read.take_sweeps().len();
+        if sweeps > 0 && read.inputs.is_empty() {
+            return Err(records::only_sweeps(sweeps, std::slice::from_ref(path)));
+        }
+        left_out += sweeps;
+    }
     if left_out > 0 {
         ui.warning(&format!("{left_out} trials of METG sweeps are left out, as each chooses its own points"));
     }

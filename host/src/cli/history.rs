@@ -14,7 +14,6 @@ use crate::compare::trends::model::Trends;
 use crate::compare::trends::trends;
 use crate::named_file;
 use crate::record::format::timestamp;
-use crate::text::plural;
 
 const AFTER_HELP: &str = "\
 A run has one value for each cell, which is the median of its verified trials. The exit code is 7 if the newest change of a cell is \
@@ -47,11 +46,12 @@ fn since(text: &str) -> Result<String, String> {
 pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     records::check_inputs("history", &arguments.paths)?;
     let mut read = records::read(&arguments.paths, ui)?;
+    read.check_any()?;
     let page = arguments.html.as_deref();
     page.map_or(Ok(()), |page| check_page(page, &read, ui.json()))?;
     let left_out = read.take_sweeps().len();
     if left_out > 0 && read.inputs.is_empty() {
-        return Err(only_sweeps(left_out, &arguments.paths));
+        return Err(records::only_sweeps(left_out, &arguments.paths));
     }
     let since = arguments.since.as_deref();
     let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
@@ -83,17 +83,10 @@ fn check_page(page: &Path, read: &Read, json: bool) -> Result<(), Problem> {
     read.check_output(page)
 }
 
-/// Each sweep chooses its own points.
-fn only_sweeps(trials: usize, paths: &[PathBuf]) -> Problem {
-    let (trials, are) = (plural(trials as u64, "trial"), if trials == 1 { "is" } else { "are" });
-    Problem::usage(format!("{trials} of METG sweeps {are} left out, and there are no others"))
-        .with_remedy(named_file::about("report", paths))
-}
-
 fn nothing(since: Option<&str>, paths: &[PathBuf], is_unreadable: bool) -> Problem {
     match since {
         // The warnings say why.
-        _ if is_unreadable => Problem::usage("there are no records"),
+        _ if is_unreadable => Problem::usage("there are no records").with_remedy("what the warnings say"),
         Some(since) => {
             Problem::usage(format!("no run with a description of its machine began at {since} or later"))
                 .with_remedy("an earlier --since")

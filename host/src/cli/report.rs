@@ -73,9 +73,7 @@ enum Format {
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     records::check_inputs("report", &arguments.paths)?;
     let read = records::read(&arguments.paths, ui)?;
-    if read.inputs.is_empty() && matches!(read.exit(Exit::Done), Exit::Done) {
-        return Err(records::nothing());
-    }
+    read.check_any()?;
     arguments.check_outputs(&read, ui.json())?;
     // Of all trials, before they are divided.
     let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Parquet));
