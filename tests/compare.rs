@@ -556,8 +556,8 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     let measured = std::fs::File::open(place.path().join("results/small/unified_results.jsonl")).unwrap();
     let mut show = place.command(&["show", "-"]);
     show.stdin(measured);
-    let without =
-        "standard input has records without their trials, as in trials.jsonl; try: crossrun report -";
+    let without = "standard input has records without their trials, as in trials.jsonl; try: crossrun report, \
+                   with the file itself in place of -";
     crate::support::Ran::of(show).code(2).says(without);
 }
 

@@ -26,6 +26,15 @@ pub(crate) fn about<'p>(verb: &str, named: impl IntoIterator<Item = &'p PathBuf>
     shell::command("crossrun", words)
 }
 
+/// As [`about`], for what has been read. Standard input cannot be read again: the command would wait for a terminal.
+pub(crate) fn about_read<'p>(verb: &str, named: impl IntoIterator<Item = &'p PathBuf>) -> String {
+    let named: Vec<_> = named.into_iter().collect();
+    match named.iter().find(|path| is_standard_input(path)) {
+        Some(piped) => format!("crossrun {verb}, with the file itself in place of {}", piped.display()),
+        None => about(verb, named),
+    }
+}
+
 /// What the system says of the file at `path`, or of standard input.
 ///
 /// # Errors

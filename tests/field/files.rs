@@ -115,6 +115,12 @@ fn a_hyphen_is_standard_input() {
         drop(writer);
         assert_eq!(Ran::ended(child).code(0).stdout(), place.crossrun(&["show", trials]).stdout(), "{name}");
     }
+    // What was read cannot be read again, so that no remedy waits for more of it.
+    let measured = "results/c/unified_results.jsonl";
+    for (file, words, verb) in [(trials, "show - 999", "show"), (measured, "show -", "report")] {
+        let ran = bash(&place, &format!("cat {file} | crossrun {words}")).code(2);
+        ran.says(&format!("; try: crossrun {verb}, with the file itself in place of -\n"));
+    }
     for twice in ["report - -", "diff - -", "diff - /dev/stdin", "report /dev/fd/0 /proc/self/fd/0"] {
         bash(&place, &format!("cat {trials} | crossrun {twice}")).code(2).says("can be read once only");
     }

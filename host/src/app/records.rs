@@ -230,5 +230,5 @@ pub(crate) fn nothing() -> Problem {
 pub(crate) fn only_sweeps(trials: usize, paths: &[PathBuf]) -> Problem {
     let (trials, are) = (plural(trials as u64, "trial"), if trials == 1 { "is" } else { "are" });
     Problem::usage(format!("{trials} of METG sweeps {are} left out, and there are no others"))
-        .with_remedy(named_file::about("report", paths))
+        .with_remedy(named_file::about_read("report", paths))
 }

@@ -92,7 +92,7 @@ fn nothing(since: Option<&str>, paths: &[PathBuf], is_unreadable: bool) -> Probl
                 .with_remedy("an earlier --since")
         }
         None => Problem::usage("no measured trial of a comparison or run has a description of its machine")
-            .with_remedy(named_file::about("report", paths)),
+            .with_remedy(named_file::about_read("report", paths)),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         let named =
             if is_standard_input(&file) { "standard input".into() } else { file.display().to_string() };
         let message = format!("{named} has records without their trials, as in {TRIALS}");
-        return Err(Problem::usage(message).with_remedy(named_file::about("report", [&file])));
+        return Err(Problem::usage(message).with_remedy(named_file::about_read("report", [&file])));
     }
     let left_out = skipped::read_each(Records::new(content, &file), |line, trial| {
         trials.push((line, trial));
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         None => list(&trials),
         Some(wanted) => {
             // The list has the line numbers and the names.
-            let list = || named_file::about("show", [&arguments.run]);
+            let list = || named_file::about_read("show", [&arguments.run]);
             let trial = find(&trials, wanted).map_err(|problem| problem.with_remedy(list()))?;
             if ui.json() { json!(trial).to_string() } else { page(trial)? }
         }
