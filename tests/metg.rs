@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, eventually, hostile, not_run, plugin, shell_code};
+use crate::support::{Place, Ran, arguments_in, eventually, hostile, not_run, plugin, shell_code};
 
 /// A sweep of one block.
 const SHORT: &str = "metg --json --backends native --blocks 1 --cores 1";
@@ -191,6 +191,37 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
     assert_eq!(shell_code(child.wait().unwrap()), Some(130));
     let report = place.crossrun(&["report", "results/cut"]).code(0);
     assert!(report.stdout().contains("unfinished"), "{}", report.explain());
+}
+
+#[test]
+fn a_sweep_that_was_interrupted_before_its_first_measured_trial_has_no_report() {
+    let place = Place::with_misbehaving();
+    // The engine never starts, so that nothing is measured.
+    let run = "metg --backends misbehaving --cores 1 --blocks 1 --run-id cut --no-lock";
+    let run = format!("{run} --extra behaviour=sleep --extra at=open");
+    let mut command = place.command(&arguments_in(&run));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the folder of the run is there", || place.path().join("results/cut/trials.jsonl").exists());
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let ran = Ran::ended(child).code(130);
+    // A folder of a run takes no other: the command is one of a new run.
+    let ran = ran.says("; try: crossrun metg --backends misbehaving ");
+    assert!(!ran.stderr().contains("--run-id"), "{}", ran.explain());
+    place.crossrun(&["report", "results/cut"]).code(2).says("no records were read");
+
+    // As if it had been interrupted after its warm-ups.
+    measured(place.run("metg --backends native --blocks 1 --cores 1 --coarsest 40ns --run-id r"));
+    let trials = place.path().join("results/r/trials.jsonl");
+    let text = std::fs::read_to_string(&trials).unwrap();
+    let warm_ups = text.lines().filter(|line| line.contains("\"kind\":\"warmup\""));
+    let warm_ups: String = warm_ups.map(|line| format!("{line}\n")).collect();
+    assert!(!warm_ups.is_empty(), "{text}");
+    std::fs::write(place.path().join("warm.jsonl"), warm_ups).unwrap();
+    for format in ["", "--format bencher", "--format junit"] {
+        let ran = place.run(&format!("report warm.jsonl {format}")).code(2);
+        ran.says("ended before its first measured trial, so there is nothing to report; try: crossrun show warm.jsonl\n");
+    }
+    place.crossrun(&["show", "warm.jsonl"]).code(0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::first_seen::distinct;
 use crate::metg::{MOST_ITERATIONS, Range, SWEPT_KEYS};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::record::writer::{self, PLAN, TRIALS};
+use crate::record::writer::{self, PLAN, TRIALS, UNIFIED};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::report::duration;
 use crate::run::data_seeds::DataSeeds;
@@ -374,9 +374,10 @@ impl PreparedRun {
         executor.end();
         let complete = reports::complete(&mut consumers.recorder, ui);
         swept.map_err(|stopped| {
-            let folder = shell::path(output_dir);
-            let report = || shell::command("crossrun", ["report".as_ref(), folder.as_os_str()]);
-            Problem::of_stopped(stopped, report)
+            // Before the first measured trial there is nothing to report.
+            let is_measured = || output_dir.join(UNIFIED).metadata().is_ok_and(|it| it.len() > 0);
+            let next = || if is_measured() { shell::about("report", output_dir) } else { command.to_owned() };
+            Problem::of_stopped(stopped, next)
         })?;
         Ok(complete)
     }

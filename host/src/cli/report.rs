@@ -12,6 +12,7 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::Options;
 use crate::compare::model::Rigor;
+use crate::named_file;
 use crate::report::export::{self, ExportedRow, State};
 use crate::text::{listed, plural, single_line};
 
@@ -109,6 +110,9 @@ fn report(
         }
         read.inputs = of_sweeps;
         let sweeps = reports::swept(read);
+        if sweeps.rows.is_empty() {
+            return Err(unmeasured(&arguments.paths));
+        }
         show(arguments, &sweeps, ui)?;
         if let Some(path) = &arguments.html {
             reports::write_html(path, &sweeps, None, ui)?;
@@ -140,6 +144,12 @@ fn report(
     }
     write(arguments, &comparison, ui)?;
     Ok(exit)
+}
+
+/// A report of sweeps without a row would pass for one of what was measured.
+fn unmeasured(paths: &[PathBuf]) -> Problem {
+    Problem::usage("a METG sweep ended before its first measured trial, so there is nothing to report")
+        .with_remedy(named_file::about_read("show", paths.first()))
 }
 
 impl Arguments {
