@@ -277,7 +277,8 @@ fn a_key_that_no_backend_and_no_workload_reads_is_warned_of() {
         assert_eq!(said.contains(&format!("extra.{key} has no effect")), is_unread, "{key}: {said}");
     }
     let sweep = "metg --backends native --blocks 1 --cores 1 --coarsest 40ns --extra batchsize=3";
-    let swept = place.run(sweep).says("extra.batchsize has no effect").stderr();
+    let none = "extra.batchsize has no effect: the workloads and the backends read none\n";
+    let swept = place.run(sweep).says(none).stderr();
     // A sweep sets these, and refuses them.
     assert!(!swept.contains("iters") && !swept.contains("stages"), "{swept}");
 }

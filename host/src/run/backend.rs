@@ -181,6 +181,6 @@ pub(crate) fn without_effect<'a>(
 ) -> Vec<String> {
     let known = distinct(known);
     let unknown = extra.keys().filter(|key| !known.contains(&key.as_str()));
-    let names = known.join(", ");
+    let names = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     unknown.map(|key| format!("extra.{key} has no effect: {reads} {names}")).collect()
 }
