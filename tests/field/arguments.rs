@@ -248,6 +248,28 @@ fn remedies_name_the_runs_that_were_named(place: &Place) {
 }
 
 #[test]
+fn the_id_of_a_single_run_leads_to_the_folder_that_it_shares_with_others() {
+    let place = Place::new();
+    let run = "run --no-lock --backend native --workload word_count --items 50 --run-id";
+    for id in ["monday", "20260221"] {
+        place.run(&format!("{run} {id}")).code(0);
+    }
+    for (words, told, remedy) in [
+        ("show monday", "monday", "crossrun show results/word_count 1"),
+        ("show 20260221 1", "20260221", "crossrun show results/word_count 2"),
+        ("report 20260221", "20260221", "crossrun report results/word_count"),
+        ("history monday", "monday", "crossrun history results/word_count"),
+    ] {
+        let ran = place.run(words).code(2);
+        ran.says(&format!("{told} is a run in results/word_count, not a folder; try: {remedy}\n"));
+        pasted(&place, remedy).code(0);
+    }
+    // A comparison of the folder with itself would say nothing.
+    place.run("diff monday 20260221").code(2).says("; try: runs in folders of their own, ");
+    place.run("show nosuch").code(2).says("there is no run \"nosuch\"").says("; try: ls results\n");
+}
+
+#[test]
 fn a_printed_command_keeps_the_end_of_a_line_at_the_end_of_a_path() {
     let place = Place::new();
     let compare = [&COMPARE[..], &["--output-dir", "end\n"]].concat();

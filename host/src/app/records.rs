@@ -14,7 +14,7 @@ use crate::named_file::{self, is_standard_input};
 use crate::record::names::RESULTS;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{TRIALS, UNIFIED};
+use crate::record::writer::{PLAN, TRIALS, UNIFIED};
 use crate::record::{RecordError, Records, reader};
 use crate::regular_file;
 use crate::shell;
@@ -137,7 +137,9 @@ pub(crate) fn check_inputs(verb: &str, paths: &[PathBuf]) -> Result<(), Problem>
         return Err(Problem::usage("standard input can be read once only")
             .with_remedy("a file for each of the others"));
     }
-    let Some(id) = paths.iter().find(|path| folder_of_run(path).is_some()) else { return Ok(()) };
+    let Some(id) = paths.iter().find(|path| folder_of_run(path).is_some()) else {
+        return refuse_single_run(verb, paths);
+    };
     let folders: Vec<_> =
         paths.iter().map(|path| folder_of_run(path).unwrap_or_else(|| path.clone())).collect();
     Err(id_of_run(id).with_remedy(named_file::about(verb, &folders)))
@@ -147,6 +149,44 @@ pub(crate) fn check_inputs(verb: &str, paths: &[PathBuf]) -> Result<(), Problem>
 pub(crate) fn folder_of_run(named: &Path) -> Option<PathBuf> {
     let folder = Path::new(RESULTS).join(named);
     (!is_standard_input(named) && !named.exists() && folder.is_dir()).then_some(folder)
+}
+
+/// Refuses the id of a single run. What reads its folder reads all runs that are recorded there.
+fn refuse_single_run(verb: &str, paths: &[PathBuf]) -> Result<(), Problem> {
+    let is_missing = |path: &&PathBuf| !is_standard_input(path) && !path.exists();
+    let mut missing = paths.iter().filter(is_missing);
+    let Some((id, run)) = missing.find_map(|path| Some((path, single_run(path)?))) else { return Ok(()) };
+    let remedy = match paths {
+        [_] => shell::about(verb, &run.folder),
+        _ => "runs in folders of their own, as those of crossrun run --output-dir".to_owned(),
+    };
+    Err(run.is_no_folder(id).with_remedy(remedy))
+}
+
+/// Where a single run is recorded, beside others of its workload.
+pub(crate) struct SingleRun {
+    pub(crate) folder: PathBuf,
+    /// The line of its trial.
+    pub(crate) line: u64,
+}
+
+impl SingleRun {
+    pub(crate) fn is_no_folder(&self, id: &Path) -> Problem {
+        Problem::usage(format!("{} is a run in {}, not a folder", id.display(), self.folder.display()))
+    }
+}
+
+/// The single run with this id below the folder of results.
+pub(crate) fn single_run(id: &Path) -> Option<SingleRun> {
+    let id = id.to_str()?;
+    let folders = std::fs::read_dir(RESULTS).ok()?.flatten().map(|entry| entry.path());
+    // Comparisons have long files, and ids by which they are found.
+    let mut folders: Vec<_> = folders.filter(|folder| !folder.join(PLAN).exists()).collect();
+    folders.sort();
+    folders.into_iter().find_map(|folder| {
+        let line = reader::line_of_run(&folder.join(TRIALS), id)?;
+        Some(SingleRun { folder, line })
+    })
 }
 
 /// Something is named by the id of a run that is not.

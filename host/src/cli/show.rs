@@ -18,7 +18,7 @@ use crate::text::{lines, printable, single_line, table, word};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
-    /// The id of the run, its folder, a file of trials, or `-` for standard input.
+    /// The id of a comparison or sweep, its folder, a file of trials, or `-` for standard input.
     run: PathBuf,
     /// The line number of a trial in the list, or a part of its name that is no number.
     trial: Option<String>,
@@ -74,22 +74,31 @@ fn trials_of(named: &Path) -> Result<PathBuf, Problem> {
     let below = folders.iter().filter(|folder| folder.is_dir()).map(search);
     let below = below.collect::<Result<Vec<_>, _>>().map_err(Problem::of_record)?;
     let mut below = below.into_iter().flat_map(|found| found.files).filter(|file| file.ends_with(TRIALS));
-    let run = named.display().to_string();
     match (below.next(), below.next()) {
         (Some(file), None) => Ok(file),
         (Some(one), Some(other)) => {
             let [one, other] = [&one, &other].map(|file| file.parent().unwrap_or(file));
+            let run = named.display().to_string();
             let several =
                 format!("there are several runs below {run:?}, as {} and {}", one.display(), other.display());
             Err(Problem::usage(several).with_remedy(shell::about("show", one)))
         }
-        (None, _) => {
-            let looked = folders.map(|folder| folder.join(TRIALS).display().to_string()).join(" and ");
-            let remedy =
-                if Path::new(RESULTS).is_dir() { "ls results".to_owned() } else { shell::look_beside(named) };
-            Err(Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy(remedy))
-        }
+        (None, _) => Err(not_found(named, &folders)),
     }
+}
+
+/// No folder is that of the run that was named so. Single runs of one workload share a folder.
+fn not_found(named: &Path, folders: &[PathBuf]) -> Problem {
+    if let Some(run) = records::single_run(named) {
+        let show = format!("{} {}", shell::about("show", &run.folder), run.line);
+        return run.is_no_folder(named).with_remedy(show);
+    }
+    let looked: Vec<_> = folders.iter().map(|folder| folder.join(TRIALS).display().to_string()).collect();
+    let looked = looked.join(" and ");
+    let remedy =
+        if Path::new(RESULTS).is_dir() { "ls results".to_owned() } else { shell::look_beside(named) };
+    let run = named.display().to_string();
+    Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy(remedy)
 }
 
 fn name(trial: &TrialRecord) -> String {

@@ -243,15 +243,22 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Record
 
 /// Whether the first trial in `file` is one of a block, as those of comparisons and sweeps are. A single run is of none.
 pub(crate) fn begins_with_block(file: &Path) -> bool {
-    if !file.is_file() {
-        return false;
-    }
-    let Ok(records) = Records::<TrialRecord, _>::open(file) else { return false };
-    let mut trials = records.filter_map(|entry| match entry {
-        Ok(Entry::Record { record, .. }) => Some(record),
+    trials(file).next().is_some_and(|(_, trial)| trial.record.metadata.block.is_some())
+}
+
+/// The line of the first trial in `file` whose id is `run`, as that of a single run is. Those of others go on with the point.
+pub(crate) fn line_of_run(file: &Path, run: &str) -> Option<u64> {
+    trials(file).find(|(_, trial)| trial.record.run_id == run).map(|(line, _)| line)
+}
+
+/// The trials of `file` with their lines, as far as they can be read.
+fn trials(file: &Path) -> impl Iterator<Item = (u64, Box<TrialRecord>)> {
+    let file = Some(file).filter(|file| file.is_file());
+    let records = file.and_then(|file| Records::<TrialRecord, _>::open(file).ok());
+    records.into_iter().flatten().filter_map(|entry| match entry {
+        Ok(Entry::Record { line, record }) => Some((line, record)),
         _ => None,
-    });
-    trials.next().is_some_and(|trial| trial.record.metadata.block.is_some())
+    })
 }
 
 /// Whether a record is among the first lines of the file.
