@@ -129,6 +129,9 @@ fn the_name_of_a_plugin_that_is_found_stands_for_its_file() {
     };
     check("standard_workloads").code(0);
     check("native").code(3).says("is a backend, not a library of workloads");
+    let near = check("standard_workload").code(3).says("there is no workload library \"standard_workload\"");
+    near.says("there is standard_workloads ").says("; try: --workloads standard_workloads\n");
+    check("nosuch").code(3).says("; try: crossrun backends --no-probe --plugin-dir ");
 }
 
 #[test]

@@ -338,6 +338,9 @@ fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be
     let meant = format!("what follows = in a=native is a file; try: a={}\n", native.display());
     run("A=native").says(&meant);
     place.crossrun(&[&compare[..], &["a=native,old"]].concat()).code(3).says(&meant);
+    let library = format!("a={}", place.plugins().join("libstandard_workloads.so").display());
+    let told = run(&library).says("is a library of workloads, not a backend");
+    told.says("; try: crossrun backends --no-probe --plugin-dir ");
     run("a=/no.so").says("what follows = in a=/no.so is a file; try: ls /\n");
 
     let folder = place.plugins().display().to_string();

@@ -22,6 +22,9 @@ use crate::run::participants::Participant;
 use crate::shell;
 use crate::text::plural;
 
+/// The command that lists the backends and the libraries of workloads.
+const EVERY_PLUGIN: &str = "crossrun backends --no-probe";
+
 impl Context {
     /// The backend that `name` leads to.
     pub(crate) fn runner(&self, name: &str) -> Result<PluginRef, Problem> {
@@ -111,6 +114,24 @@ impl Context {
         Err(self.no_backend(name, &error, None))
     }
 
+    /// As [`file_of`](Self::file_of) of a library of workloads, whatever backend has the same name.
+    pub(crate) fn library_file_of(&self, argument: &Path) -> Result<PathBuf, Problem> {
+        let Some(name) = may_be_name(argument) else { return Ok(argument.to_owned()) };
+        let error = match self.inventory.libraries.get(name) {
+            Ok(plugin) => return Ok(plugin.path.clone()),
+            Err(error) => error,
+        };
+        let no_library = || self.not_found(&error, Some("--workloads"), EVERY_PLUGIN);
+        match &error {
+            // What is there instead, as a backend, is refused as that.
+            GetError::Unknown { .. } => self.file_of(argument).map_err(|_| {
+                let missing = self.lock.as_ref().and_then(|lock| lock.missing("workloads", name));
+                missing.unwrap_or_else(no_library)
+            }),
+            GetError::Clash { .. } => Err(no_library()),
+        }
+    }
+
     /// The backend in `file`, which need not be in a plugin folder.
     pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
         if file.is_dir() {
@@ -122,9 +143,14 @@ impl Context {
             Kind::Runner => self.identify_as(&plugin, true),
             Kind::Workloads(_) => {
                 let message = format!("{}: is a library of workloads, not a backend", file.display());
-                Err(Problem::new(Exit::Unavailable, message))
+                Err(Problem::new(Exit::Unavailable, message).with_remedy(self.every_plugin()))
             }
         }
+    }
+
+    /// The command that lists what can be named in place of a plugin of the other kind.
+    pub(crate) fn every_plugin(&self) -> String {
+        self.in_folders(EVERY_PLUGIN.to_owned())
     }
 
     /// The backend that a name leads to, or the library that `NAME=FILE` names. Returns the name under which it takes part.

@@ -111,7 +111,7 @@ fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
 fn libraries(context: &Context, named: &[PathBuf]) -> Result<Vec<PluginRef>, Problem> {
     let mut libraries = Vec::new();
     for file in named {
-        libraries.push(library(context, &context.file_of(file)?)?);
+        libraries.push(library(context, &context.library_file_of(file)?)?);
     }
     for library in context.inventory.libraries.items() {
         let found = context.identify(library)?;
@@ -129,8 +129,7 @@ fn library(context: &Context, file: &Path) -> Result<PluginRef, Problem> {
         Kind::Workloads(_) => context.identify(&plugin),
         Kind::Runner => {
             let message = format!("{}: is a backend, not a library of workloads", file.display());
-            let listing = context.in_folders("crossrun backends --no-probe".to_owned());
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(listing))
+            Err(Problem::new(Exit::Unavailable, message).with_remedy(context.every_plugin()))
         }
     }
 }
