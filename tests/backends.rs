@@ -186,6 +186,12 @@ fn setup_of_several_says_once_why_one_of_them_failed() {
     // Nothing was done.
     let error = place.crossrun(&["setup", "nosuch,none", "--json"]).code(3).json();
     assert_eq!(error["error"]["exit_code"], 3);
+    for words in [&["setup", "misbehaving", "nosuch", "--json"][..], &["setup", "nosuch,none", "--json"]] {
+        let printed = place.crossrun(words).code(3).stdout();
+        let error: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+        let remedy = error["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.starts_with("crossrun backends"), "{error}");
+    }
 }
 
 #[test]

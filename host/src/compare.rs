@@ -44,10 +44,11 @@ pub struct NoBaseline {
 }
 
 impl NoBaseline {
-    /// The name that may be meant.
+    /// The name that may be meant, or else one that can be.
     pub(crate) fn remedy(&self) -> Option<String> {
-        let near = nearest(&self.wanted.to_lowercase(), &self.present)?;
-        Some(format!("--baseline {}", shell::quote(near)))
+        let near = nearest(&self.wanted.to_lowercase(), &self.present);
+        let name = near.or_else(|| self.present.first().cloned())?;
+        Some(format!("--baseline {}", shell::quote(name)))
     }
 }
 

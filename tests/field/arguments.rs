@@ -349,6 +349,26 @@ fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be
 }
 
 #[test]
+fn an_option_that_is_refused_has_another_in_its_place() {
+    let place = Place::new();
+    place.run("run --no-lock --backend native --workload null").code(0);
+    let graphs = "metg --backends native --cores 1 --pattern fft";
+    for (words, remedy) in [
+        (format!("{graphs} --vary pattern=trivial,fft"), "--pattern trivial,fft"),
+        (format!("{graphs} --vary output_bytes=64,128"), "--output-bytes 64,128"),
+        (format!("{graphs} --vary items=100"), "--steps COUNT"),
+        (format!("{graphs} --vary iters=8"), "leave --vary iters out"),
+        (format!("{graphs} --extra radix=2"), "--radix 2"),
+        ("metg --extra iters=5".to_owned(), "leave --extra iters out"),
+        ("report results/null --baseline timely".to_owned(), "--baseline native"),
+        ("backends lock --check --output -".to_owned(), "--output FILE, or leave --output out"),
+        ("backends lock --locked".to_owned(), "--output FILE"),
+    ] {
+        place.run(&words).code(2).says(&format!("; try: {remedy}\n"));
+    }
+}
+
+#[test]
 fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
     let place = Place::with_misbehaving();
     for verb in [&["run", "--backend", "misbehaving"][..], &["compare", "--backends", "misbehaving"]] {

@@ -110,7 +110,8 @@ impl Arguments {
             return Err(Problem::usage(message).with_remedy("crossrun compare"));
         }
         match self.swept_keys().iter().find(|key| options.contains_key(**key)) {
-            Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))),
+            Some(key) => Err(Problem::usage(format!("--extra {key} is not allowed: a sweep sets it"))
+                .with_remedy(graph::instead("--extra", key, options.get(*key)))),
             None => Ok(options),
         }
     }

@@ -67,7 +67,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     problem.map_or(Ok(Exit::Done), Err)
 }
 
-/// The problem of those that `failed`, of so many names, with the reasons of several if they have not been told yet.
+/// The problem of those that `failed`, of so many names, with the reasons of several if they have not been told yet, and with the first
+/// remedy of these.
 fn whole(
     mut failed: Vec<(&str, Problem)>,
     undone: &str,
@@ -78,12 +79,14 @@ fn whole(
         return failed.pop().map(|(_, problem)| problem);
     }
     let exit = failed.first()?.1.exit;
-    let part = |(name, problem): &(&str, Problem)| match with_reasons {
-        true => format!("{name}: {}", problem.line()),
-        false => (*name).to_owned(),
-    };
-    let parts: Vec<_> = failed.iter().map(part).collect();
-    Some(Problem::new(exit, format!("{undone}: {}", parts.join(if with_reasons { "; " } else { ", " }))))
+    if !with_reasons {
+        let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+        return Some(Problem::new(exit, format!("{undone}: {}", names.join(", "))));
+    }
+    let remedy = failed.iter_mut().find_map(|(_, problem)| problem.remedy.take()).unwrap_or_default();
+    let reasons: Vec<_> =
+        failed.iter().map(|(name, problem)| format!("{name}: {}", problem.line())).collect();
+    Some(Problem::new(exit, format!("{undone}: {}", reasons.join("; "))).with_remedy(remedy))
 }
 
 fn set_up(

@@ -31,7 +31,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if global.locked.is_some() {
         return Err(Problem::usage(
             "--locked cannot be used with `backends lock`, which writes the lock file",
-        ));
+        )
+        .with_remedy("--output FILE"));
+    }
+    if arguments.check && arguments.output.as_deref().is_some_and(is_standard_output) {
+        return Err(Problem::usage("--check reads a lock file, and standard output is none")
+            .with_remedy("--output FILE, or leave --output out"));
     }
     let context = Context::new(global, Isolation::Process, ui)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_lock_file(&context.data_dir));

@@ -13,6 +13,8 @@ use crate::metg::{ITERATIONS, MOST_ITERATIONS};
 use crate::plan::defaults::{TASK_GRAPH, WITH_RADIX};
 use crate::plan::{Variation, WorkloadChoice};
 use crate::run::judge::Judge;
+use crate::shell;
+use crate::text::json_text;
 
 /// The keys that a sweep over graphs sets, or that have options of their own.
 const SWEPT_KEYS: [&str; 5] = ["batch_size", ITERATIONS, OUTPUT_BYTES, PATTERN, RADIX];
@@ -23,8 +25,10 @@ const PATTERN: &str = "pattern";
 const RADIX: &str = "radix";
 const OUTPUT_BYTES: &str = "output_bytes";
 const WIDTH: &str = "width";
+const ITEMS: &str = "items";
+const PARALLELISM: &str = "parallelism";
 /// What all graphs of a run have in common.
-const SIZES: [&str; 3] = [WIDTH, "items", "parallelism"];
+const SIZES: [&str; 3] = [WIDTH, ITEMS, PARALLELISM];
 /// The parameters that the workload of a sweep must have.
 const NEEDED: [(&str, &str); 2] =
     [(WIDTH, "the number of tasks of a row"), (ITERATIONS, "the length of the kernel")];
@@ -160,10 +164,9 @@ impl GraphArguments {
         check_value(entry, "--radix", RADIX, numbers(&self.radix))?;
         check_value(entry, "--output-bytes", OUTPUT_BYTES, numbers(&self.output_bytes))?;
         let sets = |key: &&str| self.swept_keys().contains(key) || SIZES.contains(key);
-        if let Some(key) = self.vary.iter().map(|it| it.key.as_str()).find(sets) {
-            return Err(Problem::usage(format!(
-                "--vary {key} is not allowed: a sweep sets it, or an option of its own"
-            )));
+        if let Some(Variation { key, values }) = self.vary.iter().find(|it| sets(&it.key.as_str())) {
+            let message = format!("--vary {key} is not allowed: a sweep sets it, or an option of its own");
+            return Err(Problem::usage(message).with_remedy(instead("--vary", key, values)));
         }
         let Varied { options, .. } = Varied::of(&[], &[], extra, &self.vary)?;
         options
@@ -200,6 +203,20 @@ impl GraphArguments {
             );
             Problem::usage(message).with_remedy(format!("--extra width={least}"))
         })
+    }
+}
+
+/// What gives `key` these values in place of `option`, which may not: an option of its own, or nothing but the sweep.
+pub(super) fn instead<'v>(option: &str, key: &str, values: impl IntoIterator<Item = &'v Value>) -> String {
+    let values: Vec<_> = values.into_iter().map(json_text).collect();
+    match key {
+        PATTERN | RADIX | OUTPUT_BYTES => {
+            format!("--{} {}", key.replace('_', "-"), shell::quote(values.join(",")))
+        }
+        WIDTH => "--extra width=COUNT, for all graphs".to_owned(),
+        ITEMS => "--steps COUNT".to_owned(),
+        PARALLELISM => "--cores COUNT".to_owned(),
+        _ => format!("leave {option} {key} out"),
     }
 }
 
