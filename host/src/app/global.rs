@@ -24,7 +24,7 @@ pub(crate) struct GlobalArguments {
     /// Print JSON instead of text: one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print nothing but results and errors.
+    /// Print nothing but results, warnings and errors.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// Show more of the log. Repeatable.

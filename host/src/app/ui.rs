@@ -28,7 +28,7 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// Prints JSON or text, only results and errors if `quiet`, and more of the log with `verbose`.
+    /// Prints JSON or text, only results, warnings and errors if `quiet`, and more of the log with `verbose`.
     pub(crate) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
         let log_level = match verbose {
             0 => log::LevelFilter::Warn,
