@@ -111,6 +111,23 @@ fn counts_say_in_one_way_which_there_may_be() {
     ] {
         place.run(words).code(2).says(&format!("\"0\" is not a whole number from {least} to {most}"));
     }
+    for (words, most) in [
+        ("run --seed", u64::MAX),
+        ("compare --seed", u64::MAX),
+        ("metg --seed", u64::MAX),
+        ("compare --data-seed", u64::MAX),
+        ("workloads show null --seed", u64::MAX),
+        ("workloads show null --stage", usize::MAX as u64),
+        ("metg --pattern nearest --radix", u64::MAX),
+        ("metg --pattern nearest --output-bytes", u64::MAX),
+        ("serve . --port", u16::MAX.into()),
+    ] {
+        for bad in ["x", "18446744073709551616"] {
+            let told = place.run(&format!("{words} {bad}")).code(2);
+            told.says(&format!("{bad:?} is not a whole number from 0 to {most}"));
+        }
+    }
+    place.run("workloads show null --items 2 --seed 1e3").code(0);
     let compare = "compare --backends native --workloads null --blocks 1e1 --dry-run";
     let planned = place.run(compare).code(0).stdout();
     assert!(planned.contains("10 trials in 10 blocks"), "{planned}");

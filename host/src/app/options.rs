@@ -34,19 +34,34 @@ const MAX_PARALLELISM: u32 = 16_384;
 
 /// How many operator calls may be in flight.
 pub fn parallelism(text: &str) -> Result<u32, String> {
-    positive(text, MAX_PARALLELISM)
+    within(text, 1, MAX_PARALLELISM.into())
 }
 
 /// A number of things of which there is at least one: blocks, cores, machines, or the processes and threads of a trial.
 pub(crate) fn number(text: &str) -> Result<u32, String> {
-    positive(text, u32::MAX)
+    within(text, 1, u32::MAX.into())
 }
 
-fn positive(text: &str, most: u32) -> Result<u32, String> {
-    match count(text).map(u32::try_from) {
-        Ok(Ok(number)) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("{text:?} is not a whole number from 1 to {most}")),
-    }
+/// Any whole number, as that of a seed.
+pub(crate) fn natural(text: &str) -> Result<u64, String> {
+    within(text, 0, u64::MAX)
+}
+
+/// The number of a stage.
+pub(crate) fn stage(text: &str) -> Result<usize, String> {
+    within(text, 0, usize::MAX as u64)
+}
+
+/// The port of a server.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    within(text, 0, u16::MAX.into())
+}
+
+/// A whole number in the ways in which a count may be written.
+fn within<N: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<N, String> {
+    let number = count(text).ok().filter(|number| (least..=most).contains(number));
+    let number = number.and_then(|number| N::try_from(number).ok());
+    number.ok_or_else(|| format!("{text:?} is not a whole number from {least} to {most}"))
 }
 
 /// A number of bytes, as `500MiB`, `2G` or `1048576`. Units are powers of 1024.
@@ -255,6 +270,15 @@ mod tests {
     fn a_parallelism_of_zero_is_refused() {
         assert_eq!(parallelism("4"), Ok(4));
         refused(parallelism, &["0", "-1", "5e9", "x"]);
+    }
+
+    #[test]
+    fn seeds_and_ports_are_whole_numbers_and_may_be_written_short() {
+        assert_eq!((natural("0"), natural("1e3")), (Ok(0), Ok(1000)));
+        assert_eq!(natural(&u64::MAX.to_string()), Ok(u64::MAX));
+        refused(natural, &["", "-1", "1.5", "18446744073709551616", "x"]);
+        assert_eq!((port("0"), port("65535")), (Ok(0), Ok(u16::MAX)));
+        refused(port, &["-1", "65536", "http"]);
     }
 
     #[test]

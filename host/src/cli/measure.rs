@@ -78,7 +78,7 @@ pub(super) struct ScheduleArguments {
     pub(super) insist: bool,
     /// Derive the seeds of all data from this number, to measure again on the same data. A backend can know such data, and reports
     /// say so [default: random seeds].
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = options::natural, allow_negative_numbers = true)]
     pub(super) data_seed: Option<u64>,
 }
 

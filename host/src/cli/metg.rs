@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     coarsest: Option<Duration>,
     /// The seed of the order of the sweeps.
-    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 42, value_parser = options::natural, allow_negative_numbers = true)]
     seed: u64,
 }
 

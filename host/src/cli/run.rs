@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = NonEmptyStringValueParser::new())]
     scheduler: String,
     /// The seed of the workload's data.
-    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 42, value_parser = options::natural, allow_negative_numbers = true)]
     seed: u64,
     /// How many machines to ask for.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = options::number, allow_negative_numbers = true)]

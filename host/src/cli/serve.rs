@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::app::graphs::GraphsOfRecords;
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, records, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options, records, reports};
 use crate::record::format::{timestamp, to_the_second};
 use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
@@ -28,7 +28,13 @@ pub(super) struct Arguments {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The port of this machine that the browser opens; 0 for any that is free.
-    #[arg(long, value_name = "NUMBER", default_value_t = 8350, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 8350,
+        value_parser = options::port,
+        allow_negative_numbers = true
+    )]
     port: u16,
 }
 

@@ -55,7 +55,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     pub(super) aa: bool,
     /// The seed of the order of the runs [default: 42].
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = options::natural, allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
     /// How many machines to ask for [default: 1].
     #[arg(long, value_name = "COUNT", value_parser = options::number, allow_negative_numbers = true)]

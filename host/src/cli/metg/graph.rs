@@ -54,10 +54,10 @@ pub(super) struct GraphArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pattern: Vec<String>,
     /// How many inputs a task has with the patterns nearest, spread and random_nearest [default: 3].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::natural, allow_negative_numbers = true)]
     radix: Vec<u64>,
     /// How many bytes the output of a task has [default: 64].
-    #[arg(long, value_name = "COUNTS", value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = options::natural, allow_negative_numbers = true)]
     output_bytes: Vec<u64>,
     /// How many steps each graph has: with more, the start of a run matters less. Backends that run stages have at most 100 [default:
     /// 100, or 32 with --quick].

@@ -32,6 +32,7 @@ pub(super) struct Arguments {
         value_name = "NUMBER",
         default_value_t = 0,
         conflicts_with = "expected",
+        value_parser = options::stage,
         allow_negative_numbers = true
     )]
     stage: usize,
@@ -39,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     expected: bool,
     /// The seed of the workload's data.
-    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 42, value_parser = options::natural, allow_negative_numbers = true)]
     seed: u64,
     /// A parameter of the workload; the value is JSON, or else text.
     #[arg(long, value_name = "KEY=VALUE", value_parser = options::extra)]
