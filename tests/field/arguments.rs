@@ -400,6 +400,26 @@ fn the_command_that_sets_a_backend_up_finds_it_where_it_was_found() {
 }
 
 #[test]
+fn a_comparison_whose_trials_are_gone_does_not_get_them_twice_into_its_other_file() {
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let folder = place.path().join("results/c");
+    let before = place.records("c", "unified_results.jsonl");
+    std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
+    // The first attempt leaves a file without a trial.
+    for _ in 0..2 {
+        let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
+        ran.says("results/c has unified_results.jsonl, but not the trials of which it is made");
+        assert_eq!(place.records("c", "unified_results.jsonl"), before);
+    }
+    let told = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2).stderr();
+    let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+    pasted(&place, remedy).code(0);
+    assert_eq!(place.records("c", "unified_results-1.jsonl"), before);
+    assert_eq!(place.records("c", "unified_results.jsonl").len(), before.len());
+}
+
+#[test]
 fn a_run_is_resumed_under_the_variables_with_which_it_began() {
     let place = Place::new();
     let compare = ["compare", "--quick", "--no-lock", "--backends", "native", "--workloads", "null"];

@@ -143,7 +143,7 @@ impl PreparedRun {
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {
             // Read only now that the folder is locked: another process may have run trials of this run until then.
-            Some(_) => resume::recorded(output_dir, &file.matrix.run, ui)?,
+            Some(_) => resume::recorded(output_dir, file, ui)?,
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);

@@ -9,9 +9,10 @@ use crate::app::ui::Ui;
 use crate::app::{Problem, command_line, limits, records};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
-use crate::record::writer::TRIALS;
-use crate::record::{Kind, Records, TrialRecord, skipped};
+use crate::record::writer::{TRIALS, UNIFIED};
+use crate::record::{Kind, Records, TrialRecord, UnifiedRecord, skipped};
 use crate::run::outcome::Status;
+use crate::shell;
 
 /// What the records of a run say of the trials that were run.
 #[derive(Default)]
@@ -22,19 +23,47 @@ pub(super) struct Recorded {
     pub(super) seeds: HashMap<DataId, u64>,
 }
 
-/// Reads the trials of the run `run` that are recorded in `folder`.
-pub(super) fn recorded(folder: &Path, run: &str, ui: &mut Ui) -> Result<Recorded, Problem> {
-    let (path, mut recorded) = (folder.join(TRIALS), Recorded::default());
-    if !path.exists() {
-        return Ok(recorded);
+/// Reads the trials of the run of `file` that are recorded in `folder`.
+pub(super) fn recorded(folder: &Path, file: &PlanFile, ui: &mut Ui) -> Result<Recorded, Problem> {
+    let (path, prefix) = (folder.join(TRIALS), format!("{}/", file.matrix.run));
+    let (mut recorded, mut trials) = (Recorded::default(), 0_u64);
+    if path.exists() {
+        let left_out = skipped::read_each(Records::open(&path)?, |_, trial: TrialRecord| {
+            recorded.add(trial, &prefix);
+            trials += 1;
+            Ok(())
+        })?;
+        records::report_left_out(&path, &left_out, ui);
     }
-    let left_out = skipped::read_each(Records::open(&path)?, |_, trial: TrialRecord| {
-        recorded.add(trial, &format!("{run}/"));
-        Ok(())
-    })?;
-    records::report_left_out(&path, &left_out, ui);
+    if trials == 0 && has_measured(folder, &prefix)? {
+        return Err(without_trials(folder, file));
+    }
     recorded.leave_out_warm_ups();
     Ok(recorded)
+}
+
+/// Whether measured trials of the run are in the unified file, which may have those of others too, as of the original project.
+fn has_measured(folder: &Path, prefix: &str) -> Result<bool, Problem> {
+    let (path, mut found) = (folder.join(UNIFIED), false);
+    if path.exists() {
+        skipped::read_each(Records::open(&path)?, |_, record: UnifiedRecord| {
+            found |= record.run_id.starts_with(prefix);
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// A trial is recorded before it is in the unified file, so that somebody has removed the trials.
+fn without_trials(folder: &Path, file: &PlanFile) -> Problem {
+    let unified = folder.join(UNIFIED);
+    let free = shell::free_path(&unified);
+    let aside = shell::command("mv", [shell::path(&unified), shell::path(&free)]);
+    let message = format!(
+        "{} has {UNIFIED}, but not the trials of which it is made: measured again, they would be in it twice",
+        folder.display()
+    );
+    Problem::usage(message).with_remedy(format!("{aside} && {}", file.resume_command(folder)))
 }
 
 impl Recorded {
