@@ -126,7 +126,7 @@ def group(n: int, groups: int) -> Iterator[bytes]:
 
 
 def shuffle_match(n: int, rules: int, matches: float, size: int) -> Iterator[bytes]:
-    """One item a rule that a record meets: how many do, and the sum of their words."""
+    """One item a rule that a record meets: how many do, and the sum of their words. With few matches: no rule is met by all."""
     total = 0.0
     for place in range(1, rules + 1):
         total += 1 / place

@@ -41,7 +41,13 @@ impl Workload for ShuffleMatch {
     fn parameters() -> Vec<Parameter> {
         vec![
             Parameter::integer("rules", "how many rules there are", 1000, 1, 100_000),
-            Parameter::number("matches", "how many rules a record meets, in the mean", 0.2, 0.0, 100.0),
+            Parameter::number(
+                "matches",
+                "how many rules a record meets, in the mean; all, if there are fewer",
+                0.2,
+                0.0,
+                100.0,
+            ),
             Parameter::integer(
                 "bytes",
                 "how many bytes a record has, rounded down to words of 8",
@@ -52,11 +58,10 @@ impl Workload for ShuffleMatch {
         ]
     }
 
-    /// Rule r (from 0) has a probability in proportion to 1 / (r + 1), and none has more than 1.
+    /// Rule r (from 0) has a probability in proportion to 1 / (r + 1), but the first ones have 1 where that would be more.
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
         let rules = parameters.integer("rules");
-        let total: f64 = (1..=rules).map(|place| 1.0 / place as f64).sum();
-        let most = parameters.number("matches") / total;
+        let most = most(rules, parameters.number("matches"));
         Ok(Self {
             seed: spec.seed,
             total_items: spec.total_items,
@@ -129,13 +134,45 @@ impl Workload for ShuffleMatch {
     }
 }
 
+/// What is divided by the place of a rule, from 1 on, so that the probabilities add up to `matches`. Rules that every record meets have 1
+/// each, and the others share the rest.
+fn most(rules: u64, matches: f64) -> f64 {
+    let mut shared: f64 = (1..=rules).map(|place| 1.0 / place as f64).sum();
+    let mut most = matches / shared;
+    for always in 1..rules {
+        if most <= always as f64 {
+            break;
+        }
+        shared -= 1.0 / always as f64;
+        most = (matches - always as f64) / shared;
+    }
+    most
+}
+
 fn sum(words: impl Iterator<Item = u64>) -> u64 {
     words.fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::most;
     use crate::conformance::{items_of, open, source};
+
+    #[test]
+    fn probabilities_add_up_to_the_matches_or_to_all_rules() {
+        for (rules, matches) in [(1000, 0.2), (1000, 100.0), (10, 5.0), (1, 5.0), (100, 100.0), (7, 0.0)] {
+            let most = most(rules, matches);
+            let total: f64 = (1..=rules).map(|place| (most / place as f64).min(1.0)).sum();
+            assert!((total - matches.min(rules as f64)).abs() < 1e-6, "{rules} {matches}: {total}");
+        }
+    }
+
+    #[test]
+    fn a_record_meets_many_of_few_rules() {
+        let workload = open("shuffle_match", r#"{"bytes":8,"rules":10,"matches":5}"#, 2000);
+        let met = items_of(&source(&workload, 0, 2000, 2)).len();
+        assert!((9_700..10_300).contains(&met), "{met}");
+    }
 
     #[test]
     fn a_record_meets_as_many_rules_as_it_must_in_the_mean_and_the_first_most_often() {
