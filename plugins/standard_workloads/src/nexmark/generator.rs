@@ -68,7 +68,8 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(super) fn parameters() -> Vec<Parameter> {
-        let disorder = "how many events that follow each other in time arrive in another order; 1 for none";
+        let disorder = "how many events that follow each other in time arrive in another order; 1, or another divisor of 952 as 2, 4, 7 \
+                        or 8, for none";
         vec![
             Parameter::integer("rate", "how many events a second of event time has", 1000, 1, 10_000_000),
             Parameter::integer("disorder", disorder, 100, 1, MAX_DISORDER),
@@ -81,7 +82,8 @@ impl Generator {
     }
 
     /// The number of the event that comes as item `index`. The last group stays in order if it is not whole, so that the
-    /// events of a run are the same in any disorder.
+    /// events of a run are the same in any disorder. With the step of Beam a group stays in order, too, if its size
+    /// divides `STEP` − 1.
     pub(super) fn number(&self, index: u64) -> u64 {
         let place = index % self.disorder;
         let first = index - place;
@@ -353,6 +355,15 @@ mod tests {
         for ((count, total), mean) in sizes.into_iter().zip([PERSON_BYTES, AUCTION_BYTES, BID_BYTES]) {
             let seen = total as f64 / f64::from(count);
             assert!((seen - mean as f64).abs() < 5.0, "{seen} of {mean}");
+        }
+    }
+
+    #[test]
+    fn a_whole_group_is_in_order_exactly_if_its_size_divides_952() {
+        for disorder in 2..=MAX_DISORDER {
+            let stream = generator(disorder, 1000, disorder);
+            let in_order = (0..disorder).all(|index| stream.number(index) == index);
+            assert_eq!(in_order, 952_u64.is_multiple_of(disorder), "{disorder}");
         }
     }
 

@@ -21,7 +21,7 @@ const SHAPES: [(&str, &str); 14] = [
     ("nexmark_q5", r#"{"window_ms":1,"slide_ms":1,"rate":20000}"#),
     ("nexmark_q7", r#"{"window_ms":70}"#),
     ("nexmark_q8", r#"{"window_ms":900}"#),
-    ("nexmark_q9", r#"{"rate":20000,"disorder":7}"#),
+    ("nexmark_q9", r#"{"rate":20000,"disorder":9}"#),
     ("nexmark_q9", "{}"),
     ("nexmark_q11", r#"{"gap_ms":60}"#),
     ("nexmark_q11", r#"{"gap_ms":2,"rate":20000}"#),
