@@ -41,11 +41,21 @@ fn expected_items_of_a_reduction_are_the_sums_of_what_the_source_made() {
 }
 
 #[test]
-fn an_open_loop_shows_when_its_items_were_due() {
-    let item = &items(&Place::new(), "open_loop --items 1 --stage 1")[0];
-    for key in ["due_nanos", "made_nanos", "index", "value"] {
-        assert!(item[key].is_u64(), "{key}: {item}");
+fn an_open_loop_shows_when_its_items_are_due_and_waits_for_none() {
+    let place = Place::new();
+    let loops = "open_loop --items 90 --stage 1 --extra rate=1 --extra schedule=constant --json";
+    let words: Vec<_> = ["workloads", "show"].into_iter().chain(loops.split(' ')).collect();
+    let mut command = place.command(&words);
+    // Much more than it takes, and less than until the last item is due.
+    command.env("CROSSRUN_DEADLINES", "expect=30s");
+    let shown = Ran::of(command).code(0).json();
+    for (number, item) in (0..90_u64).zip(shown["items"].as_array().unwrap()) {
+        assert_eq!(item["due_nanos"], number * 1_000_000_000, "{item}");
+        assert!(item["index"] == number && item["value"].is_u64(), "{item}");
+        // Here it was made by no run.
+        assert!(item.get("made_nanos").is_none(), "{item}");
     }
+    assert_eq!(shown["items"].as_array().unwrap().len(), 90);
 }
 
 #[test]

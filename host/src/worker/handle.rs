@@ -63,9 +63,9 @@ fn answer(worker: &mut Worker, request: Request) -> Result<Reply, Failure> {
         }
         Request::Show { work, stage } => {
             let work = serial_work(worker, work)?;
-            Reply::done(show::show(&run::open_workload(worker, &work)?.0, stage)?)
+            Reply::done(show::show(&worker.begun_workload(&work)?, stage)?)
         }
-        Request::ShowGraph(work) => Reply::done(show::graph(&run::open_workload(worker, &work)?.0)?),
+        Request::ShowGraph(work) => Reply::done(show::graph(&worker.begun_workload(&work)?)?),
         // Requests of the contract's checks.
         Request::Redirect { stdout } => Reply::done(redirect(&stdout)?),
         Request::Snapshot => Reply::done(snapshot::take()),

@@ -116,8 +116,14 @@ fn described(
     stage: usize,
     item: &[u8],
 ) -> Result<Map<String, Value>, WorkloadError> {
-    let described = workload.describe(stage, item)?;
-    Ok(described.unwrap_or_else(|| Map::from_iter([("hex".to_owned(), hex::encode(item).into())])))
+    let Some(mut described) = workload.describe(stage, item)? else {
+        return Ok(Map::from_iter([("hex".to_owned(), hex::encode(item).into())]));
+    };
+    if workload.plan().open_loop {
+        // It was made here, and not in a run.
+        described.remove("made_nanos");
+    }
+    Ok(described)
 }
 
 fn check(made: &Outcome, expected: &Outcome) -> Result<(), RunnerError> {

@@ -126,4 +126,16 @@ impl Worker {
         self.opened = Some((library.path.clone(), opened.clone()));
         Ok(opened)
     }
+
+    /// A workload, of which an open loop started with the machine: all of its items are due by now, and none is awaited, unless the loop is
+    /// longer than the machine has been running.
+    pub(super) fn begun_workload(&mut self, work: &Work) -> Result<WorkloadHandle, Failure> {
+        let workload = self.workload(work)?;
+        if !workload.plan().open_loop || workload.start(0)? {
+            return Ok(workload);
+        }
+        let mut long_ago = work.clone();
+        long_ago.spec.start_nanos = Some(0);
+        self.workload(&long_ago)
+    }
 }

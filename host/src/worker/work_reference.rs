@@ -19,14 +19,7 @@ const MOST_SECONDS: f64 = 2.0;
 pub(super) fn take(worker: &mut Worker, work: &Work, duration: Duration) -> Result<Reference, Failure> {
     let (workload, opening_seconds) = worker.reopen(work)?;
     if workload.plan().open_loop {
-        // All items are due at once if the loop started with the machine.
-        let last_due_seconds = if workload.start(0)? {
-            last_due(&workload)?
-        } else {
-            let mut long_ago = work.clone();
-            long_ago.spec.start_nanos = Some(0);
-            last_due(&worker.workload(&long_ago)?)?
-        };
+        let last_due_seconds = last_due(&worker.begun_workload(work)?)?;
         return Ok(Reference { sample: None, opening_seconds, last_due_seconds });
     }
     let sample = if duration.is_zero() { None } else { Some(of_all_cores(&workload, duration)?) };
