@@ -328,6 +328,19 @@ fn a_parameter_outside_its_range_is_named_with_the_range() {
     }
 }
 
+#[test]
+fn a_slide_that_is_refused_leads_to_one_that_is_not() {
+    for (window, slide, better) in [(10, 3, 5), (10, 20, 10), (7, 5, 7), (10_000, 86_400_000, 10_000)] {
+        let opened = |slide: u64| {
+            try_open("nexmark_q5", &format!(r#"{{"window_ms":{window},"slide_ms":{slide}}}"#), 1, 42)
+                .map(drop)
+        };
+        let told = opened(slide).unwrap_err().to_string();
+        assert!(told.ends_with(&format!("; try: --extra slide_ms={better}")), "{told}");
+        assert_eq!(opened(better), Ok(()), "{told}");
+    }
+}
+
 /// Not `PANIC` and not `POISONED`: any other error is allowed, as an answer is.
 fn is_told<T>(result: Result<T, WorkloadError>) -> bool {
     match result {

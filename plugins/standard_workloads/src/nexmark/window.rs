@@ -42,8 +42,8 @@ impl Windows {
         if !window.is_multiple_of(slide) {
             return Err(WorkloadError::Spec(format!(
                 "extra.window_ms is {window}, but must be a multiple of extra.slide_ms, which is {slide}; try: \
-                 --extra window_ms={}",
-                slide.saturating_mul(2)
+                 --extra slide_ms={}",
+                dividing(window, slide)
             )));
         }
         Ok(Self { slide, overlap: window / slide })
@@ -59,4 +59,12 @@ impl Windows {
     pub(super) fn end(self, time: u64) -> u64 {
         (time / self.slide).wrapping_add(1).wrapping_mul(self.slide)
     }
+}
+
+/// The shortest slide that divides a window and is no shorter than `slide`; the window itself, if no other does.
+fn dividing(window: u64, slide: u64) -> u64 {
+    (2..=window / slide)
+        .rev()
+        .find(|count| window.is_multiple_of(*count))
+        .map_or(window, |count| window / count)
 }
