@@ -321,6 +321,11 @@ fn a_parameter_outside_its_range_is_named_with_the_range() {
             r#"{"window_ms":10,"slide_ms":20}"#,
             "must be a multiple of extra.slide_ms, which is 20",
         ),
+        (
+            "nexmark_q5",
+            r#"{"window_ms":10001,"slide_ms":1}"#,
+            "at most 10000 times extra.slide_ms, which is 1",
+        ),
     ] {
         let error = try_open(name, extra, 1, 42).unwrap_err();
         assert!(error.is_invalid_spec(), "{name} {extra}: {error}");
@@ -330,7 +335,16 @@ fn a_parameter_outside_its_range_is_named_with_the_range() {
 
 #[test]
 fn a_slide_that_is_refused_leads_to_one_that_is_not() {
-    for (window, slide, better) in [(10, 3, 5), (10, 20, 10), (7, 5, 7), (10_000, 86_400_000, 10_000)] {
+    for (window, slide, better) in [
+        (10, 3, 5),
+        (10, 20, 10),
+        (7, 5, 7),
+        (10_000, 86_400_000, 10_000),
+        // Each time would be in more than 10 000 windows. The second length is a prime number.
+        (86_400_000, 1, 8640),
+        (86_399_993, 1, 86_399_993),
+        (86_400_000, 7, 8640),
+    ] {
         let opened = |slide: u64| {
             try_open("nexmark_q5", &format!(r#"{{"window_ms":{window},"slide_ms":{slide}}}"#), 1, 42)
                 .map(drop)
@@ -339,6 +353,7 @@ fn a_slide_that_is_refused_leads_to_one_that_is_not() {
         assert!(told.ends_with(&format!("; try: --extra slide_ms={better}")), "{told}");
         assert_eq!(opened(better), Ok(()), "{told}");
     }
+    assert!(try_open("nexmark_q5", r#"{"window_ms":10000,"slide_ms":1}"#, 1, 42).is_ok());
 }
 
 /// Not `PANIC` and not `POISONED`: any other error is allowed, as an answer is.
