@@ -7,11 +7,19 @@ use crate::schedule::Schedule;
 /// Events come when they are asked for.
 const ON_DEMAND: &str = "on_demand";
 
-/// The parameters that say when events come.
-pub(super) fn parameters() -> Vec<Parameter> {
-    let how = "when events come: on demand, or at moments that are independent of each other, in equal steps, in bursts, or \
-               faster and faster; then latency is measured, from when a result was due";
-    let options = [&[ON_DEMAND], Schedule::NAMES.as_slice()].concat();
+/// The parameters that say when events come. No result of a query that never ends is due, so there is no schedule for it.
+pub(super) fn parameters(never_ends: bool) -> Vec<Parameter> {
+    let (how, schedules) = if never_ends {
+        (
+            "when events come: on demand alone, as this query never ends, and has no results that are due",
+            &[][..],
+        )
+    } else {
+        let how = "when events come: on demand, or at moments that are independent of each other, in equal steps, in bursts, or \
+                   faster and faster; then latency is measured, from when a result was due";
+        (how, Schedule::NAMES.as_slice())
+    };
+    let options = [&[ON_DEMAND], schedules].concat();
     let rate = "how many events come in a second of the clock, in the mean, unless on demand";
     vec![
         Parameter::choice("arrivals", how, &options),

@@ -117,7 +117,8 @@ impl<Q: Query> Workload for Nexmark<Q> {
     const DESCRIPTION: &'static str = Q::DESCRIPTION;
 
     fn parameters() -> Vec<Parameter> {
-        [Generator::parameters(), Q::parameters(), arrivals::parameters()].concat()
+        let never_ends = !Q::CLOSES && Q::plan().has_reduction();
+        [Generator::parameters(), Q::parameters(), arrivals::parameters(never_ends)].concat()
     }
 
     fn uses() -> Vec<&'static str> {
