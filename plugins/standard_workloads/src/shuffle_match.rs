@@ -1,4 +1,4 @@
-//! `shuffle_match`: each record is sent to every rule that it meets, as a subscription or an alert does.
+//! `shuffle_match`: each record is matched with every rule, as with subscriptions or alerts, and each rule counts what it met.
 
 use plugin_api::serde_json::{Map, Value};
 use plugin_api::{
@@ -36,7 +36,8 @@ impl ShuffleMatch {
 
 impl Workload for ShuffleMatch {
     const NAME: &'static str = "shuffle_match";
-    const DESCRIPTION: &'static str = "Sends every record to the rules that it meets, few of many: matching, then a shuffle of whole records";
+    const DESCRIPTION: &'static str =
+        "Matches every record with many rules, and counts and sums the records that each rule met";
 
     fn parameters() -> Vec<Parameter> {
         vec![
