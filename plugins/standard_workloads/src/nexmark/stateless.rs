@@ -15,7 +15,7 @@ pub(crate) struct PassThrough;
 impl Query for PassThrough {
     const NAME: &'static str = "nexmark_q0";
     const DESCRIPTION: &'static str =
-        "Nexmark: passes every event on, which is what reading and writing events costs";
+        "Nexmark: passes every event on, which is what making, reading and writing events costs";
     const ANSWER: &'static [Column] = &[];
     const CLOSES: bool = false;
 
