@@ -5,14 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::Network;
 use crate::session::verified;
-use crate::support::{Ran, eventually, processes_of_sessions_of, short_folder, until_prepared};
+use crate::support::{Ran, eventually, processes_of_sessions_of, send_signal, short_folder, until_prepared};
 
 fn dask() -> Installed {
     Installed::new("dask")
@@ -111,7 +111,7 @@ fn command_line(process: u32) -> String {
 }
 
 fn kill(process: u32) {
-    kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), Signal::KILL).unwrap();
+    send_signal(process, Signal::KILL).unwrap();
 }
 
 #[test]

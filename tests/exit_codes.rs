@@ -3,8 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::support::{
-    Place, Ran, arguments_in, eventually, processes_of_sessions_of, repository, shell_code,
+    Place, Ran, arguments_in, eventually, processes_of_sessions_of, repository, send_signal, shell_code,
 };
 
 const RUN: [&str; 5] = ["run", "--backend", "native", "--workload", "null"];
@@ -255,16 +257,11 @@ fn an_interrupt_is_130_and_leaves_neither_a_record_nor_a_process() {
     let pid = child.id();
     eventually("the worker runs", || processes_of_sessions_of(pid).len() >= 3);
     std::thread::sleep(Duration::from_millis(300));
-    let pid_of = rustix_pid(pid);
-    rustix::process::kill_process(pid_of, rustix::process::Signal::INT).unwrap();
+    send_signal(pid, Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(shell_code(output.status), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!place.path().join("results").exists());
     eventually("nothing is left", || processes_of_sessions_of(pid).is_empty());
-}
-
-fn rustix_pid(pid: u32) -> rustix::process::Pid {
-    rustix::process::Pid::from_raw(pid as i32).unwrap()
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Place, Ran, arguments_in, eventually, hostile, not_run, plugin, shell_code};
+use crate::support::{
+    Place, Ran, arguments_in, eventually, hostile, not_run, plugin, send_signal, shell_code,
+};
 
 /// A sweep of one block.
 const SHORT: &str = "metg --json --backends native --blocks 1 --cores 1";
@@ -187,7 +190,7 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
         let trials = place.path().join("results/cut/trials.jsonl");
         std::fs::read_to_string(trials).is_ok_and(|text| text.contains("\"kind\":\"measured\""))
     });
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    send_signal(child.id(), Signal::INT).unwrap();
     assert_eq!(shell_code(child.wait().unwrap()), Some(130));
     let report = place.crossrun(&["report", "results/cut"]).code(0);
     assert!(report.stdout().contains("unfinished"), "{}", report.explain());

@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, processes_with_variable};
+use crate::support::{PATIENCE, processes_with_variable, send_signal};
 
 /// It ends, with what it started, when this is dropped.
 pub(crate) struct Node {
@@ -50,7 +50,7 @@ impl Node {
                 return;
             }
             for pid in processes {
-                let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
+                let _ = send_signal(pid, Signal::KILL);
             }
         }
     }

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::installed_engine::Installed;
 use crate::session::verified;
 use crate::support::{
     Place, Ran, WORKLOADS, arguments_in, eventually, plugin, processes_of_sessions_of, repository,
-    shell_code, shortened, warnings,
+    send_signal, shell_code, shortened, warnings,
 };
 
 /// Items, parallelism, batch size and fusion, so that any two values of two of them come together.
@@ -64,11 +65,6 @@ fn drivers_of(parent: u32) -> Vec<u32> {
         String::from_utf8_lossy(&line).contains("/python_engine/")
     };
     processes_of_sessions_of(parent).into_iter().filter(is_driver).collect()
-}
-
-fn signal(name: &str, pid: u32) {
-    let pid = pid.to_string();
-    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
 }
 
 #[test]
@@ -208,8 +204,7 @@ fn a_killed_driver_is_a_failed_row_with_its_signal() {
         // In the middle of the run, which takes minutes.
         std::thread::sleep(std::time::Duration::from_millis(500));
         // One is not found while a process on the way to it ends or starts.
-        let kill =
-            |pid: &u32| Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success();
+        let kill = |pid: &u32| send_signal(*pid, Signal::KILL).is_ok();
         eventually("a driver is killed", || drivers_of(parent).into_iter().filter(kill).count() > 0);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -298,7 +293,7 @@ fn a_driver_that_is_interrupted_or_hangs_leaves_nothing() {
         let parent = child.id();
         eventually("the driver runs", || !drivers_of(parent).is_empty());
         std::thread::sleep(std::time::Duration::from_millis(300));
-        signal("-INT", parent);
+        send_signal(parent, Signal::INT).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(shell_code(output.status), Some(130), "{behaviour}");
         assert!(processes_of_sessions_of(parent).is_empty(), "{behaviour}");

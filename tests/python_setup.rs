@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::support::{
-    Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository, shell_code,
+    Place, Ran, eventually, hostile, plugin, processes_of_sessions_of, repository, send_signal, shell_code,
 };
 
 const SETUP: [&str; 2] = ["setup", "provisioned"];
@@ -139,7 +141,7 @@ fn an_interrupted_set_up_leaves_nothing() {
     let python = fake_python(&place, 11, "mkdir -p \"$folder/bin\"\nsleep 600");
     let mut child = command(&place, &["setup", "provisioned", "--python", &python]).spawn().unwrap();
     eventually("half an environment is there", || !environments(&place).is_empty());
-    assert!(Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success());
+    send_signal(child.id(), Signal::INT).unwrap();
     assert_eq!(shell_code(child.wait().unwrap()), Some(130));
     eventually("nothing of the set-up runs", || processes_of_sessions_of(child.id()).is_empty());
     assert!(environments(&place).is_empty());

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::installed_engine::{ITEMS, Installed};
 use crate::network::listens_at;
-use crate::support::{Ran, WORKLOADS, eventually, plugin, processes_of_sessions_of, repository};
+use crate::support::{Ran, WORKLOADS, eventually, plugin, processes_of_sessions_of, repository, send_signal};
 
 fn ray() -> Installed {
     Installed::new("ray")
@@ -177,8 +177,8 @@ fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_kill
         let text = String::from_utf8_lossy(&line).into_owned();
         text.contains("\0-I\0") && text.contains("/python_engine/")
     };
-    let driver = i32::try_from(*processes.iter().find(is_driver).unwrap()).unwrap();
-    kill_process(Pid::from_raw(driver).unwrap(), Signal::KILL).unwrap();
+    let driver = *processes.iter().find(is_driver).unwrap();
+    send_signal(driver, Signal::KILL).unwrap();
     let id = run.id();
     let ran = Ran::ended(run).code(4).says("the driver of ray was killed by signal 9 (SIGKILL)");
     let record = ran.json();

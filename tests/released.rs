@@ -15,7 +15,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use self::text::{Wording, transcript, worded};
-use crate::support::{Place, Ran, arguments_in, eventually, hostile, repository};
+use crate::support::{Place, Ran, arguments_in, eventually, hostile, repository, send_signal};
 
 /// Pins the keys of what `crossrun selftest --json` prints: its test has it, and it takes long.
 pub(crate) fn selftest(outcome: &Value) {
@@ -192,8 +192,7 @@ fn interrupted() -> String {
     let mut command = place.command(&arguments_in(compare));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("there are some trials", || place.records_so_far("a") > 3);
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    send_signal(child.id(), rustix::process::Signal::INT).unwrap();
     transcript(&place, compare, &Ran::ended(child), Wording::Named)
 }
 

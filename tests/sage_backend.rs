@@ -6,14 +6,14 @@ use std::net::TcpListener;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::installed_engine::{FUSION, ITEMS, Installed, WORKLOADS, library};
 use crate::pairwise::cover;
 use crate::session::{judged, verified};
-use crate::support::{Place, Ran, eventually, short_folder, warnings};
+use crate::support::{Place, Ran, eventually, send_signal, short_folder, warnings};
 
 fn sage() -> Installed {
     Installed::new("sage")
@@ -54,8 +54,7 @@ impl Node {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        send_signal(self.process.id(), signal).unwrap();
     }
 
     /// How many libraries it has received.

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
 use crate::released::assert_has_keys;
-use crate::support::{PATIENCE, Place, repository, shell_code};
+use crate::support::{PATIENCE, Place, repository, send_signal, shell_code};
 
 /// A server of the folder `results` of a place.
 pub(crate) struct Served {
@@ -247,8 +247,7 @@ fn many_connections_are_refused_and_then_there_is_room_again() {
 #[test]
 fn an_interrupt_ends_it_with_the_usual_code() {
     let mut served = Served::of(place());
-    let pid = rustix::process::Pid::from_child(&served.child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    send_signal(served.child.id(), rustix::process::Signal::INT).unwrap();
     assert_eq!(shell_code(served.child.wait().unwrap()), Some(130));
 }
 

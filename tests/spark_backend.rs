@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Ran, eventually, processes_of_sessions_of, until_prepared};
+use crate::support::{Ran, eventually, processes_of_sessions_of, send_signal, until_prepared};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -202,10 +202,9 @@ fn at_work(spark: &Installed) -> Child {
 }
 
 /// The first process of the run whose command line contains these words.
-fn process_of(run: &Child, words: &str) -> Pid {
+fn process_of(run: &Child, words: &str) -> u32 {
     let processes = processes_of_sessions_of(run.id());
-    let found = processes.into_iter().find(|pid| command_line(*pid).contains(words)).unwrap();
-    Pid::from_raw(i32::try_from(found).unwrap()).unwrap()
+    processes.into_iter().find(|pid| command_line(*pid).contains(words)).unwrap()
 }
 
 /// Asserts that it failed with this message, and that neither process nor file is left.
@@ -232,7 +231,7 @@ fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_kill
         // 4040 is where the web interface would be.
         assert!(!port.ends_with(":0FC8"), "{ports:?}");
     }
-    kill_process(process_of(&run, "/python_engine/"), Signal::KILL).unwrap();
+    send_signal(process_of(&run, "/python_engine/"), Signal::KILL).unwrap();
     died(&spark, run, "the driver of spark was killed by signal 9 (SIGKILL)");
 }
 
@@ -241,7 +240,7 @@ fn a_session_listens_on_loopback_only_and_leaves_nothing_when_its_driver_is_kill
 fn a_killed_java_fails_the_run_and_is_named() {
     let spark = spark();
     let run = at_work(&spark);
-    kill_process(process_of(&run, "org.apache.spark.deploy.SparkSubmit"), Signal::KILL).unwrap();
+    send_signal(process_of(&run, "org.apache.spark.deploy.SparkSubmit"), Signal::KILL).unwrap();
     died(&spark, run, "Spark's Java process was killed by signal 9");
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -385,6 +386,11 @@ fn heed_signals() {
             let _ = signal_hook::flag::register(signal, std::sync::Arc::default());
         }
     });
+}
+
+/// Sends a signal to a process.
+pub(crate) fn send_signal(pid: u32, signal: Signal) -> rustix::io::Result<()> {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal)
 }
 
 /// The exit code as a shell shows it, also of a process that a signal ended.

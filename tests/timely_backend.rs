@@ -2,12 +2,12 @@
 
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::session::verified;
-use crate::support::{assert_once_at_most, eventually, processes_of_sessions_of};
+use crate::support::{assert_once_at_most, eventually, processes_of_sessions_of, send_signal};
 
 fn timely() -> Installed {
     Installed::new("timely")
@@ -87,7 +87,7 @@ fn a_killed_worker_process_is_a_failed_row() {
     let workers = || processes_of_sessions_of(parent).into_iter().filter(works).collect::<Vec<_>>();
     eventually("its threads work", || !workers().is_empty());
     for worker in workers() {
-        kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), Signal::KILL).unwrap();
+        send_signal(worker, Signal::KILL).unwrap();
     }
     let output = running.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

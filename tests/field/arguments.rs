@@ -2,10 +2,11 @@
 
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::field::wrappers::{COMPARE, with_environment_of};
-use crate::support::{Place, Ran, arguments_in, eventually, executable, hostile, plugin};
+use crate::support::{Place, Ran, arguments_in, eventually, executable, hostile, plugin, send_signal};
 
 #[test]
 fn a_key_that_is_given_twice_is_an_error_that_names_both_values() {
@@ -215,7 +216,7 @@ fn remedies_with_odd_paths_can_be_pasted() {
     let has_measured = |text: String| text.contains("\"kind\":\"measured\"");
     let recorded = || std::fs::read_to_string(at("a b/trials.jsonl")).is_ok_and(has_measured);
     eventually("the sweep has begun", recorded);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    send_signal(child.id(), Signal::INT).unwrap();
     Ran::ended(child).code(130).says("try: crossrun report 'a b'\n");
     place.crossrun(&["history", "a b"]).code(2).says("try: crossrun report 'a b'\n");
     pasted(&place, "crossrun report 'a b'").code(0);

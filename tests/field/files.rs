@@ -9,10 +9,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, mknodat};
+use rustix::process::Signal;
 
 use super::outputs::may_mount;
 use super::wrappers::{COMPARE, with_environment_of, wrapped};
-use crate::support::{Place, Ran, arguments_in, eventually, plugin, shell_code};
+use crate::support::{Place, Ran, arguments_in, eventually, plugin, send_signal, shell_code};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -281,10 +282,10 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_by_name_until_one_signal() {
     let named = place.path().join("p.jsonl");
     pipe(&named);
     for (verb, signal) in [
-        (&["report", "p.jsonl"][..], "-INT"),
-        (&["show", "p.jsonl"], "-TERM"),
-        (&["diff", "results/c", "p.jsonl"], "-INT"),
-        (&["history", "p.jsonl", "--json"], "-TERM"),
+        (&["report", "p.jsonl"][..], Signal::INT),
+        (&["show", "p.jsonl"], Signal::TERM),
+        (&["diff", "results/c", "p.jsonl"], Signal::INT),
+        (&["history", "p.jsonl", "--json"], Signal::TERM),
     ] {
         let (said, printed) = (place.path().join("said"), place.path().join("printed"));
         let mut command = place.command(verb);
@@ -292,7 +293,7 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_by_name_until_one_signal() {
         let mut waiting = command.spawn().unwrap();
         let text = || fs::read_to_string(&said).unwrap();
         eventually("it says for what it waits", || text().contains("waiting for the writer of p.jsonl"));
-        Command::new("kill").args([signal, &waiting.id().to_string()]).status().unwrap();
+        send_signal(waiting.id(), signal).unwrap();
         assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
         if verb.contains(&"--json") {
             let told: serde_json::Value = serde_json::from_slice(&fs::read(&printed).unwrap()).unwrap();

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of, warnings};
+use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of, send_signal, warnings};
 
 /// A number that no other test has.
 fn number() -> String {
@@ -128,13 +130,16 @@ fn temporary_folders_of_a_session_that_was_killed_whole_are_removed_by_the_next_
     let folders: BTreeSet<_> = tree.iter().filter_map(|pid| variable(*pid, "TMPDIR")).collect();
     assert!(!folders.is_empty());
     // As a batch system ends a job: no supervisor can remove anything.
-    let signal = |name: &str| {
-        Command::new("kill").arg(name).args(tree.iter().map(u32::to_string)).stderr(Stdio::null()).status()
+    let send_to_all = |signal: Signal| {
+        for pid in &tree {
+            // One may be gone.
+            let _ = send_signal(*pid, signal);
+        }
     };
-    signal("-STOP").unwrap();
+    send_to_all(Signal::STOP);
     host.kill().unwrap();
     host.wait().unwrap();
-    signal("-KILL").unwrap();
+    send_to_all(Signal::KILL);
     eventually("all processes are gone", || processes_of_sessions_of(host.id()).is_empty());
     assert!(folders.iter().all(|folder| Path::new(folder).is_dir()), "{folders:?}");
     let mut next = place.command(&["backends"]);

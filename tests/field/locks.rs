@@ -4,8 +4,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::field::wrappers::{nosyscall, wrapped};
-use crate::support::{Place, Ran, arguments_in, eventually, executable, is_root, not_run, shell_code};
+use crate::support::{
+    Place, Ran, arguments_in, eventually, executable, is_root, not_run, send_signal, shell_code,
+};
 
 const RUN: [&str; 7] = ["run", "--json", "--backend", "native", "--workload", "null", "--items=10"];
 
@@ -109,7 +113,7 @@ fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one
         eventually("it says for what it waits", || text(&said).contains("waiting until"));
         let named = text(&said).contains(&holder(&held)) || text(&said).contains("another process");
         assert!(named, "{}", text(&said));
-        Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+        send_signal(waiting.id(), Signal::TERM).unwrap();
         assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text(&said));
     }
 }
@@ -162,7 +166,7 @@ fn records_that_another_process_holds_are_waited_for_and_one_signal_ends_the_wai
     let mut waiting = command.spawn().unwrap();
     eventually("it says for what it waits", || text(&said).contains("waiting for"));
     assert!(text(&said).contains("trials.jsonl"), "{}", text(&said));
-    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    send_signal(waiting.id(), Signal::TERM).unwrap();
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text(&said));
     drop(held);
     assert_eq!(text(&records), before);

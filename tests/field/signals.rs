@@ -4,10 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, arguments_in, eventually, not_run, processes_of_sessions_of};
+use crate::support::{Place, Ran, arguments_in, eventually, not_run, processes_of_sessions_of, send_signal};
 
 const WAIT: [&str; 6] = ["run", "--json", "--backend", "misbehaving", "--workload", "null"];
 
@@ -22,10 +23,6 @@ fn go(place: &Place) {
     std::fs::write(place.path().join("go"), "").unwrap();
 }
 
-fn kill(signal: &str, pid: u32) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
-}
-
 /// Starts a command, and returns when its backend waits.
 fn started(place: &Place, mut command: Command) -> std::process::Child {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -37,11 +34,11 @@ fn started(place: &Place, mut command: Command) -> std::process::Child {
 
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
-    for (name, signal) in [("HUP", "-HUP"), ("INT", "-INT"), ("TERM", "-TERM")] {
+    for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT), ("TERM", Signal::TERM)] {
         let place = Place::with_misbehaving();
         let script = format!("trap '' {name}; exec \"$@\"");
         let child = started(&place, wrapped("sh", &["-c", &script, "sh"], &waiting(&place, "run")));
-        kill(signal, child.id());
+        send_signal(child.id(), signal).unwrap();
         go(&place);
         Ran::ended(child).code(0);
     }
@@ -53,10 +50,10 @@ fn a_signal_that_was_blocked_at_the_start_ends_crossrun() {
     if !Command::new("env").args([BLOCK, "true"]).output().is_ok_and(|output| output.status.success()) {
         return not_run("this machine has no env that blocks signals");
     }
-    for signal in ["-HUP", "-INT", "-TERM"] {
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
         let place = Place::with_misbehaving();
         let child = started(&place, wrapped("env", &[BLOCK], &waiting(&place, "run")));
-        kill(signal, child.id());
+        send_signal(child.id(), signal).unwrap();
         Ran::ended(child).code(130);
     }
 }
@@ -66,13 +63,13 @@ fn an_interrupt_ends_crossrun_by_its_signal_so_that_a_loop_of_a_shell_ends() {
     let place = Place::with_misbehaving();
     let child = started(&place, waiting(&place, "run"));
     let pid = child.id();
-    kill("-INT", pid);
+    send_signal(pid, Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(processes_of_sessions_of(pid).is_empty());
     // Another signal has the exit code of the documents.
     let child = started(&place, waiting(&place, "run"));
-    kill("-TERM", child.id());
+    send_signal(child.id(), Signal::TERM).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
 }
 
@@ -80,7 +77,7 @@ fn an_interrupt_ends_crossrun_by_its_signal_so_that_a_loop_of_a_shell_ends() {
 fn an_interrupt_while_the_last_engine_stops_leaves_the_trial_recorded() {
     let place = Place::with_misbehaving();
     let child = started(&place, waiting(&place, "close"));
-    kill("-INT", child.id());
+    send_signal(child.id(), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(2), "{said}");
@@ -101,7 +98,7 @@ fn as_the_first_process_of_a_container_crossrun_ends_with_the_exit_code_of_an_in
     let place = Place::with_misbehaving();
     let child = started(&place, wrapped("unshare", &words, &waiting(&place, "run")));
     let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    kill("-INT", first.trim().parse().unwrap());
+    send_signal(first.trim().parse().unwrap(), Signal::INT).unwrap();
     // Of a process that a signal has ended, unshare ends by the same signal.
     Ran::ended(child).code(130);
 }
@@ -133,7 +130,7 @@ fn state(pid: u32) -> String {
 
 /// Stops crossrun as Ctrl-Z does.
 fn stop(pid: u32) {
-    kill("-TSTP", pid);
+    send_signal(pid, Signal::TSTP).unwrap();
     eventually("crossrun is stopped", || state(pid) == "T");
 }
 
@@ -142,7 +139,7 @@ fn stopped_once(place: &Place, command: Command) -> Ran {
     let child = started(place, command);
     stop(child.id());
     go(place);
-    kill("-CONT", child.id());
+    send_signal(child.id(), Signal::CONT).unwrap();
     Ran::ended(child)
 }
 
@@ -160,7 +157,7 @@ fn ctrl_z_stops_the_whole_tree_and_the_trial_is_run_again() {
         eventually("the whole tree is stopped", || tree.iter().all(|pid| state(*pid) == "T"));
         assert!(isolation == "none" || tree.len() >= 4, "{tree:?}");
         go(&place);
-        kill("-CONT", pid);
+        send_signal(pid, Signal::CONT).unwrap();
         let ran = Ran::ended(child).code(0);
         let warnings = ran.json()["metadata"]["warnings"].to_string();
         assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
@@ -203,7 +200,7 @@ fn deadlines_stand_still_while_crossrun_is_stopped() {
         std::thread::sleep(Duration::from_millis(500));
     }
     go(&place);
-    kill("-CONT", child.id());
+    send_signal(child.id(), Signal::CONT).unwrap();
     Ran::ended(child).code(0);
 }
 
@@ -214,11 +211,11 @@ fn a_standstill_without_a_signal_counts_as_a_stop() {
         let child = started(&place, waiting(&place, "run"));
         // As of a control group that is frozen and of a machine that is paused, nothing but the time that is gone tells of SIGSTOP.
         let stopped = if stops_host { vec![child.id()] } else { processes_of_sessions_of(child.id()) };
-        stopped.iter().for_each(|pid| kill("-STOP", *pid));
+        stopped.iter().for_each(|pid| send_signal(*pid, Signal::STOP).unwrap());
         eventually("they are stopped", || stopped.iter().all(|pid| state(*pid) == "T"));
         std::thread::sleep(Duration::from_secs(3));
         go(&place);
-        stopped.iter().for_each(|pid| kill("-CONT", *pid));
+        stopped.iter().for_each(|pid| send_signal(*pid, Signal::CONT).unwrap());
         let ran = Ran::ended(child).code(0);
         let warnings = ran.json()["metadata"]["warnings"].to_string();
         assert!(warnings.contains("was run again: crossrun was stopped"), "{}", ran.explain());
@@ -232,11 +229,11 @@ fn a_trial_of_which_only_the_backends_processes_were_stopped_is_invalid() {
     let mut stopped = processes_of_sessions_of(child.id());
     // The supervisor stays: no process of the backend can reach it.
     stopped.retain(|pid| field(*pid, 4) != child.id().to_string());
-    stopped.iter().for_each(|pid| kill("-STOP", *pid));
+    stopped.iter().for_each(|pid| send_signal(*pid, Signal::STOP).unwrap());
     eventually("they are stopped", || stopped.iter().all(|pid| state(*pid) == "T"));
     std::thread::sleep(Duration::from_secs(3));
     go(&place);
-    stopped.iter().for_each(|pid| kill("-CONT", *pid));
+    stopped.iter().for_each(|pid| send_signal(*pid, Signal::CONT).unwrap());
     let ran = Ran::ended(child).code(6);
     let metadata = &ran.json()["metadata"];
     assert!(

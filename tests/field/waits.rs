@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::support::{Place, eventually, run_arguments, shell_code};
+use rustix::process::Signal;
+
+use crate::support::{Place, eventually, run_arguments, send_signal, shell_code};
 
 #[test]
 fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
@@ -19,7 +21,7 @@ fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
     eventually("the trial is recorded", || place.records_so_far("null") > 0);
     // Its reader is there, and does not read.
     let reader = child.stdout.take();
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    send_signal(child.id(), Signal::TERM).unwrap();
     let code = shell_code(child.wait().unwrap());
     assert_eq!(code, Some(130));
     drop(reader);
@@ -72,7 +74,7 @@ fn a_reader_of_text_that_never_reads_is_named_and_one_signal_ends_the_wait() {
     let text = || std::fs::read_to_string(&said).unwrap();
     eventually("it says for whom it waits", || text().contains("waiting for the reader of standard output"));
     assert!(text().contains(&format!("process {}: sleep 600", reader.id())), "{}", text());
-    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    send_signal(waiting.id(), Signal::TERM).unwrap();
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
     reader.kill().unwrap();
     reader.wait().unwrap();
@@ -85,14 +87,14 @@ fn a_pipe_as_an_output_that_nobody_reads_is_named_and_one_signal_ends_the_wait()
     assert!(Command::new("mkfifo").arg(place.path().join("p")).status().unwrap().success());
     let report = &["report", "results/null", "--md", "p"][..];
     let lock = &["backends", "lock", "--output", "p"][..];
-    for (verb, signal) in [(report, "-INT"), (report, "-TERM"), (lock, "-INT")] {
+    for (verb, signal) in [(report, Signal::INT), (report, Signal::TERM), (lock, Signal::INT)] {
         let said = place.path().join("said");
         let mut command = place.command(verb);
         command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
         let mut waiting = command.spawn().unwrap();
         let text = || std::fs::read_to_string(&said).unwrap();
         eventually("it says for whom it waits", || text().contains("waiting for the reader of "));
-        Command::new("kill").args([signal, &waiting.id().to_string()]).status().unwrap();
+        send_signal(waiting.id(), signal).unwrap();
         assert_eq!(shell_code(waiting.wait().unwrap()), Some(130), "{}", text());
     }
 }
@@ -111,7 +113,7 @@ fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
     drop(command);
     eventually("the trial is recorded", || place.records_so_far("null") > 0);
     // Whether it writes or waits already, the signal ends it.
-    Command::new("kill").arg(waiting.id().to_string()).status().unwrap();
+    send_signal(waiting.id(), Signal::TERM).unwrap();
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(130));
     reader.kill().unwrap();
     reader.wait().unwrap();
