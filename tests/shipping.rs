@@ -164,12 +164,7 @@ fn the_archive_runs_from_any_folder() {
     std::fs::create_dir(&home).unwrap();
     let crossrun = |arguments: &[&str]| {
         let mut command = elsewhere(&folder.join("crossrun"), &home);
-        if can_give() {
-            std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
-            std::os::unix::fs::chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-            std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
-            std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
-        }
+        as_nobody(&mut command, &place, &home);
         run(command, arguments)
     };
     let backends = crossrun(&["backends", "--json"]).code(0).json();
@@ -217,11 +212,16 @@ fn package(place: &Place, format: &str) -> PathBuf {
     PathBuf::from(told.stdout().lines().next().unwrap())
 }
 
-/// Gives a folder to another user, with all that is above it in the test's own folder.
-fn give_to_nobody(place: &Place, folder: &Path) {
-    for folder in [place.path(), folder] {
+/// Has a user who is not root run a command, where that can be had. The user gets the folder `home` of the place.
+fn as_nobody(command: &mut Command, place: &Place, home: &Path) {
+    if !can_give() || !place.others_may_enter() {
+        return;
+    }
+    for folder in [place.path(), home] {
         std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
     }
+    std::os::unix::process::CommandExt::uid(command, NOBODY);
+    std::os::unix::process::CommandExt::gid(command, NOBODY);
 }
 
 /// Runs `python` and `native` with the installed program, as a user who is not root where that can be had.
@@ -231,11 +231,7 @@ fn compares(place: &Place, program: &Path) {
     for backend in ["native", "python"] {
         let mut command = elsewhere(program, &home);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(&home);
-        if can_give() {
-            give_to_nobody(place, &home);
-            std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
-            std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
-        }
+        as_nobody(&mut command, place, &home);
         let words = format!("run --backend {backend} --workload word_count --items 1000 --json --no-lock");
         run(command, &arguments_in(&words)).verified();
     }

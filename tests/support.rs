@@ -254,14 +254,25 @@ impl Place {
         std::fs::read_to_string(path).unwrap_or_default().matches('\n').count()
     }
 
+    /// Whether other users may enter the folder that the place is in.
+    pub(crate) fn others_may_enter(&self) -> bool {
+        let place = self.path().canonicalize().unwrap();
+        let mode = |folder: &Path| folder.metadata().map_or(0, |status| status.permissions().mode());
+        place.ancestors().skip(1).all(|folder| mode(folder) & 0o001 != 0)
+    }
+
     /// Root may read everything, so that root runs the command as `nobody`, who gets all files of the place. False for root without the
-    /// right to do so; this has then said that the test is not run.
+    /// right to do so, or where nobody else may enter the place; this has then said that the test is not run.
     #[must_use]
     pub(crate) fn give_to_nobody(&self, command: &mut Command) -> bool {
         if !rustix::process::geteuid().is_root() {
             return true;
         }
         if !is_root() {
+            return false;
+        }
+        if !self.others_may_enter() {
+            not_run("other users may not enter the folder for temporary files");
             return false;
         }
         let copy = self.path().join("crossrun");
