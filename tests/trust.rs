@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use rustix::fs::StatVfsMountFlags;
 use serde_json::Value;
 
-use crate::support::{Place, Ran, SOMEBODY, build_outside, copy_executable, executable, is_root, plugin};
+use crate::support::{
+    Place, Ran, SOMEBODY, build_outside, copy_executable, executable, is_root, not_run, plugin,
+};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -185,12 +188,27 @@ fn a_folder_that_is_not_there_is_not_refused_for_the_one_above_it() {
     assert!(listed().contains(&named), "{:?}", listed());
 }
 
+/// Why a program in this folder gets no rights of its owner, or not those to read the folder.
+fn no_raised_privileges(place: &Place) -> Option<&'static str> {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    if status.lines().any(|line| line == "NoNewPrivs:\t1") {
+        return Some("this process may get no new rights");
+    }
+    if rustix::fs::statvfs(place.path()).unwrap().f_flag.contains(StatVfsMountFlags::NOSUID) {
+        return Some("the folder for temporary files is mounted with nosuid");
+    }
+    (!place.others_may_enter()).then_some("other users may not enter the folder for temporary files")
+}
+
 #[test]
 fn with_raised_privileges_the_environment_is_ignored() {
     if !is_root() {
         return;
     }
     let place = Place::new();
+    if let Some(why) = no_raised_privileges(&place) {
+        return not_run(why);
+    }
     // A program that runs as somebody else, who may read what it needs.
     let program = place.path().join("bin/crossrun");
     fs::create_dir(program.parent().unwrap()).unwrap();
