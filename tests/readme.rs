@@ -103,9 +103,11 @@ fn the_page_for_contributors_says_how_many_tests_run_at_a_time() {
     assert!(page("CONTRIBUTING.md").contains(&said), "CONTRIBUTING.md does not have: {said}");
 }
 
-/// Every page of the repository.
+/// Every page of the repository. What else a user keeps in the clone, such as an environment of Python, is no part of it.
 pub(crate) fn pages() -> Vec<std::path::PathBuf> {
-    let (mut pages, mut folders) = (Vec::new(), vec![repository().to_owned()]);
+    let at = |name: &str| repository().join(name);
+    let mut pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(at).to_vec();
+    let mut folders = FOLDERS.map(at).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
