@@ -12,8 +12,11 @@ use tempfile::TempDir;
 
 use crate::pairwise::cover;
 use crate::support::{
-    Place, Ran, build_outside, executable, plugin, repository, run_arguments, short_folder, warnings,
+    Place, Ran, build_outside, executable, once, plugin, repository, run_arguments, short_folder, warnings,
 };
+
+/// What came of setting up an engine.
+type SetUp = Arc<OnceLock<Result<(), String>>>;
 
 /// A backend and its engine, with the native backend and the standard workloads beside it.
 pub(crate) struct Installed {
@@ -26,7 +29,7 @@ impl Installed {
     /// The engine is set up by the first that needs it in this process; other processes wait, as crossrun itself makes
     /// them.
     pub(crate) fn new(name: &'static str) -> Self {
-        static SET_UP: Mutex<BTreeMap<&str, Arc<OnceLock<()>>>> = Mutex::new(BTreeMap::new());
+        static SET_UP: Mutex<BTreeMap<&str, SetUp>> = Mutex::new(BTreeMap::new());
         let place = Place::new();
         place.stage(&library(name));
         let engine = Self { place, name, temporary: short_folder() };
@@ -34,7 +37,7 @@ impl Installed {
         let done = Arc::clone(set_up.entry(name).or_default());
         // One engine does not wait for another.
         drop(set_up);
-        done.get_or_init(|| engine.set_up());
+        once(&done, || engine.set_up());
         engine
     }
 
@@ -172,12 +175,13 @@ impl Installed {
 
 /// The workloads of the contract's own tests.
 pub(crate) fn samples() -> &'static Path {
-    static SAMPLES: OnceLock<PathBuf> = OnceLock::new();
-    SAMPLES.get_or_init(|| {
+    static SAMPLES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    once(&SAMPLES, || {
         // The table of its functions is there for unit tests only.
         let source = include_str!("../plugin-api/tests/samples/mod.rs");
         build_outside("samples", &source.replace("__crossrun_workloads::table()", "unreachable!()"))
     })
+    .as_path()
 }
 
 /// The backend's library.

@@ -1,8 +1,10 @@
 //! A folder with plugins, and a way to run the command line in it.
 
+use std::any::Any;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -112,10 +114,21 @@ fn profile_option() -> &'static str {
     if cfg!(debug_assertions) { "--profile=dev" } else { "--profile=release" }
 }
 
+/// Does `work` for the first who needs it. If it panics, it panics for everybody who needs it after that, and is not done again: it may
+/// take minutes.
+pub(crate) fn once<T>(outcome: &OnceLock<Result<T, String>>, work: impl FnOnce() -> T) -> &T {
+    let text = |panic: Box<dyn Any + Send>| panic.downcast_ref::<String>().cloned();
+    let why = |panic| text(panic).unwrap_or_else(|| "another test says why".to_owned());
+    match outcome.get_or_init(|| catch_unwind(AssertUnwindSafe(work)).map_err(why)) {
+        Ok(done) => done,
+        Err(why) => panic!("{why}"),
+    }
+}
+
 /// A file of the workspace's own plugins, built once: a test binary does not make cargo build them.
 pub(crate) fn plugin(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    once(&BUILT, || {
         let target = target_folder().parent().unwrap().to_str().unwrap();
         // With these tests, which are built already, the packages below have the same features as they had then, and are not
         // built again.
@@ -128,8 +141,8 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
 
 /// The file of a hostile plugin, built once into a folder that is not searched for plugins.
 pub(crate) fn hostile(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    once(&BUILT, || {
         let manifest = repository().join("tests/hostile/Cargo.toml");
         cargo_outside(
             repository(),
