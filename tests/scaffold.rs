@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Place, Ran, built_outside, cargo_outside, plugin, repository};
+use crate::support::{Place, Ran, built_outside, cargo, cargo_outside, plugin, repository};
 
 /// A project that was made, and where crossrun runs what comes of it.
 struct Project {
@@ -278,7 +278,7 @@ fn a_checkout_can_be_built_on() {
     let folder = place.path().join("mine_runner");
     assert!(!folder.join("vendor").exists());
     let metadata = ["metadata", "--offline", "--format-version", "1", "--no-deps"];
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo();
     command.args(metadata).current_dir(&folder);
     let metadata = Ran::of(command).code(0).json();
     let api = &metadata["packages"][0]["dependencies"][1];

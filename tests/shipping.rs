@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    NOBODY, Place, Ran, arguments_in, can_give, copy_executable, not_run, plugin, repository,
+    self, NOBODY, Place, Ran, arguments_in, can_give, copy_executable, not_run, plugin, repository,
 };
 
 /// `program` with an environment of its own, as on another machine, in which `home` is the user's.
@@ -116,7 +116,7 @@ fn completions_are_scripts_that_their_shells_read() {
 }
 
 fn cargo(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = support::cargo();
     command.args(arguments).current_dir(repository());
     Ran::of(command).code(0)
 }

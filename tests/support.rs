@@ -59,54 +59,73 @@ pub(crate) fn short_folder() -> TempDir {
     tempfile::Builder::new().prefix("t").tempdir_in("/tmp").unwrap()
 }
 
-/// Runs cargo, and panics with its output if it fails.
-fn cargo(arguments: &[&str]) {
+/// The folder into which cargo has built these tests, and the target for which it has, if one was named on the command line or in its
+/// settings: it then builds into a folder of that name in the former.
+fn target() -> (&'static Path, Option<&'static str>) {
+    let folder = target_folder().parent().unwrap();
+    let above = folder.parent().unwrap();
+    // cargo puts this file at the top.
+    let is_top = |folder: &Path| folder.join("CACHEDIR.TAG").exists();
+    if is_top(folder) || !is_top(above) {
+        return (folder, None);
+    }
+    (above, folder.file_name().unwrap().to_str())
+}
+
+/// cargo, which builds for the target for which it has built these tests.
+pub(crate) fn cargo() -> Command {
     own_umask();
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(repository()).output().unwrap();
-    assert!(output.status.success(), "cargo {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = Command::new(env!("CARGO"));
+    match target() {
+        (_, Some(target)) => command.env("CARGO_BUILD_TARGET", target),
+        (_, None) => command.env_remove("CARGO_BUILD_TARGET"),
+    };
+    command
+}
+
+/// What [`cargo`] has built for debugging into `folder`.
+fn built_in(folder: &Path) -> PathBuf {
+    folder.join(target().1.unwrap_or_default()).join("debug")
 }
 
 /// Where everything is built that is not of the workspace, so that the packages below it are built once.
 fn outside() -> PathBuf {
-    target_folder().parent().unwrap().join("hostile")
+    target().0.join("hostile")
 }
 
 /// A file that [`cargo_outside`] has built for debugging.
 pub(crate) fn built_outside(file: &str) -> PathBuf {
-    outside().join("debug").join(file)
+    built_in(&outside()).join(file)
 }
 
 /// Runs cargo in `folder` on what is not of the workspace, and panics with its output if it fails. Nobody debugs what is built.
 pub(crate) fn cargo_outside(folder: &Path, arguments: &[&str]) {
-    own_umask();
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo();
     command.args(arguments).current_dir(folder).env("CARGO_TARGET_DIR", outside());
     command
         .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    let ran = Ran::of(command);
-    assert!(ran.output.status.success(), "{}", ran.explain());
-    close_to_others(&outside().join("debug"));
+    Ran::of(command).code(0);
+    close_to_others(&built_in(&outside()));
 }
 
 /// The host without what of its sandbox is Linux's alone, in a folder of its own: the flag makes other packages of all.
 pub(crate) fn portable_host() -> PathBuf {
-    let target = target_folder().parent().unwrap().join("portable");
-    let mut command = Command::new(env!("CARGO"));
+    let folder = target().0.join("portable");
+    let mut command = cargo();
     command
         .args(["build", "--quiet", "--locked", "-p", "crossrun", "--bin", "crossrun"])
         .current_dir(repository());
     command
-        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_DIR", &folder)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("RUSTFLAGS", "--cfg crossrun_portable")
         .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    let ran = Ran::of(command);
-    assert!(ran.output.status.success(), "{}", ran.explain());
-    target.join("debug/crossrun")
+    Ran::of(command).code(0);
+    built_in(&folder).join("crossrun")
 }
 
 /// The profile that the executable was built with, as an option of cargo.
@@ -129,11 +148,12 @@ pub(crate) fn once<T>(outcome: &OnceLock<Result<T, String>>, work: impl FnOnce()
 pub(crate) fn plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     once(&BUILT, || {
-        let target = target_folder().parent().unwrap().to_str().unwrap();
+        let mut command = cargo();
         // With these tests, which are built already, the packages below have the same features as they had then, and are not
         // built again.
-        let workspace = ["build", "--quiet", "--locked", "--workspace", "--lib", "--test", "tests"];
-        cargo(&[&workspace, [profile_option(), "--target-dir", target].as_slice()].concat());
+        command.args(["build", "--quiet", "--locked", "--workspace", "--lib", "--test", "tests"]);
+        command.arg(profile_option()).arg("--target-dir").arg(target().0).current_dir(repository());
+        Ran::of(command).code(0);
         close_to_others(target_folder());
     });
     target_folder().join(format!("lib{name}.so"))
