@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use crate::installed_engine::Installed;
 use crate::readme::pages;
-use crate::support::{OF_TERMINALS, Ran, executable, own_umask, plugin, repository};
+use crate::support::{Ran, executable, own_umask, plugin, repository, without_settings};
 
 const ENGINES: [&str; 4] = ["sage", "ray", "dask", "spark"];
 
@@ -113,12 +113,9 @@ fn install(file: &Path, folder: &Path) {
 /// A shell in a new folder, in which `crossrun` is found, with nothing of the caller's settings.
 fn shell(folder: &Path, engine: Option<&Installed>) -> Command {
     let mut shell = Command::new("bash");
-    for (name, _) in std::env::vars_os() {
-        if ["CROSSRUN_", "XDG_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
-            shell.env_remove(name);
-        }
-    }
-    for name in OF_TERMINALS {
+    without_settings(&mut shell);
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"XDG_")) {
         shell.env_remove(name);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -119,10 +119,8 @@ fn a_plugin_under_a_path_that_is_not_utf8_takes_part_and_is_resumed() {
         std::fs::copy(plugin(name), folder.join(format!("lib{name}.so"))).unwrap();
     }
     let crossrun = |arguments: &[&str]| {
-        let mut command = Command::new(executable());
-        command.args(arguments).arg("--plugin-dir").arg(&folder).env("CROSSRUN_DATA_DIR", place.data());
-        command.env("CROSSRUN_LOCK_FILE", place.data().join("measurement.lock"));
-        command.current_dir(place.path());
+        let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
+        command.args(arguments).arg("--plugin-dir").arg(&folder).current_dir(place.path());
         Ran::of(command)
     };
     crossrun(&["run", "--backend", "native", "--workload", "null"]).code(0);
@@ -193,12 +191,8 @@ fn json_replaces_the_invalid_bytes_of_paths_that_are_not_utf8() {
     let file = folder.join("libnative_runner.so");
     std::fs::copy(plugin("native_runner"), &file).unwrap();
     let said = |arguments: &[&OsStr], code: i32| {
-        let mut command = Command::new(executable());
-        command
-            .args(arguments)
-            .arg("--json")
-            .env("CROSSRUN_DATA_DIR", place.data())
-            .current_dir(place.path());
+        let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
+        command.args(arguments).arg("--json").current_dir(place.path());
         let ran = Ran::of(command).code(code);
         assert!(ran.json().to_string().contains("pl\u{fffd}ugins"), "{}", ran.explain());
     };

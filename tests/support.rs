@@ -240,14 +240,7 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         heed_signals();
         let mut command = Command::new(executable());
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_"))
-        {
-            command.env_remove(name);
-        }
-        for name in OF_TERMINALS {
-            command.env_remove(name);
-        }
+        without_settings(&mut command);
         command
             .args(arguments)
             .arg("--plugin-dir")
@@ -349,8 +342,19 @@ pub(crate) fn with_environment_of(command: &Command, mut outer: Command) -> Comm
     outer
 }
 
+/// Takes the caller's settings of crossrun from a command, and what tells a program how to print.
+pub(crate) fn without_settings(command: &mut Command) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"CROSSRUN_")) {
+        command.env_remove(name);
+    }
+    for name in OF_TERMINALS {
+        command.env_remove(name);
+    }
+}
+
 /// The variables that tell a program how to print, whatever it prints to. A test that is about one sets it.
-pub(crate) const OF_TERMINALS: [&str; 5] = ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLUMNS", "LINES"];
+const OF_TERMINALS: [&str; 5] = ["CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLUMNS", "LINES"];
 
 /// The arguments in a line, none of which has a blank in it.
 pub(crate) fn arguments_in(line: &str) -> Vec<&str> {

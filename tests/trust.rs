@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::support::{
     Place, Ran, SOMEBODY, build_outside, copy_executable, executable, is_root, not_run, plugin,
+    with_environment_of,
 };
 
 fn chmod(path: &Path, mode: u32) {
@@ -140,9 +141,8 @@ fn a_file_named_on_the_command_line_is_checked_too() {
 
 /// crossrun without `--plugin-dir`, so that the environment counts.
 fn usual(place: &Place, executable: &Path) -> Command {
-    let mut command = Command::new(executable);
+    let mut command = with_environment_of(&place.command(&[]), Command::new(executable));
     command.args(["backends", "--json", "--no-probe"]).current_dir(place.path());
-    command.env_remove("CROSSRUN_PLUGIN_PATH").env("CROSSRUN_DATA_DIR", place.data());
     command
 }
 

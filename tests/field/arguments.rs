@@ -58,17 +58,13 @@ fn a_tilde_that_no_shell_has_replaced_makes_no_folder_of_that_name() {
     place.crossrun(&[&run[..], &["--output-dir=./~/results"]].concat()).code(0);
 }
 
-/// Runs a line in a shell that finds crossrun, and in which no variable of it is set.
+/// Runs a line in a shell that finds crossrun, and in which no variable is set that a printed command sets.
 fn pasted(place: &Place, line: &str) -> Ran {
     let folder = executable().parent().unwrap().display();
     // Not every `sh` has a notation for ends of lines.
     let mut command = Command::new(if line.contains("$'") { "bash" } else { "sh" });
     command.args(["-c", line]).env("PATH", format!("{folder}:/usr/bin:/bin")).current_dir(place.path());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CROSSRUN_")) {
-        command.env_remove(name);
-    }
-    command.env("CROSSRUN_DATA_DIR", place.data());
-    Ran::of(command)
+    Ran::of(with_environment_of(&place.command(&[]), command))
 }
 
 fn command_of(record: &Value) -> &str {
@@ -91,9 +87,8 @@ fn a_printed_command_sets_the_variables_that_change_what_is_measured() {
     let again = pasted(&place, &format!("{} --json", command_of(&changed))).code(0).json();
     assert!(command_of(&again).starts_with(start), "{again}");
 
-    let mut command = Command::new(executable());
-    command.args(run).env("CROSSRUN_DATA_DIR", place.data()).env("CROSSRUN_PLUGIN_PATH", place.plugins());
-    command.current_dir(place.path());
+    let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
+    command.args(run).env("CROSSRUN_PLUGIN_PATH", place.plugins()).current_dir(place.path());
     let found = Ran::of(command).code(0).json();
     let start = format!("env CROSSRUN_PLUGIN_PATH={} crossrun run ", place.plugins().display());
     assert!(command_of(&found).starts_with(&start), "{found}");

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::field::wrappers::with_environment_of;
-use crate::support::{Place, Ran, not_run};
+use crate::support::{Place, Ran, executable, not_run};
 
 /// Verbs that print a result and need no more than records in `results/pipeline`, which [`recorded`] makes.
 const PRINTING: [&[&str]; 13] = [
@@ -67,7 +67,7 @@ fn a_usage_error_is_json_on_standard_output_too() {
         (&["report", "--json"], "<PATH>...", "crossrun report --help"),
     ] {
         // Without the folder of plugins, which is an option more.
-        let mut command = Command::new(place.command(&[]).get_program());
+        let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
         command.args(arguments);
         let ran = Ran::of(command).code(2);
         let error = &ran.json()["error"];
@@ -79,7 +79,7 @@ fn a_usage_error_is_json_on_standard_output_too() {
     }
     // After `--`, it is a value.
     let ran = Ran::of({
-        let mut command = Command::new(place.command(&[]).get_program());
+        let mut command = with_environment_of(&place.command(&[]), Command::new(executable()));
         command.args(["run", "--nope", "--", "--json"]);
         command
     });
