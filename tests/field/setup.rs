@@ -426,7 +426,8 @@ fn a_certificate_that_is_not_trusted_is_told_from_an_index_that_cannot_be_reache
         // Of what an index tells nothing, pip asks several times.
         command.env("PIP_INDEX_URL", &index).env("PIP_RETRIES", "0").env_remove("SSL_CERT_FILE");
         command.env_remove("SSL_CERT_DIR").env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
-        command.envs(more.iter().copied()).env("NO_PROXY", "localhost");
+        // pip reads the name in small letters first.
+        command.envs(more.iter().copied()).env("NO_PROXY", "localhost").env("no_proxy", "localhost");
         Ran::of(command).code(8)
     };
     let words = "the certificate of a package index is not trusted";
