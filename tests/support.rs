@@ -316,9 +316,15 @@ impl Place {
 
     /// The lines of a file of records in the default output folder of `workload`.
     pub(crate) fn records(&self, workload: &str, file: &str) -> Vec<Value> {
+        let records = self.records_if_any(workload, file);
+        records.unwrap_or_else(|| panic!("{workload} has no {file} in {}", self.path().display()))
+    }
+
+    /// The same; `None` if there is no such file.
+    pub(crate) fn records_if_any(&self, workload: &str, file: &str) -> Option<Vec<Value>> {
         let path = self.path().join("results").join(workload).join(file);
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 }
 

@@ -142,7 +142,9 @@ fn a_group_without_processes_left_is_named_with_its_limit() {
         }
     }
     assert!(told > 0, "no limit was too low");
-    assert!(place.records("null", "trials.jsonl").iter().all(|trial| trial["status"] == "verified"));
+    // Perhaps no limit was high enough.
+    let trials = place.records_if_any("null", "trials.jsonl").unwrap_or_default();
+    assert!(trials.iter().all(|trial| trial["status"] == "verified"));
 }
 
 #[test]
