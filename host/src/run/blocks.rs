@@ -1,6 +1,7 @@
 //! The schedule of a comparison: blocks, sessions, warm-ups and measured trials in their order, one engine alive at a time.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::engine::Engine;
@@ -210,10 +211,8 @@ impl Executor {
             if rule.is_over(&durations) {
                 break;
             }
-            if number.checked_sub(fewest).is_some_and(|further| further.is_multiple_of(TOGETHER)) {
-                let next = number..(number + TOGETHER).min(rule.most);
-                self.expect_all(block, &trial.cell, next.map(Purpose::WarmUp));
-            }
+            let next = answered_together(number, fewest, rule.most);
+            self.expect_all(block, &trial.cell, next.map(Purpose::WarmUp));
             let purpose = Purpose::WarmUp(number);
             let data_seed = self.data_seed(block, &trial.cell, purpose).map_err(Stopped::Failed)?;
             let warm_up = TrialSpec { purpose, data_seed, ..trial.clone() };
@@ -259,6 +258,13 @@ impl Executor {
     }
 }
 
+/// The warm-ups whose expected answers are computed before the warm-up `number`, of at least `fewest` and at most `most`. Those of the
+/// first are there already.
+fn answered_together(number: u32, fewest: u32, most: u32) -> Range<u32> {
+    let is_first = number.checked_sub(fewest).is_some_and(|further| further.is_multiple_of(TOGETHER));
+    number..if is_first { (number + TOGETHER).min(most) } else { number }
+}
+
 /// Stops an engine of which no record says how it stopped.
 pub(super) fn stop<E>(engine: &mut Option<Engine>, sink: Sink<'_, E>) {
     if let Some(engine) = engine.take() {
@@ -281,4 +287,18 @@ pub(super) fn finish<E>(
         return Err(Stopped::Interrupted);
     }
     sink(&Event::Finished(trial, result)).map_err(Stopped::Sink)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_later_warm_ups_are_computed_three_at_a_time() {
+        let before = |number| answered_together(number, 5, 12);
+        for number in [0, 4, 6, 7, 9, 10] {
+            assert!(before(number).is_empty(), "{number}: {:?}", before(number));
+        }
+        assert_eq!([before(5), before(8), before(11)], [5..8, 8..11, 11..12]);
+    }
 }
