@@ -257,6 +257,27 @@ fn looks_again_after_a_wait(verb: &str) {
     assert_eq!(place.records_so_far("m"), 0, "{}", text(&said));
 }
 
+/// Another process may set up an engine during the wait.
+#[test]
+fn files_that_change_while_a_run_waits_are_no_change_by_a_backend() {
+    let place = Place::new();
+    let file = place.data().join("environments/x/hash/f");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "before").unwrap();
+    let said = place.path().join("said");
+    let held = Held::on(&place.data().join("measurement.lock"));
+    let compare = "compare --quick --backends native --workloads null --items 5 --run-id c";
+    let mut command = place.command(&arguments_in(compare));
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut waiting = command.spawn().unwrap();
+    eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
+    std::fs::write(&file, "while it waited").unwrap();
+    drop(held);
+    assert_eq!(shell_code(waiting.wait().unwrap()), Some(0), "{}", text(&said));
+    let trials = text(&place.path().join("results/c/trials.jsonl"));
+    assert!(trials.contains("\"measured\"") && !trials.contains("changed before the first"), "{trials}");
+}
+
 /// The one that waits for the lock gets it before the folder is used no more.
 #[test]
 fn of_two_resumes_that_wait_the_second_measures_nothing_again() {

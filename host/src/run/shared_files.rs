@@ -277,6 +277,33 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_is_new_beside_a_plugin_is_told_of_a_session_and_not_of_the_time_before_the_first() {
+        let place = tempfile::tempdir().unwrap();
+        let data_dir = place.path().join("data");
+        let engine = data_dir.join("environments/engine/hash");
+        fs::create_dir_all(&engine).unwrap();
+        fs::write(engine.join("a.py"), "a").unwrap();
+        let folders = Folders { log_dir: data_dir.join("logs"), data_dir: data_dir.clone() };
+        let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)), is_early: true };
+        // The first look has no plugins, although their folder is above files that it has.
+        let plugin = place.path().join("libplugin.so");
+        fs::write(&plugin, "").unwrap();
+        let mut changed = || {
+            let look = || {
+                let mut files = files_of(&folders, LATER)?;
+                libraries_beside(&plugin).for_each(|path| add(&mut files, path));
+                Some(files)
+            };
+            shared.changed_to(look, &data_dir)
+        };
+        assert_eq!(changed(), None);
+        fs::write(place.path().join("libengine.so"), "").unwrap();
+        let said = changed().unwrap();
+        assert!(said.starts_with("1 file that") && said.ends_with("/libengine.so"), "{said}");
+        assert_eq!(changed(), None);
+    }
+
+    #[test]
     fn without_a_first_look_nothing_has_changed() {
         let data_dir = PathBuf::from("/nonexistent/data");
         let folders = Folders { log_dir: data_dir.join("logs"), data_dir: data_dir.clone() };
