@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use crate::field::wrappers::{with_environment_of, wrapped};
-use crate::support::{Place, WORKLOADS, shortened, warnings};
+use crate::installed_engine::{FUSION, WORKLOADS};
+use crate::pairwise::cover;
+use crate::support::{Place, run_arguments, warnings};
 
 #[test]
 fn the_seeds_workload_is_verified_on_native_threads() {
@@ -23,17 +25,12 @@ fn the_seeds_workload_is_verified_on_native_threads() {
 
 #[test]
 fn every_workload_is_verified_under_every_scheduler_and_fusion() {
+    const SCHEDULERS: [&str; 3] = ["default", "fifo", "load_aware"];
     let place = Place::new();
-    for workload in WORKLOADS {
-        for scheduler in ["default", "fifo", "load_aware"] {
-            for fusion in ["auto", "off"] {
-                let run = "run --json --backend native --items 333 --parallelism 3 --extra batch_size=8";
-                let short = shortened(workload).join(" ");
-                let how =
-                    format!("--workload {workload} --scheduler {scheduler} --extra fusion={fusion} {short}");
-                place.run(&format!("{run} {how}")).verified();
-            }
-        }
+    for [workload, scheduler, fusion] in cover([WORKLOADS.len(), SCHEDULERS.len(), FUSION.len()]) {
+        let how = format!("--scheduler {} fusion={}", SCHEDULERS[scheduler], FUSION[fusion]);
+        let what = format!("--workload {} --items 333 --parallelism 3 batch_size=8", WORKLOADS[workload]);
+        place.crossrun(&run_arguments(&format!("--backend native {what} {how}"))).verified();
     }
 }
 

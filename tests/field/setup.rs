@@ -350,12 +350,13 @@ fn a_launcher_that_leads_nowhere_is_no_python_in_the_listing_either() {
     let place = place("driven_runner");
     let folder = place.path().join("programs");
     fs::create_dir(&folder).unwrap();
-    for (script, words) in [
+    let launchers = [
         ("exit 127", "is not a Python that works: exited with code 127"),
         ("echo 'pyenv: python3: command not found' >&2; exit 127", "python3: command not found"),
         ("echo '[[3, 6, 15], \"/old/python3\"]'", "is Python 3.6.15, but 3.9 to 3.14 is needed"),
         ("exec /bin/sleep 600", "is not a Python that works: no answer within 4 s"),
-    ] {
+    ];
+    for (number, (script, words)) in launchers.into_iter().enumerate() {
         program(&folder.join("python3"), script);
         let crossrun = |words: &[&str]| {
             let mut command = offline(&place, words);
@@ -366,7 +367,10 @@ fn a_launcher_that_leads_nowhere_is_no_python_in_the_listing_either() {
         let row = status(&crossrun(&["backends", "--json"]).code(0), "driven");
         assert_eq!(row["status"], "unavailable", "{row}");
         assert!(row["reason"].as_str().unwrap().contains(words), "{row}");
-        crossrun(&["run", "--backend", "driven", "--workload", "null"]).code(3).says(words);
+        // It asks in the same way.
+        if number == 0 {
+            crossrun(&["run", "--backend", "driven", "--workload", "null"]).code(3).says(words);
+        }
     }
 }
 
