@@ -205,7 +205,7 @@ fn a_sweep_that_was_interrupted_before_its_first_measured_trial_has_no_report() 
     let mut command = place.command(&arguments_in(&run));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("the folder of the run is there", || place.path().join("results/cut/trials.jsonl").exists());
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    send_signal(child.id(), Signal::INT).unwrap();
     let ran = Ran::ended(child).code(130);
     // A folder of a run takes no other: the command is one of a new run.
     let ran = ran.says("; try: crossrun metg --backends misbehaving ");
