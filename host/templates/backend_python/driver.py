@@ -41,10 +41,9 @@ class PoolDriver(Driver):
             tasks.append(self._pool.submit(step, 0, b"", first, count))
             go_on(4 * spec.parallelism)
         go_on(0)
-        while end < workload.sink:  # What a keyed reduction emits goes on to the next one, or to the sink.
+        while end < workload.sink:  # What a keyed reduction emits, in the pool too, goes to the next one, or to the sink.
             stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
-            # In the pool too: with a thread more, more operators would run at once than `parallelism`.
             while item_count(emitted := self._pool.submit(reduced.emit, spec.batch_size).result()):
                 tasks.append(self._pool.submit(step, stage, emitted))
                 go_on(4 * spec.parallelism)
