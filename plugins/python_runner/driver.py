@@ -192,7 +192,9 @@ class Run:
         if stage == terminals.phase.end:
             terminals.fold(batch)
             return following
-        return self._stage, self._workload.run_stages(stage, stage + 1, batch), stage + 1, terminals, following
+        made = self._workload.run_stages(stage, stage + 1, batch)
+        # What a filter has emptied is no work for the stages behind it.
+        return (self._stage, made, stage + 1, terminals, following) if item_count(made) else following
 
     def _merge(self, reduced: End, partition: int, terminals: End) -> Following:
         return self._emit, reduced.merged(partition), terminals

@@ -117,6 +117,21 @@ class Pooled(unittest.TestCase):
         self.execute(of, workload)
         self.assertEqual(Watched.calls, 40 * (workload.sink))
 
+    def test_a_batch_that_a_filter_has_emptied_goes_no_further(self) -> None:
+        of = spec("pipeline", 40, 2, fusion="off")
+        workload = opened(of)
+        submit: Any = ThreadPoolExecutor.submit
+        tasks: list[Any] = []
+
+        def counted(pool: ThreadPoolExecutor, *task: Any) -> Any:
+            tasks.append(task)
+            return submit(pool, *task)
+
+        with mock.patch.object(ThreadPoolExecutor, "submit", counted):
+            kept = workload.outcome(self.execute(of, workload))["count"]
+        # A task for each stage and batch, of which the last folds. The filter, which is before the sink, drops half of the batches.
+        self.assertEqual((kept, len(tasks)), (20, 40 * workload.sink + kept))
+
     def test_the_first_failure_ends_the_run(self) -> None:
         for fusion in ("auto", "off"):
             Watched.calls, Watched.fails_at = 0, 20

@@ -69,8 +69,10 @@ def generate(job: Job, spec: Spec, tasks: int, number: int) -> Iterator[bytes]:
 
 @_failing_in_text
 def advance(job: Job, stage: int, batch: bytes) -> Iterator[bytes]:
-    """Takes one batch through one stage."""
-    yield job.open().run_stages(stage, stage + 1, batch)
+    """Takes one batch through one stage: what is left of it, or nothing if a filter has emptied it."""
+    made = job.open().run_stages(stage, stage + 1, batch)
+    if item_count(made):
+        yield made
 
 
 @_failing_in_text

@@ -96,6 +96,14 @@ class Partitions(unittest.TestCase):
                 shares = min(TASKS * PARTITIONS, max(1, -(-items // 8)))
                 self.assertGreaterEqual(tasks, shares, (name, fusion))
 
+    def test_a_batch_that_a_filter_has_emptied_goes_no_further(self) -> None:
+        opened = workload("pipeline", 2, iters=5)
+        last = opened.sink - 1
+        batches = [opened.source(number, 1, last) for number in range(2)]
+        left = [list(partitions.advance(Job(opened), last, batch)) for batch in batches]
+        # The filter is the last stage, and keeps every second item.
+        self.assertEqual(left, [[opened.run_stages(last, last + 1, batches[0])], []])
+
     def test_how_many_tasks_share_the_source(self) -> None:
         opened = workload("null", 100)
         for items, batch_size, each_core, tasks in [(100, 8, 3, 6), (100, 50, 3, 2), (0, 8, 3, 1), (1000, 1, 16, 32)]:
