@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 
@@ -33,15 +34,24 @@ class RemoteReplicas(Replicas):
     """The replicas of a run on nodes. Replica `i` is on node `i` modulo their number, in slot `i` divided by it."""
 
     def __init__(self, workload: Workload, nodes: Sequence[str], call: Call, reply_address: str) -> None:
-        """Opens the workload on all nodes. The driver has to listen at `reply_address` as long as it lives."""
+        """Opens the workload on all nodes, or on none. The driver has to listen at `reply_address` as long as it lives."""
         super().__init__(workload)
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
         # Nodes that are gone or hang: to ask one again would take its time-out once more.
         self._lost: set[str] = set()
-        for node in nodes:
-            self._send_library(node, workload)
-            # A node of an earlier version does not say.
-            self.opens += call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec) or 0
+        opened: list[str] = []
+        try:
+            for node in nodes:
+                self._send_library(node, workload)
+                # A node of an earlier version does not say.
+                self.opens += call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec) or 0
+                opened.append(node)
+        except BaseException:
+            # Nobody else closes it there: the caller has no replicas.
+            for node in opened:
+                with suppress(Exception):
+                    call(node, 0, "close", self._run)
+            raise
 
     def perform(self, operator: Operator, replica: int, item: Item) -> list[Item]:
         """As `Replicas.perform`, on a node."""

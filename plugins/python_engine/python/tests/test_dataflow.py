@@ -12,6 +12,7 @@ import time
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from test_kernel import LIBRARY, SHA256, run, workload
 
@@ -157,6 +158,17 @@ class Runs(unittest.TestCase):
         for name in ("../" + "a" * 61, ""):
             with self.assertRaises(ValueError):
                 server.has_library(name)
+
+    def test_a_node_that_fails_to_open_a_run_leaves_it_open_on_no_other(self) -> None:
+        one, two = self.nodes.servers.values()
+        fails = mock.patch.object(two, "open", side_effect=OSError("it is full"))
+        with fails, self.assertRaisesRegex(OSError, "it is full"):
+            self.nodes.replicas(workload("null"))
+        self.assertEqual(one._runs, {})
+        # What fails in closing is not what is told.
+        lost = mock.patch.object(one, "close", side_effect=OSError("it is gone"))
+        with fails, lost, self.assertRaisesRegex(OSError, "it is full"):
+            self.nodes.replicas(workload("null"))
 
     def test_nodes_that_have_opened_an_open_loop_are_told_its_start(self) -> None:
         def open_loop(**start: int) -> Workload:
