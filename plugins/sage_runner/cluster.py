@@ -13,7 +13,8 @@ from typing import Any
 from sage.runtime.flownet import connect
 from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 
-from crossrun_engine import RemoteReplicas, UnavailableError, Workload, WorkloadError
+from crossrun_engine import RemoteReplicas, UnavailableError, Workload
+from crossrun_engine.failure import as_raised
 from crossrun_engine.network import free_address, listens, split_address
 
 # Seconds between two questions to a node whose answer is awaited: whether it still listens.
@@ -85,11 +86,11 @@ class Cluster:
     def call(self, address: str, slot: int, method: str, *arguments: Any) -> Any:
         """Calls a method of a node's `Server`, and waits while the node listens, at most until the timeout.
 
-        It raises WorkloadError for what the workload refuses there, and NodeError for anything else that fails.
+        It raises WorkloadError or UnsupportedError for what is refused there, and NodeError for anything else that fails.
         """
         answer = asyncio.run_coroutine_threadsafe(self._call(address, slot, method, arguments), self._loop).result()
         if isinstance(answer, dict):
-            raise WorkloadError(answer["status"], f"{answer['message']} (on node {address})")
+            raise as_raised(answer["status"], f"{answer['message']} (on node {address})")
         return answer[0]
 
     async def _call(self, address: str, slot: int, method: str, arguments: Sequence[Any]) -> Any:

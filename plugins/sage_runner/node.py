@@ -21,17 +21,17 @@ from typing import Any
 from sage.runtime.flownet import bootstrap_node_runtime
 
 from cluster import membership, parse_addresses
-from crossrun_engine import ReplicaServer, WorkloadError
+from crossrun_engine import ReplicaServer, UnsupportedError, WorkloadError
 
 
 class Server(ReplicaServer):
     """What drivers call: one method, which calls the others."""
 
     def call(self, method: str, *arguments: Any) -> list[Any] | dict[str, Any]:
-        """`[value]`, or an error of the workload as a dictionary: of other errors FlowNet hands over only the text."""
+        """`[value]`, or what is refused here as a dictionary: of other errors FlowNet hands over only the text."""
         try:
             return [getattr(self, method)(*arguments)]
-        except WorkloadError as error:
+        except (UnsupportedError, WorkloadError) as error:
             return {"status": error.status, "message": error.message}
 
 

@@ -100,7 +100,7 @@ class Replicas:
 
         Call it before the first item.
         """
-        self._workload = Workload(self._workload.path, self._workload.sha256, spec)
+        self._workload = Workload(self._workload.path, self._workload.sha256, spec, self._workload.boot)
         _ = self._workload.plan
 
     def close(self) -> None:

@@ -28,16 +28,21 @@ class WorkloadError(Exception):
         return self.message
 
 
-def workload_error_as_text(error: WorkloadError) -> str:
+def workload_error_as_text(error: WorkloadError | UnsupportedError) -> str:
     """A text in which `workload_error_in` finds the error, for an engine that hands over only an exception's text."""
     content = json.dumps([error.status, error.message]).encode()
     return f"crossrun-failure[{base64.b64encode(content).decode()}]"
 
 
-def workload_error_in(text: str) -> WorkloadError | None:
+def workload_error_in(text: str) -> WorkloadError | UnsupportedError | None:
     """The error that `workload_error_as_text` put into a text, if it is there."""
     found = re.search(r"crossrun-failure\[([A-Za-z0-9+/=]+)\]", text)
-    return WorkloadError(*json.loads(base64.b64decode(found[1]))) if found else None
+    return as_raised(*json.loads(base64.b64decode(found[1]))) if found else None
+
+
+def as_raised(status: int | None, message: str) -> WorkloadError | UnsupportedError:
+    """The error that was raised elsewhere with this status and this message."""
+    return UnsupportedError(message) if status is None else WorkloadError(status, message)
 
 
 class _ErrorWithRemedy(Exception):
@@ -54,6 +59,9 @@ class _ErrorWithRemedy(Exception):
 
 class UnsupportedError(_ErrorWithRemedy):
     """What was asked for is valid, but this engine cannot express it."""
+
+    status: None = None
+    """It has none: that tells it from an error of the workload."""
 
 
 class UnavailableError(_ErrorWithRemedy):

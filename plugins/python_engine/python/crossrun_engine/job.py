@@ -79,7 +79,7 @@ class ShippedJob(Job):
         """The workload, from the library that came here."""
         sha256 = self.workload.sha256
         path = _received.get(sha256)
-        return self._receive() if path is None else Workload(path, sha256, self.workload.spec)
+        return self._receive() if path is None else Workload(path, sha256, self.workload.spec, self.workload.boot)
 
     def _receive(self) -> Workload:
         """Loads the library from a file that is there for a moment only. Raises if it does not have the hash."""
@@ -87,7 +87,7 @@ class ShippedJob(Job):
         with tempfile.TemporaryDirectory(prefix="crossrun-") as folder:
             path = Path(folder, f"{sha256}.so")
             path.write_bytes(self.fetch())
-            workload = Workload(str(path), sha256, self.workload.spec)
+            workload = Workload(str(path), sha256, self.workload.spec, self.workload.boot)
             _ = workload.plan
             _received[sha256] = str(path)
         return workload

@@ -7,12 +7,13 @@ A batch is `bytes`: a number of items, with the layout that ABI.md describes und
 
 Any call of `Workload` and `State` raises WorkloadError, with the library's message, if the library refuses it or fails.
 The call that opens the workload raises UnavailableError if the library cannot be loaded, or is not the one that the
-host hashed.
+host hashed, and UnsupportedError if it is an open loop that was started by the clock of another machine.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ from ctypes import addressof, c_char, c_int32, c_size_t, c_uint32, c_uint64, c_v
 from dataclasses import dataclass
 from typing import Any
 
-from .failure import STATUS_ARGUMENT, STATUS_MALFORMED, UnavailableError, WorkloadError
+from .failure import STATUS_ARGUMENT, STATUS_MALFORMED, UnavailableError, UnsupportedError, WorkloadError
 
 _ABI_MAJOR = 1
 
@@ -346,6 +347,16 @@ def late_opens() -> int:
         return number
 
 
+@functools.cache
+def _boot_id() -> str:
+    """Names this machine and its last start, as its monotonic clock counts from there. Empty if the system does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 class State:
     """The state of a keyed reduction or of the sink.
 
@@ -452,13 +463,15 @@ class Workload:
     """A workload: its source, its operators and its states. Any number of threads may use it at once.
 
     It is opened when it is first used in a process. It can be pickled: what is sent is the path and the hash of the
-    library, and the spec.
+    library, the spec, and which machine has the clock by which an open loop starts.
     """
 
-    __slots__ = ("_key", "_opened", "_spec", "_start")
+    __slots__ = ("_boot", "_key", "_opened", "_spec", "_start")
 
-    def __init__(self, path: str, sha256: str, spec: str) -> None:
+    def __init__(self, path: str, sha256: str, spec: str, boot: str | None = None) -> None:
+        """`boot` is that of the same workload in the process that made it first; without it, the workload is of this machine."""
         self._spec, self._start = spec, None
+        self._boot = _boot_id() if boot is None else boot
         if '"start_nanos"' in spec:
             # An open loop that is open before its run has another start then, and is the same workload.
             fields = json.loads(spec)
@@ -468,14 +481,22 @@ class Workload:
         self._opened: _Opened | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Workload, (self.path, self.sha256, self._spec)
+        return Workload, (self.path, self.sha256, self._spec, self._boot)
+
+    def _check_clock(self) -> None:
+        """Refuses to start by the clock of another machine: by that of this one the start may be days ahead, and `source` would wait."""
+        if self._start is not None and self._boot and _boot_id() not in ("", self._boot):
+            message = "items of an open loop are due by the clock of the machine that crossrun runs on"
+            raise UnsupportedError(f"{message}, and this worker is on another one")
 
     def _open(self) -> _Opened:
+        self._check_clock()
         self._opened = _process.open(self._key, self._spec, self._start)
         return self._opened
 
     def prepare(self) -> None:
         """Opens the workload in this process, before the clock of its run starts, and closes all others."""
+        self._check_clock()
         self._opened = None
         self._opened = _process.prepare(self._key, self._spec, self._start)
 
@@ -493,6 +514,11 @@ class Workload:
     def spec(self) -> str:
         """The spec with which the workload is opened, as JSON."""
         return self._spec
+
+    @property
+    def boot(self) -> str:
+        """Names the machine on which it was made, and the last start of that; empty if it is not known. Pass it on to another process."""
+        return self._boot
 
     @property
     def plan(self) -> list[Stage]:

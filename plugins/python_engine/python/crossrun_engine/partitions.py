@@ -16,7 +16,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, TypeVar
 
-from .failure import WorkloadError, workload_error_as_text
+from .failure import UnsupportedError, WorkloadError, workload_error_as_text
 from .job import Job
 from .kernel import item_count
 from .phase import Phase, Terminal, emitted, merged
@@ -33,7 +33,7 @@ def _failing_in_text(function: Callable[..., Iterator[Element]]) -> Callable[...
     def failing(*arguments: Any) -> Iterator[Element]:
         try:
             yield from function(*arguments)
-        except WorkloadError as error:
+        except (UnsupportedError, WorkloadError) as error:
             raise RuntimeError(workload_error_as_text(error)) from error
 
     return failing

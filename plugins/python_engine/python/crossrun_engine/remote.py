@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .dataflow import Item, Operator, Replicas
-from .failure import UnavailableError, WorkloadError
+from .failure import UnavailableError, UnsupportedError, WorkloadError
 from .kernel import Workload, late_opens
 from .network import listens
 
@@ -40,11 +40,12 @@ class RemoteReplicas(Replicas):
         # Nodes that are gone or hang: to ask one again would take its time-out once more.
         self._lost: set[str] = set()
         opened: list[str] = []
+        which = workload.sha256, workload.spec, workload.boot
         try:
             for node in nodes:
                 self._send_library(node, workload)
                 # A node of an earlier version does not say.
-                self.opens += call(node, 0, "open", self._run, reply_address, workload.sha256, workload.spec) or 0
+                self.opens += call(node, 0, "open", self._run, reply_address, *which) or 0
                 opened.append(node)
         except BaseException:
             # Nobody else closes it there: the caller has no replicas.
@@ -78,7 +79,7 @@ class RemoteReplicas(Replicas):
         node = self._nodes[number]
         try:
             answer = self._remote(node, slot, method, self._run, *arguments)
-        except WorkloadError:
+        except (UnsupportedError, WorkloadError):
             raise
         except Exception:
             self._lost.add(node)
@@ -124,13 +125,13 @@ class ReplicaServer:
         """Keeps the library that was sent for a run. `open` finds out whether it has that hash."""
         self._library(run).with_suffix(".partial").rename(self._library(sha256))
 
-    def open(self, run: str, driver: str, sha256: str, spec: str) -> int:
+    def open(self, run: str, driver: str, sha256: str, spec: str, boot: str = "") -> int:
         """Opens a workload for a run, whose driver listens at the address `driver`. The answer is 0 if it was open still, or 1.
 
         Raises UnavailableError if the library does not have that hash, and forgets the library then.
         """
         library = self._library(sha256)
-        workload = Workload(str(library), sha256, spec)
+        workload = Workload(str(library), sha256, spec, boot)
         try:
             opens = self._opens(lambda: workload.plan)
         except UnavailableError:

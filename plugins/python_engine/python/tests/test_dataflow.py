@@ -28,8 +28,10 @@ from crossrun_engine import (
     RunContext,
     Spec,
     UnavailableError,
+    UnsupportedError,
     Workload,
     WorkloadError,
+    kernel,
 )
 from crossrun_engine.kernel import late_opens
 from crossrun_engine.remote import MANY_RUNS
@@ -197,6 +199,13 @@ class Runs(unittest.TestCase):
         # It is longer ago that the machine was started.
         self.assertGreater(made(), now - 1)
         self.assertEqual(late_opens(), 0)
+        replicas.close()
+
+    def test_nodes_on_another_machine_refuse_the_start_of_an_open_loop(self) -> None:
+        told = {"schema": 1, "name": "open_loop", "total_items": 1, "seed": 7, "extra": {}}
+        replicas = self.nodes.replicas(Workload(LIBRARY, SHA256, json.dumps(told), "there"))
+        with mock.patch.object(kernel, "_boot_id", lambda: "here"), self.assertRaises(UnsupportedError):
+            replicas.start(json.dumps({**told, "start_nanos": 1}))
         replicas.close()
 
 

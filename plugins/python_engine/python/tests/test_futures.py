@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
+from unittest import mock
 
 from example_driver import ExampleDriver, Pool, resolved
 
@@ -300,6 +301,12 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.outcome(of, Pool(2), 8, BytesJob(workload, LIBRARY)), self.expected("word_count", 100))
         with self.assertRaises(UnavailableError):
             BytesJob(Workload(LIBRARY, "0" * 64, workload.spec), LIBRARY).open()
+
+    def test_a_worker_knows_whose_clock_starts_what_was_sent(self) -> None:
+        sent = BytesJob(Workload(LIBRARY, SHA256, opened(spec("null", 1, 1)).spec, "there"), LIBRARY)
+        # The first one loads the library.
+        with mock.patch.dict("crossrun_engine.job._received", clear=True):
+            self.assertEqual([sent.open().boot for _ in range(2)], ["there", "there"])
 
 
 class Processes(unittest.TestCase):

@@ -19,7 +19,7 @@ from ctypes import string_at
 from typing import Any
 from unittest import mock
 
-from crossrun_engine import Stage, UnavailableError, Workload, WorkloadError, item_count, kernel
+from crossrun_engine import Stage, UnavailableError, UnsupportedError, Workload, WorkloadError, item_count, kernel
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 
@@ -304,6 +304,31 @@ class Sharing(unittest.TestCase):
         with mock.patch.object(started._opened.library.functions, "start", None):
             self.assertLess(made(open_loop(start_nanos=now)), now)
         self.assertEqual(kernel.late_opens(), 1)
+
+    def test_an_open_loop_that_started_by_the_clock_of_another_machine_is_refused(self) -> None:
+        def made(on: str, **start: int) -> Workload:
+            spec = {"schema": 1, "name": "open_loop", "total_items": 1, "seed": 7, "extra": {}, **start}
+            with mock.patch.object(kernel, "_boot_id", lambda: on):
+                made_there = Workload(LIBRARY, SHA256, json.dumps(spec, sort_keys=True))
+            there: Workload = pickle.loads(pickle.dumps(made_there))
+            self.assertEqual(there.boot, on)
+            return there
+
+        refused = "the clock of the machine that crossrun runs on, and this worker is on another one"
+        calls: list[Callable[[Workload], object]] = [
+            lambda opened: opened.prepare(),
+            lambda opened: opened.plan,
+            lambda opened: opened.source(0, 1, 1),
+        ]
+        with mock.patch.object(kernel, "_boot_id", lambda: "here"):
+            for call in calls:
+                with self.assertRaisesRegex(UnsupportedError, refused):
+                    call(made("there", start_nanos=1))
+            # Before its run it has no start. Where a machine cannot be told from others, nothing is refused.
+            for opened in (made("there"), made("here", start_nanos=1), made("", start_nanos=1)):
+                self.assertTrue(opened.open_loop)
+        with mock.patch.object(kernel, "_boot_id", lambda: ""):
+            self.assertTrue(made("there", start_nanos=1).open_loop)
 
     def test_another_process_computes_the_same(self) -> None:
         expected, pickled = run(workload()), pickle.dumps(workload())

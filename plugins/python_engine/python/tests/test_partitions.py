@@ -127,9 +127,17 @@ class Partitions(unittest.TestCase):
         with self.assertRaises(RuntimeError) as raised:
             list(partitions.advance(Job(workload()), 1, b"rubbish"))
         found = workload_error_in(f"Job aborted:\n  {raised.exception}\n  at java.lang.Thread")
-        assert isinstance(raised.exception.__cause__, WorkloadError) and found is not None
+        assert isinstance(raised.exception.__cause__, WorkloadError) and isinstance(found, WorkloadError)
         self.assertEqual((found.status, found.message), raised.exception.__cause__.args)
         self.assertIsNone(workload_error_in("Job aborted"))
+
+    def test_what_is_not_supported_is_found_in_the_text(self) -> None:
+        job = mock.Mock(open=mock.Mock(side_effect=UnsupportedError("not on this machine")))
+        with self.assertRaises(RuntimeError) as raised:
+            list(partitions.advance(job, 1, b""))
+        found = workload_error_in(str(raised.exception))
+        assert isinstance(found, UnsupportedError)
+        self.assertEqual(str(found), "not on this machine")
 
 
 if __name__ == "__main__":
