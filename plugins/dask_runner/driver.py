@@ -27,7 +27,8 @@ from crossrun_engine import (
     scheduler_used,
     serve,
 )
-from engine import DaskEngine, LostError
+from crossrun_engine.executors import LostError, failure_of
+from engine import DaskEngine
 
 SCHEDULERS = ("default", "fifo", "load_aware")
 
@@ -57,7 +58,7 @@ class DaskDriver(Driver):
         try:
             called(DaskEngine(cluster, "default", context).look, cluster.prepare, workload)
         except OSError as error:
-            raise LostError(f"the connection to the scheduler or a worker is lost: {error}") from error
+            raise failure_of(error, "Dask", "the scheduler or a worker") from error
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as tasks of Dask."""
@@ -76,7 +77,7 @@ class DaskDriver(Driver):
         except distributed.CancelledError as error:
             raise LostError(f"Dask gave up the run: {error}") from error
         except OSError as error:
-            raise LostError(f"the connection to the scheduler is lost: {error}") from error
+            raise failure_of(error, "Dask", "the scheduler") from error
         metrics = {
             "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
             "idiom": idiom,

@@ -14,13 +14,10 @@ from distributed import Future
 
 from cluster import Cluster
 from crossrun_engine import FuturesEngine, RunContext, awaited, tasks
+from crossrun_engine.executors import LostError
 
 # Seconds between two looks at whether anybody is left to run the tasks, while none ends.
 LOOK = 0.5
-
-
-class LostError(Exception):
-    """Nobody is left to run the tasks, or the connection to the scheduler is lost."""
 
 
 class DaskEngine(FuturesEngine[Future]):

@@ -5,6 +5,7 @@ A driver says by `Executors.all` which there are, and which there were.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,30 @@ START_TIMEOUT = 60
 
 # Seconds that the next executor may take after one has started.
 NEXT_TIMEOUT = 30
+
+# What else than the classes of exceptions for connections says that a machine cannot be reached.
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+# Files that are gone are those that a driver sent there, as other sessions on a cluster do, which remove them when they end.
+_REMEDIES = {
+    errno.ENOENT: "a new session, and only one at a time on a cluster",
+    errno.ENOSPC: "more room for the temporary files of the workers",
+    errno.EDQUOT: "more room for the temporary files of the workers",
+}
+
+
+class LostError(Exception):
+    """Nobody is left to run the tasks, or the connection to the scheduler is lost."""
+
+
+def failure_of(error: OSError, engine: str, peer: str) -> LostError | EngineError:
+    """What an OSError in a run means: that the connection to `peer` is lost, or that a worker failed, as with a full disk.
+
+    An engine raises in the driver what its connections raise, and what a task raised.
+    """
+    if error.errno in (None, *_UNREACHABLE) or isinstance(error, (ConnectionError, TimeoutError)):
+        return LostError(f"the connection to {peer} is lost: {error}")
+    return EngineError(f"a worker of {engine} failed: {error}", _REMEDIES.get(error.errno or 0))
 
 
 class Executor(NamedTuple):

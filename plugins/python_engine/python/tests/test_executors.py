@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import unittest
 
-from crossrun_engine import UnavailableError
-from crossrun_engine.executors import Executor, Executors, Processes, select_workers
+from crossrun_engine import EngineError, UnavailableError
+from crossrun_engine.executors import Executor, Executors, LostError, Processes, failure_of, select_workers
 
 
 class SelectWorkers(unittest.TestCase):
@@ -37,6 +38,23 @@ class Losses(unittest.TestCase):
             with self.assertRaises(UnavailableError) as caught:
                 machines.begin(cores)
             self.assertEqual(caught.exception.remedy, remedy)
+
+
+class Failures(unittest.TestCase):
+    def test_only_an_error_of_a_connection_says_that_it_is_lost(self) -> None:
+        numbers = (errno.ECONNREFUSED, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+        for error in (OSError("in <TCP>: Stream is closed"), *(OSError(number, "it is gone") for number in numbers)):
+            told = failure_of(error, "Dask", "the scheduler")
+            self.assertIsInstance(told, LostError)
+            self.assertEqual(str(told), f"the connection to the scheduler is lost: {error}")
+
+    def test_what_a_task_raised_is_told_as_that(self) -> None:
+        for number, remedy in ((errno.ENOENT, "one at a time"), (errno.ENOSPC, "more room"), (errno.EACCES, "None")):
+            error = OSError(number, "a task failed")
+            told = failure_of(error, "Dask", "the scheduler")
+            assert isinstance(told, EngineError)
+            self.assertEqual(str(told), f"a worker of Dask failed: {error}")
+            self.assertIn(remedy, str(told.remedy))
 
 
 class WorkerProcesses(unittest.TestCase):
