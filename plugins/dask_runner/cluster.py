@@ -16,7 +16,7 @@ import environment
 import shipment
 from crossrun_dask import LIBRARY, SentJob, folder_name
 from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
-from crossrun_engine.executors import Processes, select_workers
+from crossrun_engine.executors import Processes, joined, select_workers
 from crossrun_engine.network import host
 
 # Seconds that a cluster has to answer.
@@ -53,6 +53,10 @@ class Cluster:
     def lost(self) -> str:
         """Why nobody is left who could run a task; empty as long as there is somebody."""
         return ""
+
+    def warnings(self) -> list[str]:
+        """What became of the workers in the run that has ended. Nobody is asked: that would be a part of its time."""
+        return self.processes.losses()
 
     def close(self) -> None:
         """Leaves nothing behind."""
@@ -110,6 +114,9 @@ class ExistingCluster(Cluster):
         self._shipped: list[str] = []
         self._at_scheduler = ""
         self._code = shipment.code(Path(crossrun_dask.__file__).parent)
+        # Workers that were there when the run was prepared, and those that got something since then.
+        self._there, self._arrived = set[str](), set[str]()
+        self.client.subscribe_topic(shipment.ARRIVED, lambda event: self._arrived.add(event[1]["worker"]))
         try:
             self._select_workers(session)
             for module in (shipment, crossrun_engine.code):
@@ -126,7 +133,7 @@ class ExistingCluster(Cluster):
         threads = self._threads()
         if not threads:
             raise UnavailableError(f"no worker is at the scheduler at {self._address}", f"dask worker {self._address}")
-        self._workers = select_workers(threads, session.parallelism)
+        self._there, self._workers = set(threads), select_workers(threads, session.parallelism)
         # Dask does not queue tasks that are restricted.
         self.restriction = self._workers if threads.keys() - set(self._workers) else None
         if not self._workers:
@@ -156,6 +163,7 @@ class ExistingCluster(Cluster):
     def prepare(self, workload: Workload) -> None:
         """A task for each worker that is there: outside of tasks, Dask does not tell a worker where its files are."""
         self._workers = []  # Nobody is missed before it is known who is there.
+        self._arrived.clear()
         job = self.job(workload)
         # Workers may have gone since the run before, and others come. To ask in the run would be a part of its time.
         self._select_workers(self._session)
@@ -173,6 +181,10 @@ class ExistingCluster(Cluster):
             return f"all {len(self._workers)} workers of this run at {self._address} are gone"
         return ""
 
+    def warnings(self) -> list[str]:
+        """That workers came, which get tasks where these are not restricted. A worker tells it, so that nobody is asked."""
+        return [] if self.restriction else joined(self._arrived, self._there, self._session.parallelism)
+
     def close(self) -> None:
         """Takes back what was sent, and leaves the cluster alone."""
         # Where the scheduler is gone there is nothing to take back.
@@ -182,6 +194,7 @@ class ExistingCluster(Cluster):
                     self.client.unregister_worker_plugin(name)
             if self._at_scheduler:
                 shipment.clear_scheduler(self.client, self._at_scheduler, self._code)
+            self.client.unsubscribe_topic(shipment.ARRIVED)
         self.client.close()
 
 

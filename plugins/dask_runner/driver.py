@@ -84,7 +84,7 @@ class DaskDriver(Driver):
             "tasks_in_flight": run.size,
             "closes": closes(spec),
         }
-        return report(workload, state, scheduler, run.work, [*cluster.processes.losses(), *warnings], metrics)
+        return report(workload, state, scheduler, run.work, [*cluster.warnings(), *warnings], metrics)
 
     def close(self) -> None:
         """Stops the workers, if they were started here."""

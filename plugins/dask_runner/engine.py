@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import queue
 import time
@@ -13,8 +12,9 @@ from typing import Any
 from distributed import Future
 
 from cluster import Cluster
-from crossrun_engine import FuturesEngine, RunContext, awaited, tasks
+from crossrun_engine import FuturesEngine, RunContext, tasks
 from crossrun_engine.executors import LostError
+from crossrun_engine.window import answered, taken
 
 # Seconds between two looks at whether anybody is left to run the tasks, while none ends.
 LOOK = 0.5
@@ -52,14 +52,9 @@ class DaskEngine(FuturesEngine[Future]):
 
     def wait(self, futures: Collection[Future], number: int, timeout: float) -> list[Future]:
         """Waits, and raises `LostError` if nobody is left for whom it could wait."""
-        deadline = time.monotonic() + timeout
-        finished: list[Future] = []
-        try:
-            while len(finished) < number:
-                finished.append(self._finished.get(timeout=max(0.0, deadline - time.monotonic())))
-        except queue.Empty:
-            if not finished:
-                self._look()
+        finished = taken(self._finished, number, timeout)
+        if not finished:
+            self._look()
         return finished
 
     def look(self) -> None:
@@ -83,10 +78,5 @@ class DaskEngine(FuturesEngine[Future]):
 
     def results(self, futures: Sequence[Future]) -> list[Any]:
         """The results, brought here. Dask computes anew what is lost on the way, if anybody is left to do it."""
-        gathering = asyncio.run_coroutine_threadsafe(
-            self._client.gather(list(futures), asynchronous=True), self._client.loop.asyncio_loop
-        )
-        try:
-            return list(awaited(gathering, self.look))
-        finally:
-            gathering.cancel()
+        gathering = self._client.gather(list(futures), asynchronous=True)
+        return list(answered(gathering, self._client.loop.asyncio_loop, self.look))

@@ -5,13 +5,15 @@ This module and `crossrun_engine.code` travel by value, as they bring the module
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from distributed import Client, WorkerPlugin
 
-from crossrun_engine.code import code_files, digest, discard, unpack
+from crossrun_engine.code import code_files, digest, discard, unpack, unpack_in_new_folder
+
+# A topic of Dask's events: each worker that gets what was sent tells its address there.
+ARRIVED = "crossrun-arrived"
 
 
 class Shipment(WorkerPlugin):  # type: ignore[misc] # what is not installed has no types
@@ -24,8 +26,10 @@ class Shipment(WorkerPlugin):  # type: ignore[misc] # what is not installed has 
         self.files = files
 
     def setup(self, worker: Any) -> None:
-        """Writes the files on a worker."""
+        """Writes the files on a worker, before it gets any task."""
         unpack(Path(worker.local_directory, self.name), self.files)
+        # The scheduler puts the address into it.
+        worker.log_event(ARRIVED, {})
 
     def teardown(self, worker: Any) -> None:
         """Deletes what `setup` wrote."""
@@ -40,13 +44,7 @@ def code(folder: Path) -> Shipment:
 
 def inform_scheduler(client: Client, shipment: Shipment) -> str:
     """Brings code to the scheduler, which reads the graphs that name it. Returns where it is there."""
-
-    def install(files: dict[str, bytes]) -> str:
-        folder = tempfile.mkdtemp(prefix="crossrun-code-")
-        unpack(Path(folder), files)
-        return folder
-
-    return str(client.run_on_scheduler(install, shipment.files))
+    return str(client.run_on_scheduler(unpack_in_new_folder, "crossrun-code-", shipment.files))
 
 
 def clear_scheduler(client: Client, folder: str, shipment: Shipment) -> None:

@@ -3,6 +3,7 @@
 - no task is restricted to workers where all of them are used, and every task is where some are not, and in the time of a
   run the scheduler is not asked which there are;
 - a run after the loss of a worker is refused, as it has fewer threads, and one after another has come uses it;
+- a run that a worker joins after it was prepared warns of it, and one that is restricted to other workers does not;
 - a run ends at once when the host stops it, also while the driver waits for nothing, and so does a preparation while the
   library travels;
 - a result that comes just when a wait for it ends is not lost.
@@ -115,6 +116,22 @@ def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
     return told
 
 
+def after_joining(cluster: LocalCluster, library: Path) -> list[Any]:
+    """The warnings of a run that a third worker joins, and of the next, which is restricted to two."""
+    dask, told = opened(cluster.scheduler_address, 2), list[Any]()
+    assert isinstance(dask.cluster, ExistingCluster)
+    # Ends only what would never come.
+    deadline = time.monotonic() + 300
+    for _ in range(2):
+        dask.cluster.prepare(shape.workload(library, {"name": "word_count", "total_items": 50}))
+        cluster.scale(3)
+        while not dask.cluster.restriction and not dask.cluster.warnings() and time.monotonic() < deadline:
+            time.sleep(TICK)
+        told.append(shape.run(dask, library, "word_count", 50, 2, {}).metrics.get("warnings", []))
+    dask.close()
+    return told
+
+
 class Late(Future):  # type: ignore[type-arg]
     """Comes just when a wait for it ends, or a little later."""
 
@@ -158,6 +175,9 @@ def main(library: Path) -> str:
         told = after_a_loss(cluster, library)
         if told != [2, "--parallelism 1", 2]:
             return f"workers before and after a loss: {told}"
+        joins, restricted = after_joining(cluster, library)
+        if len(joins) != 1 or not joins[0].startswith("a worker joined the cluster") or restricted:
+            return f"warnings of a run that a worker joins, and of the next one: {joins}, {restricted}"
     return "" if late_result() == ["here"] else "a late result is lost"
 
 

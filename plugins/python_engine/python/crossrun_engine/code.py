@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -35,6 +36,13 @@ def unpack(folder: Path, files: dict[str, bytes]) -> None:
         forget(files)
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
+
+
+def unpack_in_new_folder(prefix: str, files: dict[str, bytes]) -> str:
+    """Does that in a temporary folder, whose path it returns."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    unpack(Path(folder), files)
+    return folder
 
 
 def discard(folder: Path, files: dict[str, bytes]) -> None:

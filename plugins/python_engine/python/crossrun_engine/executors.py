@@ -161,6 +161,16 @@ class Processes:
         return [f"{lost} of {self._number} worker processes were lost: their work was done again"] if lost else []
 
 
+def joined(told: set[str], there: set[str], parallelism: int) -> list[str]:
+    """A warning if workers told that they came which were not there when a run was prepared: an engine gives these tasks too."""
+    number = len(told - there)
+    if not number:
+        return []
+    who = "a worker" if number == 1 else f"{number} workers"
+    when = "joined the cluster after the run was prepared"
+    return [f"{who} {when}, and may have done a part of the work: more than {parallelism} threads, its parallelism"]
+
+
 def select_workers(threads: Mapping[str, int], parallelism: int) -> list[str]:
     """Workers, from one host after the other, that have no more threads together than may be busy at once.
 

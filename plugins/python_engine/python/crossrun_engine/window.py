@@ -13,9 +13,13 @@ stop is lost.
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import queue
 import threading
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Callable, Generic, TypeVar
 
 from .driver import RunContext
@@ -55,6 +59,20 @@ def awaited(future: concurrent.futures.Future[Answer], look: Callable[[], Any]) 
     return future.result()
 
 
+def answered(
+    coroutine: Coroutine[Any, Any, Answer], loop: asyncio.AbstractEventLoop, look: Callable[[], Any]
+) -> Answer:
+    """What a coroutine returns that a loop of another thread runs. While it does not, calls `look` as `awaited` does.
+
+    If that raises, the coroutine is cancelled.
+    """
+    answer = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return awaited(answer, look)
+    finally:
+        answer.cancel()
+
+
 def called(look: Callable[[], Any], function: Callable[..., Answer], *arguments: Any) -> Answer:
     """What a function returns that sees no stop. While it does not return, calls `look` as `awaited` does.
 
@@ -70,6 +88,16 @@ def called(look: Callable[[], Any], function: Callable[..., Answer], *arguments:
 
     threading.Thread(target=call, daemon=True).start()
     return awaited(answer, look)
+
+
+def taken(finished: queue.SimpleQueue[Future], number: int, timeout: float) -> list[Future]:
+    """What comes into a queue, until it is `number`, and for `timeout` seconds at most."""
+    deadline = time.monotonic() + timeout
+    found: list[Future] = []
+    with suppress(queue.Empty):
+        while len(found) < number:
+            found.append(finished.get(timeout=max(0.0, deadline - time.monotonic())))
+    return found
 
 
 class Waiter(Generic[Future]):

@@ -6,7 +6,7 @@ import errno
 import unittest
 
 from crossrun_engine import EngineError, UnavailableError
-from crossrun_engine.executors import Executor, Executors, LostError, Processes, failure_of, select_workers
+from crossrun_engine.executors import Executor, Executors, LostError, Processes, failure_of, joined, select_workers
 
 
 class SelectWorkers(unittest.TestCase):
@@ -38,6 +38,13 @@ class Losses(unittest.TestCase):
             with self.assertRaises(UnavailableError) as caught:
                 machines.begin(cores)
             self.assertEqual(caught.exception.remedy, remedy)
+
+
+class Joining(unittest.TestCase):
+    def test_only_who_was_not_there_has_joined(self) -> None:
+        self.assertEqual(joined({"a", "b"}, {"a", "b", "c"}, 2), [])
+        (warning,) = joined({"a", "d", "e"}, {"a", "b"}, 2)
+        self.assertEqual(warning.split(" joined the cluster after the run was prepared")[0], "2 workers")
 
 
 class Failures(unittest.TestCase):

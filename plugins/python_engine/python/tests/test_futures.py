@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -39,6 +41,7 @@ from crossrun_engine import (
     window_size,
 )
 from crossrun_engine import futures as futures_module
+from crossrun_engine.window import answered, taken
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 SHA256 = hashlib.sha256(Path(LIBRARY).read_bytes()).hexdigest()
@@ -333,6 +336,14 @@ class Processes(unittest.TestCase):
             reach_processes(Pool(2), None, 2, 600, stop)
 
 
+class Queues(unittest.TestCase):
+    def test_what_has_come_is_taken_up_to_a_number_or_a_time(self) -> None:
+        finished: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in range(3):
+            finished.put(number)
+        self.assertEqual([taken(finished, 2, 600), taken(finished, 2, 0), taken(finished, 2, 0)], [[0, 1], [2], []])
+
+
 class Calls(unittest.TestCase):
     def test_a_call_that_sees_no_stop_is_left_by_one_and_answers_otherwise(self) -> None:
         over = threading.Event()
@@ -346,6 +357,31 @@ class Calls(unittest.TestCase):
         self.assertTrue(called(over.set, over.wait, 30))
         with self.assertRaisesRegex(UnavailableError, "gone"):
             called(lambda: None, self.fail_with, UnavailableError("gone"))
+
+    def test_a_coroutine_answers_and_a_stop_cancels_it(self) -> None:
+        begun, ended = threading.Event(), threading.Event()
+
+        async def call() -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(600)
+            finally:
+                ended.set()
+
+        def stop() -> None:
+            begun.wait()
+            raise CancelledError
+
+        loop = asyncio.new_event_loop()
+        running = threading.Thread(target=loop.run_forever)
+        running.start()
+        self.assertEqual(answered(asyncio.sleep(0, "here"), loop, lambda: None), "here")
+        with self.assertRaises(CancelledError):
+            answered(call(), loop, stop)
+        self.assertTrue(ended.wait(600))
+        loop.call_soon_threadsafe(loop.stop)
+        running.join()
+        loop.close()
 
     @staticmethod
     def fail_with(error: Exception) -> None:
