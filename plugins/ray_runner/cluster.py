@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
+from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, called, reach_processes
+from crossrun_engine.executors import some_are_gone
 from crossrun_engine.memory import object_store_bytes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
@@ -31,13 +31,12 @@ class Cluster:
     """Ray for this session only: one processor of it for each unit of parallelism, and no more."""
 
     def __init__(self, session: Session) -> None:
-        self._parallelism = session.parallelism
+        self._parallelism, self._session = session.parallelism, session
         self._engines: dict[str, Tasks | Actors] = {}
         self._folder, self._logs = SessionFolder("ray-", LONGEST_FOLDER), session.log_dir / "ray"
         try:
             self._connect(session)
-            able = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
-            session.demand_nodes(able, "a cluster with more, --extra ray_address=HOST:PORT")
+            self._demand_nodes()
             self._reserve()
             # Bytes of the object stores of all nodes. Asked here, as asking would be a part of a run's time.
             self.object_store = int(ray.cluster_resources().get("object_store_memory", 0))
@@ -53,6 +52,10 @@ class Cluster:
     def _init(self, **options: Any) -> None:
         # Of several nodes on this machine, the one in that folder is ours.
         ray.init(log_to_driver=False, logging_level=logging.WARNING, _temp_dir=str(self._folder.path), **options)
+
+    def _demand_nodes(self) -> None:
+        able = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
+        self._session.demand_nodes(able, "a cluster with more, --extra ray_address=HOST:PORT")
 
     def _reserve(self) -> None:
         """Makes sure of the processors: those of a session of its own are nobody else's."""
@@ -95,8 +98,7 @@ class Cluster:
         try:
             self._disconnect()
         finally:
-            for logs in self._folder.path.glob("session_[0-9]*/logs"):
-                shutil.copytree(logs, self._logs, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            self._folder.keep("session_[0-9]*/logs", self._logs)
             self._folder.close()
 
     def _disconnect(self) -> None:
@@ -131,6 +133,14 @@ class ExistingCluster(Cluster):
         if not self._group.wait(RESERVING):
             message = f"no {self._parallelism} processors of the cluster became free within {RESERVING:.0f} s"
             raise UnavailableError(message)
+
+    def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
+        """Refuses the run if nodes were lost with some of the processors: the others would do all of its work."""
+        self._demand_nodes()
+        if not called(context.check_cancelled, self._group.wait, RESERVING):
+            nodes = placement_group_table(self._group).get("bundles_to_node_id", {})
+            raise some_are_gone(self._parallelism, sum(map(bool, nodes.values())), self._address)
+        super().prepare(idiom, workload, context)
 
     def _placement(self, index: int = -1) -> dict[str, Any]:
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)

@@ -20,8 +20,6 @@ from crossrun_engine import (
     RunContext,
     Session,
     Spec,
-    UnavailableError,
-    UnsupportedError,
     Workload,
     choice,
     closes,
@@ -32,7 +30,7 @@ from crossrun_engine import (
     serve,
     window_size,
 )
-from crossrun_engine.output import last_error_in
+from crossrun_engine.startup import importing, starting
 
 # From so many items on a batch is a large one.
 LARGE_BATCH = 100_000
@@ -80,25 +78,14 @@ def resolve_address(extra: dict[str, Any]) -> str | None:
 
 
 def _connect(address: str | None, session: Session) -> Any:
-    try:
-        # Not before: Ray reads the environment when it is imported.
+    # Not before: Ray reads the environment when it is imported.
+    with importing("Ray", "ray"):
         import cluster
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        # What is installed looks whole, so that a set-up alone would leave it as it is.
-        again = "crossrun setup ray --remove && crossrun setup ray"
-        raise UnavailableError(f"Ray cannot be imported: {reason}", again) from error
     if address is not None:
         return cluster.ExistingCluster(address, session)
-    try:
+    # Ray only says that something did not start. What did not, and why, is in its own logs.
+    with starting("Ray", session.log_dir / "ray", "*.[eo][ru][rt]"):
         return cluster.Cluster(session)
-    except (InvalidSpecError, UnavailableError, UnsupportedError):
-        raise
-    except Exception as error:
-        # Ray only says that something did not start. What did not, and why, is in its own logs.
-        last_error = last_error_in(session.log_dir / "ray", "*.[eo][ru][rt]")
-        reason = " ".join(str(error).split()) + (f"; its last error: {last_error}" if last_error else "")
-        raise UnavailableError(f"Ray did not start: {reason}") from error
 
 
 def _idiom(spec: Spec, workload: Workload) -> str:

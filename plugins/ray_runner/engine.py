@@ -11,7 +11,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 import crossrun_engine
-from crossrun_engine import TICK, ActorsEngine, EngineError, FuturesEngine, ShippedJob, Waiter, Workload
+from crossrun_engine import ActorsEngine, EngineError, FuturesEngine, ShippedJob, Waiter, Workload
 
 # Ray brings a function to its workers once for each object that `ray.remote` makes of it.
 _remote = cache(ray.remote)
@@ -94,10 +94,7 @@ class Actors(_Engine, ActorsEngine[Any]):
     def __init__(self, replicas: list[Any], look: Callable[[], None]) -> None:
         self._replicas = replicas
         ready = [replica.ready.remote() for replica in replicas]
-        waiting = set(ready)
-        while waiting:
-            look()
-            waiting.difference_update(self.wait(waiting, len(waiting), TICK))
+        self.wait_for_all(ready, look)
         self._nodes: dict[str, str] = dict(ray.get(ready))
 
     def call(self, actor: int, method: str, *arguments: Any) -> Any:

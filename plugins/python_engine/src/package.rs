@@ -51,6 +51,7 @@ const PACKAGE: &[(&str, &str)] = embedded![
     "remote.py",
     "report.py",
     "spec.py",
+    "startup.py",
     "tasks.py",
     "window.py",
 ];

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import threading
 import unittest
 import unittest.mock
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import driver
 import environment
-from crossrun_engine import Spec
+from crossrun_engine import CancelledError, RunContext, Session, Spec, UnavailableError
+
+RAY = ("ray", "ray.exceptions", "ray.util", "ray.util.placement_group", "ray.util.scheduling_strategies")
+
+
+def without_ray() -> Any:
+    """The module `cluster`, on something that only looks like Ray."""
+    with unittest.mock.patch.dict(sys.modules, {name: unittest.mock.MagicMock() for name in RAY}):
+        return importlib.import_module("cluster")
 
 
 def window(items: int, **extra: Any) -> int:
@@ -60,6 +73,51 @@ class Environment(unittest.TestCase):
             with unittest.mock.patch.dict(os.environ, given):
                 environment.prepare(address)
                 self.assertEqual((os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]), (mode, ""))
+
+
+class Reserved(unittest.TestCase):
+    """Three processors of a cluster, on two machines that were asked for."""
+
+    def setUp(self) -> None:
+        self.module = without_ray()
+        cluster = self.module.ExistingCluster
+        self.cluster = cluster.__new__(cluster)
+        self.cluster._session = Session(3, 2, {}, Path("."), Path("."))
+        self.cluster._parallelism, self.cluster._address = 3, "10.0.0.1:6379"
+        self.cancel = threading.Event()
+
+    def prepare(self, machines: int, wait: Callable[[float], bool], placed: str) -> int:
+        """How many runs are prepared: one, unless it is refused."""
+        nodes = [{"Alive": number < machines, "Resources": {"CPU": 2.0}} for number in range(2)]
+        self.module.ray.nodes = lambda: nodes
+        self.cluster._group = unittest.mock.Mock(wait=wait)
+        table = {"bundles_to_node_id": dict(enumerate(placed.split(",")))}
+        context = RunContext(Path("."), self.cancel, lambda _: None)
+        looks = unittest.mock.patch.object(self.module, "placement_group_table", lambda _: table)
+        with looks, unittest.mock.patch.object(self.module.Cluster, "prepare") as prepared:
+            self.cluster.prepare("tasks", unittest.mock.Mock(), context)
+        return prepared.call_count
+
+    def test_a_run_after_the_loss_of_a_node_is_refused_with_what_is_left(self) -> None:
+        self.assertEqual(self.prepare(2, lambda _: True, "a,b,a"), 1)
+        for placed, remedy in (("a,,a", "--parallelism 2"), (",,", None)):
+            says = self.assertRaisesRegex(UnavailableError, "of the 3 processors that were reserved at 10.0.0.1:6379")
+            with says as caught:
+                self.prepare(2, lambda _: False, placed)
+            self.assertEqual(caught.exception.remedy, remedy)
+        with self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1"):
+            self.prepare(1, lambda _: True, "a,a,a")
+
+    def test_a_stop_ends_the_wait_for_others(self) -> None:
+        comes = threading.Event()
+
+        def wait(_: float) -> bool:
+            self.cancel.set()
+            return comes.wait()
+
+        with self.assertRaises(CancelledError):
+            self.prepare(2, wait, "a,b,a")
+        comes.set()
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ class LostError(Exception):
     """Nobody is left to run the tasks, or the connection to the scheduler is lost."""
 
 
+def some_are_gone(reserved: int, left: int, cluster: str) -> UnavailableError:
+    """Refuses a run for which some of the processors that a session has reserved are gone."""
+    message = f"of the {reserved} processors that were reserved at {cluster} some are gone, and no others are free"
+    return UnavailableError(message, f"--parallelism {left}" if 0 < left < reserved else None)
+
+
 def failure_of(error: OSError, engine: str, peer: str) -> LostError | EngineError:
     """What an OSError in a run means: that the connection to `peer` is lost, or that a worker failed, as with a full disk.
 

@@ -24,6 +24,11 @@ class SessionFolder:
             self.path.rmdir()
             self.path = _short_folder(prefix, longest)
 
+    def keep(self, pattern: str, to: Path) -> None:
+        """Copies what is in the folders that match to another one, which may have some of it already."""
+        for folder in self.path.glob(pattern):
+            shutil.copytree(folder, to, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+
     def close(self) -> None:
         """Removes the folder. Raises `OSError` if that is not possible within `WRITING` seconds."""
         deadline = time.monotonic() + WRITING

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from .job import Job
-from .window import TICK, Future, Waiter
+from .window import Future, Waiter
 
 # Another one in each process that imports this: machines may have one name, and processes in two containers one number.
 _TOKEN = uuid.uuid4().hex
@@ -67,8 +67,5 @@ def reach_processes(
     while len(reached) < processes and time.monotonic() < deadline:
         futures = engine.map(introduce, range(processes), job=job)
         engine.watch(futures)
-        waiting = set(futures)
-        while waiting:
-            look()
-            waiting.difference_update(engine.wait(waiting, len(waiting), TICK))
+        engine.wait_for_all(futures, look)
         reached.update(engine.results(futures))

@@ -114,6 +114,13 @@ class Waiter(Generic[Future]):
         """
         raise NotImplementedError
 
+    def wait_for_all(self, futures: Collection[Future], look: Callable[[], Any]) -> None:
+        """Waits until all of them have finished. Calls `look` every `TICK` seconds meanwhile, which may raise."""
+        waiting = set(futures)
+        while waiting:
+            look()
+            waiting.difference_update(self.wait(waiting, len(waiting), TICK))
+
     def cancel(self, futures: Collection[Future]) -> None:
         """Gives the futures up, as the run has failed or is to stop. Tasks that have begun may go on."""
 

@@ -7,7 +7,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from crossrun_engine import InvalidSpecError, SessionFolder, UnavailableError
 from crossrun_engine.output import Printed, last_error, last_error_in
+from crossrun_engine.startup import importing, starting
 
 JAVA = """Picked up SOMETHING: -XX:+NoSuchFlag
 Unrecognized VM option 'NoSuchFlag'
@@ -62,6 +64,26 @@ class Errors(unittest.TestCase):
                 os.utime(folder / file, (number, number))
             self.assertEqual(last_error_in(folder, "*.[eo]*"), RAYLET.splitlines()[1])
             self.assertEqual(last_error_in(folder / "none", "*"), "")
+
+
+class Starting(unittest.TestCase):
+    def test_an_engine_that_does_not_start_is_told_with_its_last_error(self) -> None:
+        folder = SessionFolder("crossrun-test-")
+        self.addCleanup(folder.close)
+        (folder.path / "one" / "logs").mkdir(parents=True)
+        (folder.path / "one" / "logs" / "raylet.out").write_text(RAYLET)
+        folder.keep("o*/logs", folder.path / "kept")
+        folder.keep("o*/logs", folder.path / "kept")
+        says = f"Ray did not start: it broke; its last error: {RAYLET.splitlines()[1]}"
+        with self.assertRaises(UnavailableError) as told, starting("Ray", folder.path / "kept", "*.out"):
+            raise RuntimeError("it\nbroke")
+        self.assertEqual(str(told.exception), says)
+        with self.assertRaises(InvalidSpecError), starting("Ray", folder.path, "*.out"):
+            raise InvalidSpecError("odd")
+        with self.assertRaises(UnavailableError) as told, importing("Ray", "ray"):
+            raise ImportError("no module")
+        self.assertEqual(str(told.exception), "Ray cannot be imported: ImportError: no module")
+        self.assertEqual(told.exception.remedy, "crossrun setup ray --remove && crossrun setup ray")
 
 
 class Warnings(unittest.TestCase):
