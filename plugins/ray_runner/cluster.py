@@ -75,7 +75,9 @@ class Cluster:
         return self._engines[idiom]
 
     def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
-        """Has each worker open the workload of the next run."""
+        """Has each worker open the workload of the next run. Before the first tasks the actors end: sessions of graphs use none."""
+        if idiom not in self._engines and isinstance(actors := self._engines.pop("actors", None), Actors):
+            actors.close()
         engine, job = self.engine(idiom, context.check_cancelled), self.job(workload)
         if isinstance(engine, Actors):
             engine.prepare(job, self._parallelism, context)

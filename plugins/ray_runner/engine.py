@@ -97,6 +97,11 @@ class Actors(_Engine, ActorsEngine[Any]):
         self.wait_for_all(ready, look)
         self._nodes: dict[str, str] = dict(ray.get(ready))
 
+    def close(self) -> None:
+        """Ends the actors with their processes."""
+        for replica in self._replicas:
+            ray.kill(replica)
+
     def call(self, actor: int, method: str, *arguments: Any) -> Any:
         """Calls a method of an actor."""
         return getattr(self._replicas[actor], method).remote(*arguments)

@@ -45,8 +45,7 @@ class Member:
 
     def unusable(self, reason: str) -> UnavailableError:
         """That the cluster cannot be used, and why."""
-        reason = " ".join(reason.split())
-        return UnavailableError(f"the Ray cluster at {self._address} cannot be used: {reason}")
+        return UnavailableError(f"the Ray cluster at {self._address} cannot be used: {' '.join(reason.split())}")
 
     def close(self) -> None:
         """Leaves the cluster: the node tells it so, and ends what it started."""

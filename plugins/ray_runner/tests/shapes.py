@@ -3,7 +3,8 @@
     python shapes.py LIBRARY LOG_DIR PARALLELISM SHAPES
 
 where SHAPES is a JSON list of objects with `workload`, `items` and `extra`. Starting Ray takes seconds, and most shapes
-take none. Fails if Ray is asked for its state in the time of a run.
+take none. Fails if Ray is asked for its state in the time of a run, if the actors with which a session starts outlive the first preparation of a graph
+of tasks, or if those that a session of both kinds starts later do not outlive the next ones.
 """
 
 from __future__ import annotations
@@ -12,27 +13,64 @@ import hashlib
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import driver
-from crossrun_engine import RunContext, Session, Spec, Workload
+from crossrun_engine import EngineError, RunContext, Session, Spec, Workload
+
+
+def opened(library: str, parallelism: int, shape: dict[str, Any]) -> tuple[Spec, Workload, RunContext]:
+    """What the driver gets for a shape."""
+    wire = {"schema": 1, "name": shape["workload"], "total_items": shape["items"], "parallelism": parallelism}
+    wire.update(scheduler_name="default", seed=42, extra=shape["extra"], use=shape.get("use", []))
+    sha256 = hashlib.sha256(Path(library).read_bytes()).hexdigest()
+    context = RunContext(Path("."), threading.Event(), lambda _: None)
+    return Spec.of(wire), Workload(library, sha256, json.dumps(wire)), context
 
 
 def run(ray: driver.RayDriver, library: str, parallelism: int, shape: dict[str, Any]) -> dict[str, Any]:
     """One shape."""
-    wire = {"schema": 1, "name": shape["workload"], "total_items": shape["items"], "parallelism": parallelism}
-    wire.update(scheduler_name="default", seed=42, extra=shape["extra"])
-    sha256 = hashlib.sha256(Path(library).read_bytes()).hexdigest()
-    workload = Workload(library, sha256, json.dumps(wire))
-    context = RunContext(Path("."), threading.Event(), lambda _: None)
+    spec, workload, context = opened(library, parallelism, shape)
     with mock.patch("ray.cluster_resources") as asked, mock.patch("ray.nodes", asked):
-        result = ray.run(Spec.of(wire), workload, context)
+        result = ray.run(spec, workload, context)
     assert not asked.called, "Ray was asked for its state in the time of a run"
     outcome = workload.outcome(result.sink_state)
     assert outcome["count"] == result.results_count
     return {"checksum": outcome["checksum"], "count": outcome["count"], "idiom": result.metrics["idiom"]}
+
+
+def is_alive(actors: Any) -> bool:
+    """Whether the first of the actors answers."""
+    answer = actors._replicas[0].ready.remote()
+    actors.wait_for_all([answer], lambda: None)
+    try:
+        actors.results([answer])
+    except EngineError:
+        return False
+    return True
+
+
+def look_at_actors(ray: driver.RayDriver, library: str, parallelism: int) -> None:
+    """Prepares graphs of tasks and runs with actors by turns, in a session that has just been opened."""
+    graph = opened(library, parallelism, {"workload": "task_graph", "items": 40, "extra": {}, "use": ["graph"]})
+    others = opened(library, parallelism, {"workload": "null", "items": 40, "extra": {}})
+    engines = ray._cluster._engines
+    first = engines["actors"]
+    ray.prepare(*graph)
+    assert list(engines) == ["tasks"], f"a session of graphs has {list(engines)}"
+    # They are gone, and not only forgotten. The wait ends only what would never come.
+    deadline = time.monotonic() + 300
+    while is_alive(first):
+        assert time.monotonic() < deadline, "an actor outlived the preparation of a graph"
+        time.sleep(0.05)
+    ray.prepare(*others)
+    second = engines["actors"]
+    ray.prepare(*graph)
+    ray.prepare(*others)
+    assert engines["actors"] is second, "actors were started again at a change of the kind of run"
 
 
 def main(library: str, log_dir: str, parallelism: int, shapes: list[dict[str, Any]]) -> None:
@@ -40,6 +78,7 @@ def main(library: str, log_dir: str, parallelism: int, shapes: list[dict[str, An
     ray = driver.RayDriver()
     ray.open(Session(parallelism, 1, {}, Path(log_dir), Path(log_dir)))
     try:
+        look_at_actors(ray, library, parallelism)
         for shape in shapes:
             print(json.dumps(run(ray, library, parallelism, shape)), flush=True)
     finally:

@@ -75,6 +75,31 @@ class Environment(unittest.TestCase):
                 self.assertEqual((os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]), (mode, ""))
 
 
+class Idioms(unittest.TestCase):
+    def test_actors_end_before_the_first_tasks_and_are_started_again_once(self) -> None:
+        module, started = without_ray(), list[str]()
+
+        def pool() -> Any:
+            actors = module.Actors.__new__(module.Actors)
+            actors._replicas = ["one", "two"]
+            return actors
+
+        def start(idiom: str, engine: Any) -> Any:
+            started.append(idiom)
+            return engine
+
+        cluster = module.Cluster.__new__(module.Cluster)
+        cluster._engines, cluster._parallelism, cluster.job = {"actors": pool()}, 2, unittest.mock.Mock()
+        cluster._tasks = lambda _: start("tasks", unittest.mock.Mock())
+        cluster._actors = lambda _: start("actors", pool())
+        reached = unittest.mock.patch.object(module, "reach_processes")
+        with reached, unittest.mock.patch.object(module.Actors, "prepare"):
+            for idiom in ("tasks", "actors", "tasks", "actors"):
+                cluster.prepare(idiom, unittest.mock.Mock(), unittest.mock.Mock())
+        self.assertEqual(started, ["tasks", "actors"])
+        self.assertEqual([call.args for call in module.ray.kill.call_args_list], [("one",), ("two",)])
+
+
 class Reserved(unittest.TestCase):
     """Three processors of a cluster, on two machines that were asked for."""
 
