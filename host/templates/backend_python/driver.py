@@ -41,7 +41,7 @@ class PoolDriver(Driver):
             tasks.append(self._pool.submit(step, 0, b"", first, count))
             go_on(4 * spec.parallelism)
         go_on(0)
-        while end < workload.sink:  # What a keyed reduction emits, in the pool too, goes to the next one, or to the sink.
+        while end < workload.sink:  # What a keyed reduction emits in the pool goes to the next one, or to the sink.
             stage, end, reduced = end + 1, workload.end_of_chain(end + 1), state
             state = workload.new_state(end)
             while item_count(emitted := self._pool.submit(reduced.emit, spec.batch_size).result()):

@@ -3,8 +3,8 @@
     python shapes.py LIBRARY LOG_DIR PARALLELISM SHAPES
 
 where SHAPES is a JSON list of objects with `workload`, `items` and `extra`. Starting Ray takes seconds, and most shapes
-take none. Fails if Ray is asked for its state in the time of a run, if the actors with which a session starts outlive the first preparation of a graph
-of tasks, or if those that a session of both kinds starts later do not outlive the next ones.
+take none. Fails if Ray is asked for its state in the time of a run, if the actors with which a session starts outlive the
+first preparation of a graph of tasks, or if those that a session of both kinds starts later do not outlive the next ones.
 """
 
 from __future__ import annotations
