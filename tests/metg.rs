@@ -198,7 +198,8 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
 
 #[test]
 fn a_sweep_that_was_interrupted_before_its_first_measured_trial_has_no_report() {
-    let place = Place::with_misbehaving();
+    let place = Place::new();
+    place.stage(&hostile("misbehaving_runner"));
     // The engine never starts, so that nothing is measured.
     let run = "metg --backends misbehaving --cores 1 --blocks 1 --run-id cut --no-lock";
     let run = format!("{run} --extra behaviour=sleep --extra at=open");

@@ -327,15 +327,11 @@ fn old_bad_lines_keep_no_result_back() {
 }
 
 #[test]
-fn a_single_run_is_no_part_of_a_comparison_or_of_sweeps() {
+fn a_single_run_is_no_part_of_a_comparison() {
     let place = Place::new();
     place.crossrun(&COMPARE).code(0);
     let before = place.records("c", "trials.jsonl");
-    let run = [&RUN[..], &["--output-dir", "results/c"]].concat();
-    place.crossrun(&run).code(2).says("holds a comparison");
-    // Without its plan it has the trials of blocks, as a folder of METG sweeps.
-    fs::remove_file(place.path().join("results/c/plan.json")).unwrap();
-    place.crossrun(&run).code(2).says("holds METG sweeps, or a comparison");
+    place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(2).says("holds a comparison");
     assert_eq!(place.records("c", "trials.jsonl"), before);
 }
 

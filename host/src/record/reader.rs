@@ -241,9 +241,9 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Record
     }
 }
 
-/// Whether the first trial in `file` is one of a block, as those of comparisons and sweeps are. A single run is of none.
-pub(crate) fn begins_with_block(file: &Path) -> bool {
-    trials(file).next().is_some_and(|(_, trial)| trial.record.metadata.block.is_some())
+/// Whether the first trial in `file` is one of a METG sweep.
+pub(crate) fn begins_with_sweep(file: &Path) -> bool {
+    trials(file).next().is_some_and(|(_, trial)| trial.record.metadata.metg.is_some())
 }
 
 /// The line of the first trial in `file` whose id is `run`, as that of a single run is. Those of others go on with the point.

@@ -179,7 +179,7 @@ impl PlanFile {
     pub(in crate::cli) fn refuse_in(folder: &Path) -> Result<(), Problem> {
         let what = match () {
             () if folder.join(PLAN).exists() => "a comparison",
-            () if reader::begins_with_block(&folder.join(TRIALS)) => "METG sweeps, or a comparison",
+            () if reader::begins_with_sweep(&folder.join(TRIALS)) => "METG sweeps",
             () => return Ok(()),
         };
         let message = format!("{} holds {what}, and a single run is no part of it", folder.display());
