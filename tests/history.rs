@@ -114,7 +114,7 @@ fn since_leaves_out_what_began_before() {
     place
         .crossrun(&["history", "bad.jsonl"])
         .code(2)
-        .says("there are no records; try: what the warnings say");
+        .says("there are no records; try: correct what the warnings name");
 }
 
 #[test]

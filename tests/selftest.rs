@@ -39,7 +39,7 @@ const CAUGHT: [(&str, &[&str], &str); 34] = [
     ("more_threads", &["invalid measurement", "gained nothing", "warning"], "the run "),
     ("raise_priority", &["gained nothing"], "did not let it"),
     ("early_loop", &["invalid measurement"], "the last item is due after"),
-    ("late_start", &["refused"], "only at the start_nanos of the run"),
+    ("late_start", &["refused"], "other than the start_nanos of the run"),
     ("times_in_closed_loop", &["refused"], "other times than its plan"),
     ("work_after_run", &["warning"], "between runs, when it had nothing to do"),
 ];

@@ -51,7 +51,7 @@ fn a_backend_starts_an_open_loop_at_no_other_time_than_that_of_the_run() {
         // On a busy machine an honest run may be invalid: the source is late by itself.
         assert_eq!(ran.json()["metadata"]["error"]["kind"] == "workload", is_refused, "{}", ran.explain());
         if is_refused {
-            ran.code(4).says("only at the start_nanos of the run");
+            ran.code(4).says("other than the start_nanos of the run");
         }
     }
 }

@@ -25,7 +25,7 @@ const RANDOM: usize = 6;
 const SUFFIX: &str = ".tmp";
 
 /// How many characters of a random part are letters of the machine.
-pub(crate) const LETTERS: usize = 2;
+pub(crate) const LETTERS: usize = 3;
 /// After this time without a change, what another machine made is no more in use.
 const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -87,12 +87,15 @@ pub(crate) fn start(prefix: &str) -> String {
     format!("{prefix}{}", letters_of(uname().nodename().to_bytes()))
 }
 
-/// The letters of a machine with this name. Two machines seldom have the same.
+/// The letters of a machine with this name. Of thirty machines two have the same with a chance of 2 %.
 fn letters_of(node: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(node);
     let hash = hasher.finish();
-    [hash % 26, hash / 26 % 26].map(|number| char::from(b'a' + number as u8)).iter().collect()
+    [hash % 26, hash / 26 % 26, hash / 676 % 26]
+        .map(|number| char::from(b'a' + number as u8))
+        .iter()
+        .collect()
 }
 
 fn made_in<T>(folder: &Path, mut make: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     /// No machine has capital letters.
-    const OF_ANOTHER: &str = ".crossrun-ZZ3dE9.tmp";
+    const OF_ANOTHER: &str = ".crossrun-ZZZdE9.tmp";
 
     fn names_in(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap().flatten();
@@ -186,12 +189,12 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
         let own = start(PREFIX);
-        fs::write(at(&format!("{own}B3dE.tmp")), "left").unwrap();
-        fs::create_dir_all(at(&format!("{own}fold.tmp/made"))).unwrap();
-        let link = format!("{own}link.tmp");
+        fs::write(at(&format!("{own}B3d.tmp")), "left").unwrap();
+        fs::create_dir_all(at(&format!("{own}fol.tmp/made"))).unwrap();
+        let link = format!("{own}lin.tmp");
         let others =
             [".crossrun-aB3dE9", ".crossrun-long-name.tmp", link.as_str(), OF_ANOTHER, "a.tmp", "target"];
-        for name in others.iter().filter(|name| !name.contains("link")) {
+        for name in others.iter().filter(|name| **name != link) {
             fs::write(at(name), "another's").unwrap();
         }
         symlink(at("target"), at(&link)).unwrap();

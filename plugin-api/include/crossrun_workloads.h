@@ -39,7 +39,7 @@ extern "C" {
 enum {
     /* Done. */
     CROSSRUN_OK = 0,
-    /* A null pointer, or a stage, slice or limit that does not exist. */
+    /* A null pointer, or a stage, slice or limit that does not exist, or a start that is not that of the run. */
     CROSSRUN_ARGUMENT = 1,
     /* A batch or a state has an invalid encoding. */
     CROSSRUN_MALFORMED = 2,

@@ -11,8 +11,8 @@ import ray
 from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, called, reach_processes
-from crossrun_engine.executors import some_are_gone
+from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
+from crossrun_engine.executors import comes_true, some_are_gone
 from crossrun_engine.memory import object_store_bytes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
@@ -133,15 +133,17 @@ class ExistingCluster(Cluster):
             raise UnavailableError(message, f"--parallelism {max(1, processors)}")
         self._group = placement_group([{"CPU": 1}] * self._parallelism, strategy="SPREAD")
         if not self._group.wait(RESERVING):
-            message = f"no {self._parallelism} processors of the cluster became free within {RESERVING:.0f} s"
-            raise UnavailableError(message)
+            raise UnavailableError(
+                f"no {self._parallelism} processors of the cluster became free within {RESERVING:.0f} s"
+            )
 
     def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
         """Refuses the run if nodes were lost with some of the processors: the others would do all of its work."""
         self._demand_nodes()
-        if not called(context.check_cancelled, self._group.wait, RESERVING):
-            nodes = placement_group_table(self._group).get("bundles_to_node_id", {})
-            raise some_are_gone(self._parallelism, sum(map(bool, nodes.values())), self._address)
+        if not comes_true(self._group.wait, RESERVING, context.check_cancelled):
+            alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            places = placement_group_table(self._group).get("bundles_to_node_id", {}).values()
+            raise some_are_gone(self._parallelism, sum(place in alive for place in places), self._address)
         super().prepare(idiom, workload, context)
 
     def _placement(self, index: int = -1) -> dict[str, Any]:

@@ -84,7 +84,8 @@ impl Context {
         }
         for (used, row) in &inventory.substitutes {
             let (rejected, why) = (row.path.display(), row.reason.as_deref().unwrap_or_default());
-            ui.warning(&format!("{rejected} is rejected, and {} takes its place: {why}", used.display()));
+            let message = format!("{rejected} is rejected, and {} takes its place: {why}", used.display());
+            ui.warning(&with_remedy(&message, row.remedy.as_deref()));
         }
         let explicit = global.plugin_dir.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>();
         let explicit = explicit.map_err(|error| Problem::usage(format!("--plugin-dir: {error}")))?;

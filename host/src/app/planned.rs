@@ -42,9 +42,16 @@ struct Resumable {
     matrix: Matrix,
 }
 
-/// How many blocks of the plan beside a file of records are in it, if some are missing, and the command that measures these.
-/// `inputs` are the records of the file.
-pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
+/// What the plan beside a file of records has that is not in it.
+pub(super) struct Unfinished {
+    /// How many blocks are there, and the command that measures the others.
+    pub(super) message: String,
+    /// The backends that are still to be measured.
+    pub(super) backends: Vec<String>,
+}
+
+/// What is missing in a file of records by the plan beside it, if anything is. `inputs` are the records of the file.
+pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     // Another file may have a part of the trials only.
     let folder = shell::folder_of(file).filter(|_| file.ends_with(TRIALS))?;
     let planned: Resumable = plan_beside(file)?;
@@ -54,11 +61,16 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<String> {
     let done = inputs.iter().filter(of_run).filter_map(measured).collect();
     // The plan of another version may have other trials.
     let plan = Plan::new(&planned.matrix).ok().filter(|plan| plan.hash() == planned.plan_hash)?;
-    let (all, missing) = (plan.blocks.len(), plan.remaining(&done).len());
+    let remaining = plan.remaining(&done);
+    let (all, missing) = (plan.blocks.len(), remaining.len());
     let (whole, blocks) = (all - missing, plural(all as u64, "block"));
     let were = if all == 1 || whole == 1 { "was" } else { "were" };
     let message = format!("unfinished: {whole} of {blocks} {were} measured");
-    (missing > 0).then(|| with_remedy(&message, Some(&planned.command(folder))))
+    let sessions = remaining.iter().flat_map(|block| &block.sessions);
+    (missing > 0).then(|| Unfinished {
+        message: with_remedy(&message, Some(&planned.command(folder))),
+        backends: sessions.map(|session| session.backend.name.clone()).collect(),
+    })
 }
 
 /// The trial of a plan that a record is of.

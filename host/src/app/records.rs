@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::output::is_standard_output;
-use super::planned::{planned_options, unfinished};
+use super::planned::{Unfinished, planned_options, unfinished};
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::compare::model::{Rigor, Source};
@@ -14,7 +14,7 @@ use crate::named_file::{self, is_standard_input};
 use crate::record::names::RESULTS;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
-use crate::record::writer::{PLAN, TRIALS, UNIFIED};
+use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{RecordError, Records, reader};
 use crate::regular_file;
 use crate::shell;
@@ -31,6 +31,8 @@ pub(crate) struct Read {
     pub(crate) altered: Vec<String>,
     /// The runs of which blocks are missing, a line each.
     pub(crate) unfinished: Vec<String>,
+    /// The backends that these runs have still to measure.
+    pub(crate) to_measure: HashSet<String>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by what tells them from others.
@@ -180,8 +182,7 @@ impl SingleRun {
 pub(crate) fn single_run(id: &Path) -> Option<SingleRun> {
     let id = id.to_str()?;
     let folders = std::fs::read_dir(RESULTS).ok()?.flatten().map(|entry| entry.path());
-    // Comparisons have long files, and ids by which they are found.
-    let mut folders: Vec<_> = folders.filter(|folder| !folder.join(PLAN).exists()).collect();
+    let mut folders: Vec<_> = folders.collect();
     folders.sort();
     folders.into_iter().find_map(|folder| {
         let line = reader::line_of_run(&folder.join(TRIALS), id)?;
@@ -237,7 +238,10 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     };
     let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
-    read.unfinished.extend(unfinished(path, &inputs[first..]));
+    if let Some(Unfinished { message, backends }) = unfinished(path, &inputs[first..]) {
+        read.unfinished.push(message);
+        read.to_measure.extend(backends);
+    }
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {

@@ -16,10 +16,11 @@ use crate::app::limits::LimitArguments;
 use crate::app::participants::{Selection, check_all_available};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
+use crate::cli::measure::TrialArguments;
 use crate::compare::model::Rigor;
 use crate::plan::whole_rows::row_width;
 use crate::plan::{Block, Plan};
-use crate::record::{Access, Conditions, Recorder, SystemProfile};
+use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::run::data_seeds::DataSeeds;
 use crate::run::event::Event;
 use crate::run::executor::Executor;
@@ -35,6 +36,10 @@ use resume::Recorded;
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
+    // A set-up would change the engine of a measurement that goes on, and take its cores.
+    let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
+    let sets_up = setup && arguments.resume.is_none() && !arguments.dry_run;
+    let lock = context.measurement_lock(sets_up && !no_lock, ui)?;
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
         None => PreparedRun::new(&mut context, arguments, limits, ui)?,
@@ -43,7 +48,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
         return Ok(Exit::Done);
     }
-    prepared.measure(&context, arguments, ui)
+    prepared.measure(&context, arguments, lock, ui)
 }
 
 /// A run before its trials are measured.
@@ -127,10 +132,20 @@ impl PreparedRun {
         Ok(Self { file, participants, plan, output_dir })
     }
 
-    fn measure(&self, context: &Context, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
+    /// Measures what is left, under the measurement lock, which may be held already.
+    fn measure(
+        &self,
+        context: &Context,
+        arguments: &Arguments,
+        held: Option<MeasurementLock>,
+        ui: &mut Ui,
+    ) -> Result<Exit, Problem> {
         let Self { file, participants, plan, output_dir } = self;
         let no_lock = arguments.schedule.trial.no_lock || file.no_lock;
-        let lock = context.measurement_lock(!no_lock, ui)?;
+        let lock = match held {
+            Some(held) => Some(held),
+            None => context.measurement_lock(!no_lock, ui)?,
+        };
         if arguments.resume.is_none() {
             file.refuse_trials_again(output_dir)?;
         }
@@ -143,7 +158,7 @@ impl PreparedRun {
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {
             // Read only now that the folder is locked: another process may have run trials of this run until then.
-            Some(_) => resume::recorded(output_dir, file, ui)?,
+            Some(_) => resume::recorded(output_dir, file, ui).inspect_err(|_| context.tidy(&folders))?,
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);

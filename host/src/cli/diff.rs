@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, records};
-use crate::compare::history::{AaHistory, ChangeVerdict, ENOUGH_AA, History, HistoryError, history};
+use crate::compare::history::{
+    AaHistory, CellChange, ChangeVerdict, ENOUGH_AA, History, HistoryError, history,
+};
 use crate::named_file::{self, is_standard_input};
 use crate::report::chosen_percent;
 
@@ -62,10 +64,11 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let aa_factors = |machine: &_| machine_history::aa_factors(machine, ui);
     let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);
     let mut history = history.map_err(|error| refused(&error, read, [old, new]))?;
-    if !after.unfinished.is_empty() {
-        // Its run has still to measure that.
-        history.changes.retain(|change| change.call != ChangeVerdict::Missing);
-    }
+    // What its run has still to measure is not missing.
+    let is_to_come = |change: &CellChange| {
+        change.call == ChangeVerdict::Missing && after.to_measure.contains(&change.backend)
+    };
+    history.changes.retain(|change| !is_to_come(change));
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     ui.object_or(|| &history, || crate::report::history(&history))?;

@@ -86,7 +86,9 @@ fn check_page(page: &Path, read: &Read, json: bool) -> Result<(), Problem> {
 fn nothing(since: Option<&str>, paths: &[PathBuf], is_unreadable: bool) -> Problem {
     match since {
         // The warnings say why.
-        _ if is_unreadable => Problem::usage("there are no records").with_remedy("what the warnings say"),
+        _ if is_unreadable => {
+            Problem::usage("there are no records").with_remedy("correct what the warnings name")
+        }
         Some(since) => {
             Problem::usage(format!("no run with a description of its machine began at {since} or later"))
                 .with_remedy("an earlier --since")

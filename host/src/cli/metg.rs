@@ -17,7 +17,7 @@ use crate::app::participants::{Selection, check_all_available};
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
-use crate::cli::measure::{STANDARD, ScheduleArguments};
+use crate::cli::measure::{STANDARD, ScheduleArguments, TrialArguments};
 use crate::first_seen::distinct;
 use crate::metg::{MOST_ITERATIONS, Range, SWEPT_KEYS};
 use crate::plan::defaults::COMPUTING;
@@ -210,12 +210,20 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let cores = arguments.cores.unwrap_or_else(default_cores);
     context.pin_to(cores)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
+    let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
+    // A set-up would change the engine of a measurement that goes on, and take its cores.
+    let held = context.measurement_lock(setup && !no_lock, ui)?;
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
-    let lock = context.measurement_lock(!arguments.schedule.trial.no_lock, ui)?;
+    let lock = match held {
+        Some(held) => Some(held),
+        None => context.measurement_lock(!no_lock, ui)?,
+    };
     // Again: while this run waited, another one may have measured into the folder, or a backend been removed.
     let mut ready = arguments.refuse_other_run(&prepared.output_dir);
     if lock.as_ref().is_some_and(|lock| lock.waited) {
-        ready = ready.and_then(|()| prepared.check_available(arguments.schedule.trial.setup, &context, ui));
+        let backends = prepared.participants.backends.values();
+        let folders = &prepared.folders;
+        ready = ready.and_then(|()| check_all_available(&context, backends, setup, folders, ui));
     }
     ready.inspect_err(|_| context.tidy(&prepared.folders))?;
     let command = arguments.repeat_command(&prepared, prepared.coarsest, &context);
@@ -315,11 +323,6 @@ impl PreparedRun {
             folders,
             output_dir,
         })
-    }
-
-    /// Checks that the backends can still start: another process may have removed one.
-    fn check_available(&self, setup: bool, context: &Context, ui: &mut Ui) -> Result<(), Problem> {
-        check_all_available(context, self.participants.backends.values(), setup, &self.folders, ui)
     }
 
     /// The command that repeats a trial alone.

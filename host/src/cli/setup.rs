@@ -40,8 +40,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
     let state = if request.remove { "removed" } else { "done" };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    // Held from the first set-up to the last: a measurement that waits would begin between two.
+    let mut lock = None;
     for name in &arguments.names {
-        match set_up(&context, name, &request, arguments.no_lock, ui) {
+        match set_up(&context, name, &request, arguments.no_lock, &mut lock, ui) {
             Ok(PluginRef { sha256, locked_by, .. }) => {
                 let lock = locked_by.map(|path| path.display().to_string());
                 let locked = lock.as_ref().map_or_else(String::new, |path| format!(" (locked by {path})"));
@@ -94,6 +96,7 @@ fn set_up(
     name: &str,
     request: &SetupRequest,
     no_lock: bool,
+    lock: &mut Option<MeasurementLock>,
     ui: &mut Ui,
 ) -> Result<PluginRef, Problem> {
     let runner = context.runner(name);
@@ -104,9 +107,9 @@ fn set_up(
     };
     let runner = runner.map_err(|problem| problem.with_name("--backend", again))?;
     let folders = context.folders("setup")?;
-    // It would change the engine of a comparison that goes on, and take its cores.
-    let lock = context.measurement_lock(!no_lock, ui);
-    let _lock = lock.inspect_err(|_| context.tidy(&folders))?;
+    if lock.is_none() {
+        *lock = context.measurement_lock(!no_lock, ui).inspect_err(|_| context.tidy(&folders))?;
+    }
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);
     ui.clear_status();

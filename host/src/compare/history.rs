@@ -194,8 +194,10 @@ impl<'a> CellKey<'a> {
 
     /// What tells it from the others of its backend and point.
     fn distinction(&self, all: &[Self]) -> String {
-        let shared = |it: &'_ Self| (it.backend.clone(), it.point.clone(), it.conditions);
-        let like = all.iter().filter(|it| shared(it) == shared(self));
+        let shared = |it: &&Self| {
+            it.backend == self.backend && it.point == self.point && it.conditions == self.conditions
+        };
+        let like = all.iter().filter(shared);
         distinction((self.seed, self.config), like.map(|it| (it.seed, it.config)))
     }
 

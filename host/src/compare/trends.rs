@@ -96,8 +96,10 @@ pub(crate) fn trends(
 
 /// What tells a cell from others that have all in common with it but the seed and the configuration.
 fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
-    let shared = |it: &CellKey<'_>| (it.0, it.1.to_owned(), it.2.clone(), it.5, it.6, it.7);
-    let like = all.iter().filter(|it| shared(it) == shared(key));
+    let is_like = |it: &&CellKey<'_>| {
+        (it.0, it.1, &it.2, it.5, it.6, it.7) == (key.0, key.1, &key.2, key.5, key.6, key.7)
+    };
+    let like = all.iter().filter(is_like);
     distinction((key.4, key.3), like.map(|it| (it.4, it.3)))
 }
 

@@ -248,11 +248,14 @@ pub(crate) fn begins_with_sweep(file: &Path) -> bool {
 
 /// The line of the first trial in `file` whose id is `run`, as that of a single run is. Those of others go on with the point.
 pub(crate) fn line_of_run(file: &Path, run: &str) -> Option<u64> {
-    trials(file).find(|(_, trial)| trial.record.run_id == run).map(|(line, _)| line)
+    let mut trials = trials(file).peekable();
+    // Comparisons and sweeps have long files, and no single run.
+    trials.peek().filter(|(_, first)| first.record.metadata.block.is_none())?;
+    trials.find(|(_, trial)| trial.record.run_id == run).map(|(line, _)| line)
 }
 
 /// The trials of `file` with their lines, as far as they can be read.
-fn trials(file: &Path) -> impl Iterator<Item = (u64, Box<TrialRecord>)> {
+pub(crate) fn trials(file: &Path) -> impl Iterator<Item = (u64, Box<TrialRecord>)> {
     let file = Some(file).filter(|file| file.is_file());
     let records = file.and_then(|file| Records::<TrialRecord, _>::open(file).ok());
     records.into_iter().flatten().filter_map(|entry| match entry {

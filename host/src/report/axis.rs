@@ -96,8 +96,13 @@ impl Axis {
             Scale::Logarithmic => &[1.0, 2.0, 5.0, 10.0],
         };
         let step = steps.iter().map(|step| step * decade).find(|step| *step >= rough).unwrap_or(rough);
-        let first = (self.low / step).ceil();
-        self.within((0..=2 * TICKS as u32).map(|number| (first + f64::from(number)) * step))
+        let multiples = |step: f64| {
+            let first = (self.low / step).ceil();
+            self.within((0..=2 * TICKS as u32).map(|number| (first + f64::from(number)) * step))
+        };
+        let values = multiples(step);
+        // Of one tick nobody reads a scale: steps of 2 in place of 5 make more.
+        if values.len() > 1 { values } else { multiples(0.4 * step) }
     }
 
     fn within(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -126,10 +131,11 @@ mod tests {
 
     #[test]
     fn ticks_near_1_have_no_more_digits_than_their_labels() {
-        for (low, high) in [(0.999, 1.001), (0.95, 1.02), (0.9, 1.05), (0.7, 1.3)] {
+        for (low, high) in [(0.999, 1.001), (0.95, 1.02), (0.9, 1.05), (0.7, 1.3), (10.6, 17.5), (1.1, 1.79)]
+        {
             let ticks = tick_values(Axis::covering(Scale::Logarithmic, [low, high]).unwrap());
             let is_whole = |tick: &f64| (tick * 100.0 - (tick * 100.0).round()).abs() < 1e-6;
-            assert!(!ticks.is_empty() && ticks.iter().all(is_whole), "{ticks:?}");
+            assert!(ticks.len() > 1 && ticks.iter().all(is_whole), "{ticks:?}");
         }
         assert_eq!(tick_values(Axis::covering(Scale::Linear, [0.9]).unwrap()), [0.0, 0.25, 0.5, 0.75]);
     }

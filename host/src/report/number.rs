@@ -84,8 +84,8 @@ fn bound(ratio: f64, margin: f64) -> String {
 /// A share in percent: `12.5 %`.
 pub(super) fn percent(part: f64) -> String {
     let percent = part * 100.0;
-    // One decimal would make nothing of less than a twentieth.
-    let is_plain = percent == 0.0 || (0.05..LONG).contains(&percent.abs());
+    // One decimal would make nothing of less than a twentieth. What is far below that is of rounding.
+    let is_plain = percent.abs() < 1e-6 || (0.05..LONG).contains(&percent.abs());
     if is_plain { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
 }
 
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");
-        assert_eq!((percent(0.000_144), percent(0.0)), ("0.0144 %".into(), "0.0 %".into()));
+        assert_eq!([0.000_144, 0.0, 1.7e-16].map(percent), ["0.0144 %", "0.0 %", "0.0 %"]);
     }
 
     #[test]

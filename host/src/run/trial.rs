@@ -220,6 +220,11 @@ impl TrialResult {
         let outcome = match self.outcome {
             wrong @ Outcome::Wrong(_) => wrong,
             failed @ Outcome::Failed(_) if stopped == Stopped::Below => failed,
+            // A failure that has another reason comes again, and its remedy helps.
+            Outcome::Failed(CallError { message, remedy, .. }) => {
+                let why = format!("{why}; it failed: {message}");
+                Outcome::Invalid(CallError { remedy, ..CallError::judged(Fault::InvalidMeasurement, why) })
+            }
             _ => Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why.into())),
         };
         Self { outcome, stopped: stopped == Stopped::This, ..self }

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_folder_with_nothing_but_what_a_killed_process_left_is_empty() {
         let place = tempfile::tempdir().unwrap();
-        let left = format!("{}dE39.tmp/made/a", unfinished::start(".crossrun-"));
+        let left = format!("{}dE3.tmp/made/a", unfinished::start(".crossrun-"));
         put(&place.path().join(left), "1").unwrap();
         write(place.path(), &files()).unwrap();
         assert_eq!(names(place.path()), ["a", "b"]);

@@ -70,6 +70,11 @@ impl WorkloadError {
     pub(crate) fn of_call(status: i32, message: &str) -> Self {
         let message = match status {
             status::JUDGE_ONLY => "only the judge may ask a workload for an answer".to_owned(),
+            // Whoever refuses it may have no memory of the library's for a message.
+            status::ARGUMENT if message.is_empty() => {
+                "an argument that the workload does not take, or a start of an open loop other than the start_nanos of the run's spec"
+                    .to_owned()
+            }
             _ if message.is_empty() => format!("the workload failed with status {status}"),
             _ => message.to_owned(),
         };

@@ -29,10 +29,15 @@ thread_local! {
 
 /// Does `work`, in which a program that is asked on this thread has so long to answer.
 pub(crate) fn within<T>(limit: Duration, work: impl FnOnce() -> T) -> T {
-    let before = LIMIT.replace(limit);
-    let done = work();
-    LIMIT.set(before);
-    done
+    // Also after a panic of `work`, which the border of the plugin stops.
+    struct Back(Duration);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _back = Back(LIMIT.replace(limit));
+    work()
 }
 
 /// Runs a program without input to its end, and returns what it printed.

@@ -113,7 +113,8 @@ class Reserved(unittest.TestCase):
 
     def prepare(self, machines: int, wait: Callable[[float], bool], placed: str) -> int:
         """How many runs are prepared: one, unless it is refused."""
-        nodes = [{"Alive": number < machines, "Resources": {"CPU": 2.0}} for number in range(2)]
+        alive = {"a": True, "b": machines > 1}
+        nodes = [{"NodeID": name, "Alive": alive[name], "Resources": {"CPU": 2.0}} for name in alive]
         self.module.ray.nodes = lambda: nodes
         self.cluster._group = unittest.mock.Mock(wait=wait)
         table = {"bundles_to_node_id": dict(enumerate(placed.split(",")))}
@@ -125,24 +126,22 @@ class Reserved(unittest.TestCase):
 
     def test_a_run_after_the_loss_of_a_node_is_refused_with_what_is_left(self) -> None:
         self.assertEqual(self.prepare(2, lambda _: True, "a,b,a"), 1)
+        in_time = unittest.mock.patch.object(self.module, "RESERVING", 0.0)
         for placed, remedy in (("a,,a", "--parallelism 2"), (",,", None)):
             says = self.assertRaisesRegex(UnavailableError, "of the 3 processors that were reserved at 10.0.0.1:6379")
-            with says as caught:
+            with in_time, says as caught:
                 self.prepare(2, lambda _: False, placed)
             self.assertEqual(caught.exception.remedy, remedy)
         with self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1"):
             self.prepare(1, lambda _: True, "a,a,a")
 
     def test_a_stop_ends_the_wait_for_others(self) -> None:
-        comes = threading.Event()
-
         def wait(_: float) -> bool:
             self.cancel.set()
-            return comes.wait()
+            return False
 
         with self.assertRaises(CancelledError):
             self.prepare(2, wait, "a,b,a")
-        comes.set()
 
 
 if __name__ == "__main__":

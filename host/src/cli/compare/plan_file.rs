@@ -17,9 +17,8 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
-use crate::record::reader::{self, Entry};
 use crate::record::writer::{self, PLAN, TRIALS};
-use crate::record::{Library, Records, SystemProfile, TrialRecord, machine_differences};
+use crate::record::{Library, SystemProfile, machine_differences, reader};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
@@ -134,12 +133,8 @@ impl PlanFile {
 
     /// Whether a trial of this run is recorded in `folder`.
     fn has_trials(&self, folder: &Path) -> bool {
-        let (path, prefix) = (folder.join(TRIALS), format!("{}/", self.matrix.run));
-        let is_own = |trial: &TrialRecord| trial.record.run_id.starts_with(&prefix);
-        path.is_file()
-            && Records::<TrialRecord, _>::open(&path).is_ok_and(|mut trials| {
-                trials.any(|entry| matches!(entry, Ok(Entry::Record { record, .. }) if is_own(&record)))
-            })
+        let prefix = format!("{}/", self.matrix.run);
+        reader::trials(&folder.join(TRIALS)).any(|(_, trial)| trial.record.run_id.starts_with(&prefix))
     }
 
     fn taken(&self, folder: &Path) -> Problem {

@@ -271,7 +271,7 @@ mod tests {
     fn what_another_machine_left_is_removed_only_when_it_is_old() {
         let parent = tempfile::tempdir().unwrap();
         // No machine has capital letters.
-        let foreign = parent.path().join("xr-ZZ1234");
+        let foreign = parent.path().join("xr-ZZZ234");
         fs::create_dir(&foreign).unwrap();
         fs::set_permissions(&foreign, Permissions::from_mode(0o1700)).unwrap();
         remove_left(parent.path());

@@ -2,7 +2,7 @@
 
 /// Done.
 pub const OK: i32 = 0;
-/// A null pointer, or a stage, slice or limit that does not exist.
+/// A null pointer, or a stage, slice or limit that does not exist, or a start that is not that of the run.
 pub const ARGUMENT: i32 = 1;
 /// A batch or a state has an invalid encoding.
 pub const MALFORMED: i32 = 2;

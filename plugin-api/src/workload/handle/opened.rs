@@ -11,15 +11,12 @@ use super::buffer::{Buffer, Parts};
 use super::state::{State, no_watermarks};
 use super::table::WorkloadFunctions;
 use crate::spec::WorkloadSpec;
-use crate::workload::capi::{RawWorkload, status};
+use crate::workload::capi::RawWorkload;
 use crate::workload::closing::WATERMARKS;
 use crate::workload::error::WorkloadError;
 use crate::workload::graph::{GRAPH, GraphRow};
 use crate::workload::outcome::Outcome;
 use crate::workload::plan::Plan;
-
-/// What a host refuses without a message.
-const OTHER_START: &str = "a backend may start an open loop only at the start_nanos of the run's spec";
 
 /// A reference to an opened workload, given back on drop.
 pub(super) struct Reference {
@@ -278,10 +275,6 @@ impl WorkloadHandle {
         let mut error = self.buffer();
         // SAFETY: the handle is alive, and `error` is a buffer.
         let code = unsafe { start(self.raw(), nanos, error.raw_mut()) };
-        // The host cannot write to a buffer of the library.
-        if code == status::ARGUMENT && error.is_empty() {
-            return Err(WorkloadError::of_call(code, OTHER_START));
-        }
         error.check(code).map(|()| true)
     }
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import itertools
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -23,6 +25,9 @@ NEXT_TIMEOUT = 30
 # What else than the classes of exceptions for connections says that a machine cannot be reached.
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
+# Seconds of one wait: a stop is heeded between two.
+LOOK = 1.0
+
 # Files that are gone are those that a driver sent there, as other sessions on a cluster do, which remove them when they end.
 _REMEDIES = {
     errno.ENOENT: "a new session, and only one at a time on a cluster",
@@ -33,6 +38,14 @@ _REMEDIES = {
 
 class LostError(Exception):
     """Nobody is left to run the tasks, or the connection to the scheduler is lost."""
+
+
+def comes_true(wait: Callable[[float], bool], seconds: float, look: Callable[[], None]) -> bool:
+    """Whether `wait`, which waits for the seconds that it is given, says within so many that it is so. Between two it calls `look`."""
+    deadline = time.monotonic() + seconds
+    while not (is_so := wait(LOOK)) and time.monotonic() < deadline:
+        look()
+    return is_so
 
 
 def some_are_gone(reserved: int, left: int, cluster: str) -> UnavailableError:
@@ -46,7 +59,8 @@ def failure_of(error: OSError, engine: str, peer: str) -> LostError | EngineErro
 
     An engine raises in the driver what its connections raise, and what a task raised.
     """
-    if error.errno in (None, *_UNREACHABLE) or isinstance(error, (ConnectionError, TimeoutError)):
+    of_network = ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError
+    if error.errno in (None, *_UNREACHABLE) or isinstance(error, of_network):
         return LostError(f"the connection to {peer} is lost: {error}")
     return EngineError(f"a worker of {engine} failed: {error}", _REMEDIES.get(error.errno or 0))
 
@@ -174,7 +188,8 @@ def joined(told: set[str], there: set[str], parallelism: int) -> list[str]:
         return []
     who = "a worker" if number == 1 else f"{number} workers"
     when = "joined the cluster after the run was prepared"
-    return [f"{who} {when}, and may have done a part of the work: more than {parallelism} threads, its parallelism"]
+    what = "a part of the work may have been done there, beside the other workers or again in place of a lost one"
+    return [f"{who} {when}: {what}. The run may have had more threads than its parallelism, {parallelism}"]
 
 
 def select_workers(threads: Mapping[str, int], parallelism: int) -> list[str]:

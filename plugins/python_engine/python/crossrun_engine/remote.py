@@ -34,13 +34,18 @@ class RemoteReplicas(Replicas):
     """The replicas of a run on nodes. Replica `i` is on node `i` modulo their number, in slot `i` divided by it."""
 
     def __init__(self, workload: Workload, nodes: Sequence[str], call: Call, reply_address: str) -> None:
-        """Opens the workload on all nodes, or on none. The driver has to listen at `reply_address` as long as it lives."""
+        """Opens the workload on all nodes; if one fails, closes it on those that have opened it.
+
+        The driver has to listen at `reply_address` as long as it lives.
+        """
         super().__init__(workload)
         self._nodes, self._remote, self._run = nodes, call, uuid.uuid4().hex
         # Nodes that are gone or hang: to ask one again would take its time-out once more.
         self._lost: set[str] = set()
         opened: list[str] = []
-        which = workload.sha256, workload.spec, workload.boot
+        # Only an open loop needs to know whose clock starts it, and a node of an earlier version takes no such argument.
+        clock = (workload.boot,) if workload.open_loop else ()
+        which = workload.sha256, workload.spec, *clock
         try:
             for node in nodes:
                 self._send_library(node, workload)
