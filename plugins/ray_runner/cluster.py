@@ -133,15 +133,13 @@ class ExistingCluster(Cluster):
             raise UnavailableError(message, f"--parallelism {max(1, processors)}")
         self._group = placement_group([{"CPU": 1}] * self._parallelism, strategy="SPREAD")
         if not self._group.wait(RESERVING):
-            raise UnavailableError(
-                f"no {self._parallelism} processors of the cluster became free within {RESERVING:.0f} s"
-            )
+            raise UnavailableError(f"the cluster freed no {self._parallelism} processors within {RESERVING:.0f} s")
 
     def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
         """Refuses the run if nodes were lost with some of the processors: the others would do all of its work."""
         self._demand_nodes()
         if not comes_true(self._group.wait, RESERVING, context.check_cancelled):
-            alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+            alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
             places = placement_group_table(self._group).get("bundles_to_node_id", {}).values()
             raise some_are_gone(self._parallelism, sum(place in alive for place in places), self._address)
         super().prepare(idiom, workload, context)
