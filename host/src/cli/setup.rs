@@ -11,6 +11,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
+use crate::record::MeasurementLock;
 use crate::run::session::Isolation;
 
 #[derive(clap::Args, Debug)]
