@@ -260,6 +260,10 @@ fn the_id_of_a_single_run_leads_to_the_folder_that_it_shares_with_others() {
         ran.says(&format!("{told} is a run in results/word_count, not a folder; try: {remedy}\n"));
         pasted(&place, remedy).code(0);
     }
+    place.run("serve monday").code(2).says("monday is a run in results/word_count, not a folder; try: ");
+    // A remedy that keeps such an id would be refused in turn.
+    std::fs::create_dir(place.path().join("results/tuesday")).unwrap();
+    place.run("report monday tuesday").code(2).says("monday is a run in results/word_count");
     // A comparison of the folder with itself would say nothing.
     place.run("diff monday 20260221").code(2).says("; try: runs in folders of their own, ");
     place.run("show nosuch").code(2).says("there is no run \"nosuch\"").says("; try: ls results\n");
@@ -402,13 +406,14 @@ fn a_comparison_whose_trials_are_gone_does_not_get_them_twice_into_its_other_fil
     let folder = place.path().join("results/c");
     let before = place.records("c", "unified_results.jsonl");
     std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
-    // The first attempt leaves a file without a trial.
-    for _ in 0..2 {
-        let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
-        ran.says("results/c has unified_results.jsonl, but not the trials of which it is made");
-        assert_eq!(place.records("c", "unified_results.jsonl"), before);
-    }
-    let told = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2).stderr();
+    let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
+    let told =
+        ran.says("results/c has unified_results.jsonl, but not the trials of which it is made").stderr();
+    assert_eq!(place.records("c", "unified_results.jsonl"), before);
+    // What was measured is still reported, also beside a file without trials.
+    assert!(!folder.join("trials.jsonl").exists());
+    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
+    assert!(place.crossrun(&["report", "results/c"]).code(0).stdout().contains("native"));
     let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
     pasted(&place, remedy).code(0);
     assert_eq!(place.records("c", "unified_results-1.jsonl"), before);

@@ -121,6 +121,24 @@ fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one
 }
 
 #[test]
+fn a_set_up_before_a_comparison_waits_for_no_wrong_name_and_not_at_all_in_a_dry_run() {
+    let place = Place::with_misbehaving();
+    std::fs::create_dir(place.data()).unwrap();
+    let _held = Held::on(&place.data().join("measurement.lock"));
+    for line in [
+        "compare --setup --workloads null --backends misbehaving,nope",
+        "compare --setup --workloads nope --backends misbehaving",
+        "metg --setup --backends nope",
+    ] {
+        place.run(line).code(3).says("\"nope\"");
+    }
+    let mut dry =
+        place.command(&arguments_in("compare --setup --dry-run --workloads null --backends misbehaving"));
+    dry.env("CROSSRUN_TEST_PROBE", "not_set_up");
+    Ran::of(dry).code(3).says("crossrun setup misbehaving");
+}
+
+#[test]
 fn the_lock_is_that_of_the_machine_whatever_the_data_folder() {
     let place = Place::new();
     // In a namespace of its own: the machine's lock may be held by a measurement of somebody else.
@@ -322,12 +340,12 @@ fn is_not_mixed_after_a_wait(verb: &str) {
     eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
     // Another run into this folder was started before it, and has measured by now.
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
+    std::fs::write(folder.join("trials.jsonl"), "of another run\n").unwrap();
     drop(held);
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(2), "{}", text(&said));
     let why = "results/m already holds a run; try: another --run-id";
     assert!(text(&said).contains(why), "{}", text(&said));
-    assert_eq!(text(&folder.join("trials.jsonl")), "");
+    assert_eq!(text(&folder.join("trials.jsonl")), "of another run\n");
     assert!(!folder.join("plan.json").exists(), "{verb}");
 }
 

@@ -37,11 +37,7 @@ impl Selection {
         setup: bool,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let library = |name: &String| {
-            let found = context.workload(name);
-            found.map_err(|problem| problem.with_name("--workload", |name| format!("{name} in --workloads")))
-        };
-        let workloads = workloads.iter().map(library).collect::<Result<_, Problem>>()?;
+        let workloads = workloads.iter().map(|name| library(context, name)).collect::<Result<_, _>>()?;
         context.look_at_shared_files();
         let backends = if backends.is_empty() {
             all_available(context, setup, ui)?
@@ -165,6 +161,28 @@ impl Selection {
     }
 }
 
+/// Refuses names that lead to nothing, before anything is waited for.
+pub(crate) fn check_names(
+    context: &Context,
+    backends: &[String],
+    workloads: &[String],
+) -> Result<(), Problem> {
+    workloads.iter().try_for_each(|name| library(context, name).map(drop))?;
+    backends.iter().try_for_each(|name| participant(context, name).map(drop))
+}
+
+/// The workload that `name` leads to, and its library.
+fn library(context: &Context, name: &str) -> Result<(String, PluginRef), Problem> {
+    let found = context.workload(name);
+    found.map_err(|problem| problem.with_name("--workload", |name| format!("{name} in --workloads")))
+}
+
+/// The backend that `name` leads to.
+fn participant(context: &Context, name: &str) -> Result<(String, Participant), Problem> {
+    let found = context.participant(name);
+    found.map_err(|problem| problem.with_name("--backend", |name| format!("{name} in --backends")))
+}
+
 /// A backend that can start, by the name under which it takes part, and the options that it reads.
 type Ready = ((String, Participant), Vec<Parameter>);
 
@@ -186,9 +204,7 @@ fn all_available(context: &Context, setup: bool, ui: &mut Ui) -> Result<Vec<Read
 
 /// The backend that `name` leads to, if it can start. It is set up before if `setup` says so.
 fn available_backend(context: &Context, name: &str, setup: bool, ui: &mut Ui) -> Result<Ready, Problem> {
-    let found = context.participant(name);
-    let (name, participant) =
-        found.map_err(|problem| problem.with_name("--backend", |name| format!("{name} in --backends")))?;
+    let (name, participant) = participant(context, name)?;
     let folders = context.folders("compare")?;
     let options = check_available(context, &participant, setup, &folders, ui);
     context.tidy(&folders);

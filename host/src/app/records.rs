@@ -139,9 +139,9 @@ pub(crate) fn check_inputs(verb: &str, paths: &[PathBuf]) -> Result<(), Problem>
         return Err(Problem::usage("standard input can be read once only")
             .with_remedy("a file for each of the others"));
     }
-    let Some(id) = paths.iter().find(|path| folder_of_run(path).is_some()) else {
-        return refuse_single_run(verb, paths);
-    };
+    // First what has no folder: a remedy with such an id would be refused in turn.
+    refuse_single_run(verb, paths)?;
+    let Some(id) = paths.iter().find(|path| folder_of_run(path).is_some()) else { return Ok(()) };
     let folders: Vec<_> =
         paths.iter().map(|path| folder_of_run(path).unwrap_or_else(|| path.clone())).collect();
     Err(id_of_run(id).with_remedy(named_file::about(verb, &folders)))
@@ -154,7 +154,7 @@ pub(crate) fn folder_of_run(named: &Path) -> Option<PathBuf> {
 }
 
 /// Refuses the id of a single run. What reads its folder reads all runs that are recorded there.
-fn refuse_single_run(verb: &str, paths: &[PathBuf]) -> Result<(), Problem> {
+pub(crate) fn refuse_single_run(verb: &str, paths: &[PathBuf]) -> Result<(), Problem> {
     let is_missing = |path: &&PathBuf| !is_standard_input(path) && !path.exists();
     let mut missing = paths.iter().filter(is_missing);
     let Some((id, run)) = missing.find_map(|path| Some((path, single_run(path)?))) else { return Ok(()) };

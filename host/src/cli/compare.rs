@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_all_available};
+use crate::app::participants::{Selection, check_all_available, check_names};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::cli::measure::TrialArguments;
@@ -39,6 +39,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     // A set-up would change the engine of a measurement that goes on, and take its cores.
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
     let sets_up = setup && arguments.resume.is_none() && !arguments.dry_run;
+    if sets_up {
+        check_names(&context, &arguments.schedule.backends(), &arguments.workloads())?;
+    }
     let lock = context.measurement_lock(sets_up && !no_lock, ui)?;
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
@@ -69,7 +72,9 @@ impl PreparedRun {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (schedule.backends(), arguments.workloads());
-        let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
+        // A dry run runs nothing.
+        let setup = schedule.trial.setup && !arguments.dry_run;
+        let selection = Selection::new(context, &backends, &workloads, setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
         let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
@@ -144,10 +149,14 @@ impl PreparedRun {
         let no_lock = arguments.schedule.trial.no_lock || file.no_lock;
         let lock = match held {
             Some(held) => Some(held),
-            None => context.measurement_lock(!no_lock, ui)?,
+            None => context
+                .measurement_lock(!no_lock, ui)
+                .map_err(|problem| problem.with_remedy(file.resume_command(output_dir)))?,
         };
-        if arguments.resume.is_none() {
-            file.refuse_trials_again(output_dir)?;
+        match arguments.resume {
+            None => file.refuse_trials_again(output_dir)?,
+            // Before anything is written: an empty file of trials would hide the measured ones from reports.
+            Some(_) => resume::refuse_without_trials(output_dir, file)?,
         }
         let folders = context.folders(&file.matrix.run)?;
         let command = outcome::repeat_command(file, participants, context, no_lock);
@@ -158,7 +167,7 @@ impl PreparedRun {
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let Recorded { done, seeds } = match arguments.resume {
             // Read only now that the folder is locked: another process may have run trials of this run until then.
-            Some(_) => resume::recorded(output_dir, file, ui).inspect_err(|_| context.tidy(&folders))?,
+            Some(_) => resume::recorded(output_dir, file, ui)?,
             None => Recorded::default(),
         };
         let blocks = plan.remaining(&done);

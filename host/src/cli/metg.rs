@@ -13,7 +13,7 @@ use crate::app::command_line::CommandLine;
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_all_available};
+use crate::app::participants::{Selection, check_all_available, check_names};
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
@@ -211,6 +211,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     context.pin_to(cores)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
+    if setup {
+        check_names(&context, &arguments.schedule.backends(), &[])?;
+    }
     // A set-up would change the engine of a measurement that goes on, and take its cores.
     let held = context.measurement_lock(setup && !no_lock, ui)?;
     let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;

@@ -96,6 +96,9 @@ impl Site {
     fn of(folder: &Path) -> Result<Self, Problem> {
         let name = folder.display().to_string();
         let cannot = |error: io::Error| {
+            if let Err(problem) = records::refuse_single_run("serve", &[folder.to_owned()]) {
+                return problem;
+            }
             let of_run = records::folder_of_run(folder)
                 .map(|run| records::id_of_run(folder).with_remedy(shell::about("serve", &run)));
             of_run.unwrap_or_else(|| {

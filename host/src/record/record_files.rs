@@ -90,7 +90,11 @@ fn note_links(folder: &Path, top: &Path, found: &mut RecordFiles) {
 
 /// One file only: the measured trials are among the trials, and none may be read twice.
 fn records(folder: &Path) -> Option<PathBuf> {
-    [TRIALS, UNIFIED].map(|name| folder.join(name)).into_iter().find(|file| file.is_file())
+    let files = [TRIALS, UNIFIED].map(|name| folder.join(name)).into_iter().filter(|file| file.is_file());
+    let files: Vec<_> = files.collect();
+    // A run that was interrupted before its first trial has left a file without any.
+    let has_content = |file: &&PathBuf| file.metadata().is_ok_and(|status| status.len() > 0);
+    files.iter().find(has_content).or(files.first()).cloned()
 }
 
 fn lines_of_json(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -124,6 +124,10 @@ impl PlanFile {
     /// The plan goes, as nothing of it was measured, unless this run was resumed meanwhile.
     pub(super) fn refuse_trials_again(&self, folder: &Path) -> Result<(), Problem> {
         let Err(problem) = self.refuse_trials(folder) else { return Ok(()) };
+        // Of a resume of this run that has recorded nothing: it needs the plan, and there is nothing to mix.
+        if folder.join(TRIALS).metadata().is_ok_and(|file| file.len() == 0) {
+            return Ok(());
+        }
         if self.has_trials(folder) {
             return Err(problem.with_remedy(self.resume_command(folder)));
         }

@@ -10,7 +10,7 @@ use crate::app::{Problem, command_line, limits, records};
 use crate::compare::model::Rigor;
 use crate::plan::{DataId, Purpose, TrialId};
 use crate::record::writer::{TRIALS, UNIFIED};
-use crate::record::{Kind, Records, TrialRecord, UnifiedRecord, skipped};
+use crate::record::{Kind, Records, TrialRecord, UnifiedRecord, reader, skipped};
 use crate::run::outcome::Status;
 use crate::shell;
 
@@ -26,20 +26,25 @@ pub(super) struct Recorded {
 /// Reads the trials of the run of `file` that are recorded in `folder`.
 pub(super) fn recorded(folder: &Path, file: &PlanFile, ui: &mut Ui) -> Result<Recorded, Problem> {
     let (path, prefix) = (folder.join(TRIALS), format!("{}/", file.matrix.run));
-    let (mut recorded, mut trials) = (Recorded::default(), 0_u64);
+    let mut recorded = Recorded::default();
     if path.exists() {
         let left_out = skipped::read_each(Records::open(&path)?, |_, trial: TrialRecord| {
             recorded.add(trial, &prefix);
-            trials += 1;
             Ok(())
         })?;
         records::report_left_out(&path, &left_out, ui);
     }
-    if trials == 0 && has_measured(folder, &prefix)? {
-        return Err(without_trials(folder, file));
-    }
     recorded.leave_out_warm_ups();
     Ok(recorded)
+}
+
+/// Refuses a folder whose trials were removed, and whose measured ones are in its other file.
+pub(super) fn refuse_without_trials(folder: &Path, file: &PlanFile) -> Result<(), Problem> {
+    let has_trials = reader::trials(&folder.join(TRIALS)).next().is_some();
+    if !has_trials && has_measured(folder, &format!("{}/", file.matrix.run))? {
+        return Err(without_trials(folder, file));
+    }
+    Ok(())
 }
 
 /// Whether measured trials of the run are in the unified file, which may have those of others too, as of the original project.
