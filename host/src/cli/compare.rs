@@ -38,7 +38,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     // A set-up would change the engine of a measurement that goes on, and take its cores.
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
-    let sets_up = setup && arguments.resume.is_none() && !arguments.dry_run;
+    let sets_up = setup && arguments.resume.is_none();
     if sets_up {
         check_names(&context, &arguments.schedule.backends(), &arguments.workloads())?;
     }
@@ -72,9 +72,7 @@ impl PreparedRun {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (schedule.backends(), arguments.workloads());
-        // A dry run runs nothing.
-        let setup = schedule.trial.setup && !arguments.dry_run;
-        let selection = Selection::new(context, &backends, &workloads, setup, ui)?;
+        let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = selection.baseline(arguments.baseline.as_deref())?;
         let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
