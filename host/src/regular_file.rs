@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::named_file;
 use crate::text::without_mark;
@@ -44,8 +44,12 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Why it cannot be read.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String> {
     let text = without_mark(text);
-    let keys = serde_json::from_slice::<Map<String, Value>>(text).ok();
-    let found = keys.and_then(|keys| keys.get("version")?.as_u64());
+    // As `T` is read: of a key that neither knows, neither looks at the value, as at text that is no UTF-8.
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    let found = serde_json::from_slice::<Versioned>(text).ok().map(|it| it.version);
     if let Some(found) = found.filter(|found| *found != u64::from(version)) {
         return Err(format!("it has version {found}, this crossrun knows {version}"));
     }

@@ -192,6 +192,13 @@ mod tests {
         );
     }
 
+    /// The text of a key that nobody reads is looked at by nobody.
+    #[test]
+    fn a_later_version_is_told_also_beside_text_that_is_no_utf_8() {
+        let text = b"{\"plugins\": [], \"later\": \"\xc8\", \"version\": 2}";
+        assert_eq!(LockFile::parse(text), Err("it has version 2, this crossrun knows 1".into()));
+    }
+
     #[test]
     fn an_invalid_lock_file_is_reported_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
