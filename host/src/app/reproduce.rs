@@ -111,6 +111,7 @@ impl RunCommand {
             command: Box::new(move |trial| self.of(trial)),
             full_command: None,
             data_seed_chosen: false,
+            sweeps: None,
         }
     }
 

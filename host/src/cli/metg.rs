@@ -355,11 +355,12 @@ impl PreparedRun {
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
         let sessions = plan.blocks.iter().flat_map(|block| &block.sessions);
-        let sweeps = sessions.map(|session| session.cells.len()).sum();
+        let sweeps: usize = sessions.map(|session| session.cells.len()).sum();
         let run = self.run_command(context);
         let conditions = run.conditions(SystemProfile::collect(), context, folders, lock);
         let (full_command, data_seed_chosen) = (Some(command.to_owned()), matrix.data_seed.is_some());
-        let conditions = Conditions { full_command, data_seed_chosen, ..conditions };
+        let conditions =
+            Conditions { full_command, data_seed_chosen, sweeps: Some(sweeps as u64), ..conditions };
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let mut consumers = Consumers::new(recorder, sweeps, 0);
         let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);

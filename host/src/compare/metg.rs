@@ -17,7 +17,8 @@ use super::trial::{BlockId, Trial, is_debug, sha256};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, UNLOCKED, debug_builds, doubled, with_count};
 use crate::metg::{
-    self, Estimate, ITERATIONS, LAST_EFFICIENCY, MeasuredLoad, NoValue, SWEPT_KEYS, TARGET_EFFICIENCY, Value,
+    self, Estimate, FIRST_EFFICIENCY, ITERATIONS, LAST_EFFICIENCY, MeasuredLoad, NoValue, SWEPT_KEYS,
+    TARGET_EFFICIENCY, Value,
 };
 use crate::record::{Kind, Machines};
 use crate::run::task_graph::Form;
@@ -105,6 +106,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
     rows.sort_by(|one, other| one.graph.cmp(&other.graph).then(rank(one).total_cmp(&rank(other))));
     let mut warnings = warnings(inputs, &samples, &rows, machines.profiles.len());
     warnings.extend((duplicates > 0).then(|| doubled(duplicates)));
+    warnings.splice(0..0, unfinished(&samples, &shortest));
     Sweeps {
         version: VERSION,
         target: TARGET_EFFICIENCY,
@@ -141,6 +143,12 @@ fn shortest(inputs: &[Input]) -> Shortest<'_> {
 /// Whether a sweep came to its end, which is its shortest kernel or a low efficiency. Of one without records of warm-ups that is not
 /// known, and it counts as one that did.
 fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
+    if samples.iter().any(|sample| sample.measured().is_none()) {
+        return true;
+    }
+    if samples.iter().all(|sample| sample.is_to_double()) {
+        return false;
+    }
     let last = samples
         .iter()
         .min_by(|one, other| one.granularity.kernel_seconds.total_cmp(&other.granularity.kernel_seconds));
@@ -148,6 +156,29 @@ fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
     let known = shortest.get(&sweep_of(last.trial)).zip(iterations(last.trial));
     let Some((least, iterations)) = known else { return true };
     iterations <= *least || last.measured().is_some_and(|point| point.efficiency() <= LAST_EFFICIENCY)
+}
+
+/// For each run of which sweeps are missing or did not come to their end: how many did.
+fn unfinished(samples: &[Sample<'_>], shortest: &Shortest<'_>) -> Vec<String> {
+    let mut runs: BTreeMap<_, (u64, HashMap<SweepKey<'_>, Vec<&Sample<'_>>>)> = BTreeMap::new();
+    for sample in samples {
+        let Some(planned) = sample.trial.metadata().sweeps else { continue };
+        let (started, run, _) = block_of(sample.trial);
+        let (most, sweeps) = runs.entry((started, run)).or_default();
+        *most = planned.max(*most);
+        sweeps.entry(sweep_of(sample.trial)).or_default().push(sample);
+    }
+    let message = |((_, run), (planned, sweeps)): ((_, &str), (u64, HashMap<_, Vec<_>>))| {
+        let ended = sweeps.values().filter(|samples| has_ended(samples, shortest)).count() as u64;
+        (ended < planned).then(|| {
+            let sweeps = plural(planned, "sweep");
+            format!(
+                "unfinished: {ended} of {sweeps} of run {run} came to their end; the others were interrupted, still run, or are in \
+                 other files"
+            )
+        })
+    };
+    runs.into_iter().filter_map(message).collect()
 }
 
 fn build<'a>(trial: Trial<'a>, has_graph: bool, machines: &Machines<'_>) -> Build<'a> {
@@ -381,6 +412,12 @@ fn missing(seconds: f64, runs: &str) -> SweepOutcome {
 }
 
 impl Sample<'_> {
+    /// Whether a longer kernel comes next: a sweep begins with long ones, also where a short one shows a low efficiency.
+    fn is_to_double(&self) -> bool {
+        let is_low = self.measured().is_some_and(|point| point.efficiency() < FIRST_EFFICIENCY);
+        is_low && self.granularity.is_longest == Some(false)
+    }
+
     /// The point of the curve, if the answer is verified.
     fn measured(&self) -> Option<MeasuredLoad> {
         let seconds = self.trial.duration().filter(|_| self.trial.status() == Status::Verified)?;
@@ -497,7 +534,7 @@ fn without_value(row: &Row) -> Option<String> {
         row.name(),
         // Rounded down: 89.96 % are not the 90.0 % that are needed.
         (highest * 1000.0).floor() / 10.0,
-        metg::FIRST_EFFICIENCY * 100.0,
+        FIRST_EFFICIENCY * 100.0,
     ))
 }
 

@@ -126,7 +126,11 @@ fn metg_is_the_granularity_of_a_task_whose_kernel_takes_half_of_it() {
         assert!((metg / (2.0 * overhead) - 1.0).abs() < 0.02, "{metg} for {overhead}");
         // A run with this kernel takes so long: elapsed · cores / tasks.
         let mut backend = new();
-        let load = Load { iterations: (kernel / backend.seconds_per_iteration).round() as u64, tasks: 1000 };
+        let load = Load {
+            iterations: (kernel / backend.seconds_per_iteration).round() as u64,
+            tasks: 1000,
+            is_longest: false,
+        };
         let elapsed = backend.run(load, Purpose::Measured).unwrap().unwrap();
         let granularity = elapsed * f64::from(backend.cores) / load.tasks as f64;
         assert!((metg / granularity - 1.0).abs() < 0.02, "{metg} for {granularity}");

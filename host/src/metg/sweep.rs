@@ -17,6 +17,8 @@ pub(crate) struct Load {
     /// Of the kernel in each task.
     pub iterations: u64,
     pub tasks: u64,
+    /// Whether the sweep runs no longer kernel, whatever comes of this one.
+    pub is_longest: bool,
 }
 
 /// Runs loads: a backend, or a simulated one in tests.
@@ -61,8 +63,10 @@ impl Sweep {
         let first = self.first_exponent(&warm);
         let mut expected = self.seconds_per_task(&warm, first);
         let mut lowest = None;
-        for exponent in first..=self.highest().min(first + MAX_DOUBLINGS) {
-            let Some(point) = self.measure(runner, exponent, expected)? else { return Ok(()) };
+        let highest = self.highest().min(first + MAX_DOUBLINGS);
+        for exponent in first..=highest {
+            let load = self.load(exponent, expected, exponent == highest);
+            let Some(point) = self.measure(runner, exponent, load)? else { return Ok(()) };
             lowest.get_or_insert(point);
             if point.efficiency() >= FIRST_EFFICIENCY {
                 break;
@@ -74,8 +78,8 @@ impl Sweep {
             if last.efficiency() <= LAST_EFFICIENCY {
                 break;
             }
-            let expected = self.seconds_per_task(&last, exponent);
-            let Some(point) = self.measure(runner, exponent, expected)? else { return Ok(()) };
+            let load = self.load(exponent, self.seconds_per_task(&last, exponent), false);
+            let Some(point) = self.measure(runner, exponent, load)? else { return Ok(()) };
             last = point;
         }
         Ok(())
@@ -93,7 +97,9 @@ impl Sweep {
             if is_long || self.warm_up.is_over(&each) {
                 break;
             }
-            let Some(seconds) = runner.run(Load { iterations, tasks }, Purpose::WarmUp(number))? else {
+            let Some(seconds) =
+                runner.run(Load { iterations, tasks, is_longest: false }, Purpose::WarmUp(number))?
+            else {
                 return Ok(None);
             };
             last = Some(self.measured(self.lowest(), tasks, seconds));
@@ -109,11 +115,15 @@ impl Sweep {
         &self,
         runner: &mut R,
         exponent: u32,
-        expected: f64,
+        load: Load,
     ) -> Result<Option<MeasuredLoad>, R::Error> {
-        let tasks = self.tasks(expected);
-        let seconds = runner.run(Load { iterations: iterations(exponent), tasks }, Purpose::Measured)?;
-        Ok(seconds.map(|seconds| self.measured(exponent, tasks, seconds)))
+        let seconds = runner.run(load, Purpose::Measured)?;
+        Ok(seconds.map(|seconds| self.measured(exponent, load.tasks, seconds)))
+    }
+
+    /// The load of a kernel of whose tasks each takes about so many seconds.
+    fn load(&self, exponent: u32, seconds_per_task: f64, is_longest: bool) -> Load {
+        Load { iterations: iterations(exponent), tasks: self.tasks(seconds_per_task), is_longest }
     }
 
     fn measured(&self, exponent: u32, tasks: u64, seconds: f64) -> MeasuredLoad {

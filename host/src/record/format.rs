@@ -155,6 +155,9 @@ pub struct Metadata {
     pub cores: Option<Vec<usize>>,
     /// The point of a METG sweep; null for any other trial.
     pub metg: Option<Granularity>,
+    /// How many METG sweeps the run has; absent for any other trial, and in records of versions that did not say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweeps: Option<u64>,
     /// Warnings for the user.
     pub warnings: Vec<String>,
     /// The log with the worker's output.

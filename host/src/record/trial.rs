@@ -36,6 +36,8 @@ pub struct Conditions {
     pub full_command: Option<String>,
     /// Whether the data follow from a number that the user chose for a comparison or a sweep.
     pub data_seed_chosen: bool,
+    /// How many sweeps the run has, if it has any.
+    pub sweeps: Option<u64>,
 }
 
 impl Conditions {
@@ -145,6 +147,7 @@ fn metadata(conditions: &Conditions, trial: &TrialSpec, result: TrialResult) -> 
         lock_file: conditions.lock_file.clone(),
         cores: conditions.cores.clone(),
         metg: trial.granularity,
+        sweeps: conditions.sweeps,
         warnings,
         log: conditions.log(participant),
         phases: result.phases,
@@ -244,6 +247,7 @@ pub(crate) mod examples {
                 command: Box::new(move |_| command.clone()),
                 full_command: None,
                 data_seed_chosen: false,
+                sweeps: None,
             };
             let mut record = TrialRecord::new(&conditions, &self.trial, self.result);
             let metadata = &mut record.record.metadata;

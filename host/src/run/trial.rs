@@ -61,6 +61,9 @@ pub struct Granularity {
     pub seconds_per_iteration: f64,
     /// Seconds of one task's kernel, by that reference.
     pub kernel_seconds: f64,
+    /// Whether the sweep runs no longer kernel, whatever comes of this trial; absent in records of versions that did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_longest: Option<bool>,
 }
 
 /// How long the phases around a run took, in seconds; null for a phase that was not reached.

@@ -173,5 +173,6 @@ fn conditions() -> Conditions {
         command: Box::new(|_| "crossrun run".into()),
         full_command: None,
         data_seed_chosen: false,
+        sweeps: None,
     }
 }

@@ -52,6 +52,7 @@ fn conditions(trials: &Trials) -> Conditions {
         command: Box::new(|_| String::new()),
         full_command: None,
         data_seed_chosen: false,
+        sweeps: None,
     }
 }
 

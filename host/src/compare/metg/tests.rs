@@ -40,7 +40,11 @@ impl Example {
         let seconds = 1000.0 * (kernel_seconds + self.overhead) / 2.0;
         let example = examples::Example {
             trial: TrialSpec {
-                granularity: Some(Granularity { seconds_per_iteration: EACH, kernel_seconds }),
+                granularity: Some(Granularity {
+                    seconds_per_iteration: EACH,
+                    kernel_seconds,
+                    is_longest: None,
+                }),
                 block: Some(self.block),
                 cell: Cell {
                     point: String::new(),
@@ -93,6 +97,35 @@ fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
     let point = &row.blocks[0].points[4];
     assert!((point.granularity_seconds.unwrap() / 1.016e-6 - 1.0).abs() < 1e-9);
     assert!(sweeps.warnings.is_empty(), "{:?}", sweeps.warnings);
+}
+
+#[test]
+fn a_sweep_that_was_interrupted_before_a_longer_kernel_did_not_end_with_a_low_efficiency() {
+    // Of a kernel of 64 ns with an overhead of 1 µs, 6 % is work.
+    let first = |is_longest| {
+        let mut input = Example::new("one", 0, 1 << 6, 1e-6).input();
+        input.record.metadata.metg.as_mut().unwrap().is_longest = is_longest;
+        let mut warm_up = Example::new("one", 0, 1, 1e-6).input();
+        warm_up.kind = Kind::Warmup;
+        sweeps(&[warm_up, input]).rows[0].blocks[0].outcome.clone()
+    };
+    assert_eq!(first(Some(false)), SweepOutcome::Unfinished);
+    // It was the longest, or that is not known.
+    for is_longest in [Some(true), None] {
+        assert!(matches!(first(is_longest), SweepOutcome::NeverEfficient { .. }), "{is_longest:?}");
+    }
+}
+
+#[test]
+fn sweeps_of_a_run_that_are_missing_are_counted() {
+    let warned = |planned, blocks: std::ops::Range<u32>| {
+        let mut inputs: Vec<_> = blocks.flat_map(|block| sweep("one", block, 1e-6)).collect();
+        inputs.iter_mut().for_each(|input| input.record.metadata.sweeps = planned);
+        sweeps(&inputs).warnings.into_iter().find(|warning| warning.starts_with("unfinished: "))
+    };
+    let warning = warned(Some(3), 0..2).unwrap();
+    assert!(warning.starts_with("unfinished: 2 of 3 sweeps of run run came to their end; "), "{warning}");
+    assert_eq!((warned(Some(3), 0..3), warned(None, 0..2)), (None, None));
 }
 
 #[test]
