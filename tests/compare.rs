@@ -256,6 +256,9 @@ fn a_comparison_does_not_begin_beside_the_trials_of_another_run() {
     }
     assert_eq!(place.records("null", "trials.jsonl"), before);
     assert!(!place.path().join("results/null/plan.json").exists());
+    // A file without any is what a run leaves that was stopped before its first trial.
+    std::fs::create_dir(place.path().join("results/c")).unwrap();
+    std::fs::write(place.path().join("results/c/trials.jsonl"), "").unwrap();
     // Nor beside its own, without the plan that says which they are.
     place.run(&format!("{compare} --run-id c")).code(0);
     for name in ["plan.json", "report.html", "report.md", "report.json"] {

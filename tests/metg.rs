@@ -210,14 +210,16 @@ fn a_sweep_that_was_interrupted_before_its_first_measured_trial_has_no_report() 
     eventually("the folder of the run is there", || place.path().join("results/cut/trials.jsonl").exists());
     send_signal(child.id(), Signal::INT).unwrap();
     let ran = Ran::ended(child).code(130);
-    // A folder of a run takes no other: the command is one of a new run.
+    // The command is one of a new run.
     let ran = ran.says("; try: crossrun metg --backends misbehaving ");
     assert!(!ran.stderr().contains("--run-id"), "{}", ran.explain());
     place.crossrun(&["report", "results/cut"]).code(2).says("no records were read");
 
+    // A run of which nothing was recorded has not used up its id.
+    place.run("compare --resume cut").code(2).says("there is no run in results/cut");
+    measured(place.run("metg --backends native --blocks 1 --cores 1 --coarsest 40ns --run-id cut"));
     // As if it had been interrupted after its warm-ups.
-    measured(place.run("metg --backends native --blocks 1 --cores 1 --coarsest 40ns --run-id r"));
-    let trials = place.path().join("results/r/trials.jsonl");
+    let trials = place.path().join("results/cut/trials.jsonl");
     let text = std::fs::read_to_string(&trials).unwrap();
     let warm_ups = text.lines().filter(|line| line.contains("\"kind\":\"warmup\""));
     let warm_ups: String = warm_ups.map(|line| format!("{line}\n")).collect();

@@ -22,7 +22,8 @@ use crate::first_seen::distinct;
 use crate::metg::{MOST_ITERATIONS, Range, SWEPT_KEYS};
 use crate::plan::defaults::COMPUTING;
 use crate::plan::{Matrix, Plan, WorkloadChoice};
-use crate::record::writer::{self, PLAN, TRIALS, UNIFIED};
+use crate::record::record_files::holds_trials;
+use crate::record::writer::{self, PLAN, UNIFIED};
 use crate::record::{Access, Conditions, MeasurementLock, Recorder, SystemProfile};
 use crate::report::duration;
 use crate::run::data_seeds::DataSeeds;
@@ -162,7 +163,7 @@ impl Arguments {
 
     /// Refuses a folder that holds a run: its trials would be taken for some of this one.
     fn refuse_other_run(&self, folder: &Path) -> Result<(), Problem> {
-        if ![TRIALS, PLAN].iter().any(|name| folder.join(name).exists()) {
+        if !holds_trials(folder) && !folder.join(PLAN).exists() {
             return Ok(());
         }
         let message = format!("{} already holds a run", folder.display());
@@ -308,7 +309,7 @@ impl PreparedRun {
         let output_dir = schedule.output_dir(&matrix.run);
         arguments.refuse_other_run(&output_dir)?;
         reports::refuse_other_reports(&output_dir)?;
-        writer::check(&output_dir)?;
+        writer::check(&output_dir, Access::Exclusive)?;
         let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
         let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);

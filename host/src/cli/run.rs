@@ -193,7 +193,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
         options.output_dir = default_folder(&workload);
     }
     PlanFile::refuse_in(&options.output_dir)?;
-    writer::check(&options.output_dir)?;
+    writer::check(&options.output_dir, Access::Shared)?;
     options.spec.name = workload;
     options.backend = name;
     let folders = context.folders(&options.run_id)?;

@@ -16,14 +16,15 @@ const ROOM: usize = 16 << 10;
 /// nothing behind.
 ///
 /// # Errors
-/// What the system says when the folder cannot be made, or a file in it cannot be written.
-pub(super) fn check(folder: &Path, files: &[&str]) -> Result<(), RecordError> {
+/// What the system says when the folder cannot be made, or a file in it cannot be written; and [`RecordError::Busy`] when a run holds
+/// the folder against this access.
+pub(super) fn check(folder: &Path, files: &[&str], access: Access) -> Result<(), RecordError> {
     path_walk::check_links(folder).map_err(RecordError::file("make the folder", folder))?;
     if folder.exists() {
         make(folder)?;
         can_open(folder, files)?;
         try_to_write(folder, folder)?;
-        return hold(folder, Access::Shared).map(drop);
+        return hold(folder, access).map(drop);
     }
     // Not made and removed again: another process may be about to write into it.
     let (above, missing) = split(folder);

@@ -52,6 +52,11 @@ pub(crate) fn is_of_a_run(file: &Path) -> bool {
     [TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) || holds_plan(&folder.join(PLAN))
 }
 
+/// Whether trials are recorded in the folder. A run that ended before its first one has left an empty file.
+pub(crate) fn holds_trials(folder: &Path) -> bool {
+    folder.join(TRIALS).metadata().is_ok_and(|trials| !trials.is_file() || trials.len() > 0)
+}
+
 /// Whether the file is the plan of a comparison.
 fn holds_plan(file: &Path) -> bool {
     let plan = regular_file::read(file)
@@ -147,6 +152,20 @@ mod tests {
         make(place.path(), &["unified_results.jsonl"]);
         assert_eq!(found(place.path())[0], "unified_results.jsonl");
         assert_eq!(found(place.path()).len(), 3);
+    }
+
+    #[test]
+    fn an_empty_file_holds_no_trials() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(!holds_trials(place.path()));
+        fs::write(place.path().join(TRIALS), "").unwrap();
+        assert!(!holds_trials(place.path()));
+        fs::write(place.path().join(TRIALS), "{").unwrap();
+        assert!(holds_trials(place.path()));
+        // What is no file is not known to be empty.
+        fs::remove_file(place.path().join(TRIALS)).unwrap();
+        fs::create_dir(place.path().join(TRIALS)).unwrap();
+        assert!(holds_trials(place.path()));
     }
 
     #[test]

@@ -15,17 +15,17 @@ use super::table::{self, Table};
 
 pub(crate) use super::names::{PLAN, TABLE, TRIALS, UNIFIED};
 
-/// Checks that the files can be written into `folder`, before anything is measured.
+/// Checks that the files can be written into `folder` with this access, before anything is measured.
 ///
 /// # Errors
 /// Those of the system, [`RecordError::Busy`], and [`RecordError::Foreign`].
-pub(crate) fn check(folder: &Path) -> Result<(), RecordError> {
+pub(crate) fn check(folder: &Path, access: Access) -> Result<(), RecordError> {
     let table = folder.join(TABLE);
     // In this order: another run makes its records before their rows.
     if has_rows(&table) && ![TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) {
         return Err(RecordError::Foreign(table));
     }
-    folder::check(folder, &[TRIALS, UNIFIED, TABLE])
+    folder::check(folder, &[TRIALS, UNIFIED, TABLE], access)
 }
 
 /// Whether the table has more than the names of its columns, which are all of it after a run without a trial.

@@ -17,8 +17,9 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, machine_history, options, reports};
 use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
+use crate::record::record_files::holds_trials;
 use crate::record::writer::{self, PLAN, TRIALS};
-use crate::record::{Library, SystemProfile, machine_differences, reader};
+use crate::record::{Access, Library, SystemProfile, machine_differences, reader};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
@@ -100,7 +101,7 @@ impl PlanFile {
             return Err(self.taken(folder));
         }
         reports::refuse_other_reports(folder)?;
-        writer::check(folder)?;
+        writer::check(folder, Access::Exclusive)?;
         self.refuse_trials(folder)?;
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
@@ -113,7 +114,7 @@ impl PlanFile {
 
     /// Refuses a folder with trials to a run that begins: they would be taken for some of this run.
     pub(super) fn refuse_trials(&self, folder: &Path) -> Result<(), Problem> {
-        if !folder.join(TRIALS).exists() {
+        if !holds_trials(folder) {
             return Ok(());
         }
         let message = format!("{} already holds a run", folder.display());
@@ -124,10 +125,6 @@ impl PlanFile {
     /// The plan goes, as nothing of it was measured, unless this run was resumed meanwhile.
     pub(super) fn refuse_trials_again(&self, folder: &Path) -> Result<(), Problem> {
         let Err(problem) = self.refuse_trials(folder) else { return Ok(()) };
-        // Of a resume of this run that has recorded nothing: it needs the plan, and there is nothing to mix.
-        if folder.join(TRIALS).metadata().is_ok_and(|file| file.len() == 0) {
-            return Ok(());
-        }
         if self.has_trials(folder) {
             return Err(problem.with_remedy(self.resume_command(folder)));
         }
@@ -188,7 +185,7 @@ impl PlanFile {
     /// There is no plan in `folder`.
     fn missing(folder: &Path, error: &io::Error) -> Problem {
         let place = folder.display();
-        if error.kind() == io::ErrorKind::NotFound && folder.join(TRIALS).exists() {
+        if error.kind() == io::ErrorKind::NotFound && holds_trials(folder) {
             return Problem::usage(format!("{place} holds no comparison, and nothing else can be resumed"))
                 .with_remedy(shell::about("report", folder));
         }
