@@ -33,6 +33,9 @@ const UNDERSTATED_PART: f64 = 0.1;
 
 /// The source's lag must not exceed one part in so many of the latency.
 const LAG_PART: u64 = 10;
+/// Either makes the lag a smaller part of the latency: how late a machine wakes the source does not depend on the work of an item.
+const LATE_REMEDY: &str = "end what else runs on this machine, or give each item more work, as a larger --extra iters does \
+                           in open_loop";
 
 /// A backend's own time may be above the worker's by so many seconds: engines round to milliseconds. Only the worker's time counts,
 /// so that nothing is gained.
@@ -251,7 +254,10 @@ pub fn verdict(
     if let Some(why) = impossible.or_else(|| exceeds_parallelism(parallelism, finished, expected)) {
         return Outcome::Invalid(CallError::judged(Fault::InvalidMeasurement, why));
     }
-    let late = |why| Outcome::Invalid(CallError::judged(Fault::LateSource, why));
+    let late = |why| {
+        let error = CallError::judged(Fault::LateSource, why);
+        Outcome::Invalid(CallError { remedy: Some(LATE_REMEDY.into()), ..error })
+    };
     actual.latency.as_ref().and_then(late_source).map_or(Outcome::Verified, late)
 }
 
@@ -355,6 +361,8 @@ pub(super) fn reported_warnings(finished: &Finished) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use plugin_api::workload::Distribution;
+
     use super::*;
 
     fn outcome(count: u64) -> Answer {
@@ -407,6 +415,31 @@ mod tests {
                 other => assert_eq!((&other, expected), (&Outcome::Verified, "")),
             }
         }
+    }
+
+    #[test]
+    fn a_source_that_is_late_by_itself_invalidates_the_run_with_what_to_do_about_it() {
+        let of = |nanos| Distribution { count: 1000, mean_nanos: 0.0, curve: vec![(0.99, nanos)] };
+        let judged = |lag| {
+            let latency = Latency { scheduled: of(900_000), service: of(900_000), lag: of(lag) };
+            verdict(
+                "mock",
+                2,
+                &finished(),
+                2.0,
+                &Answer { latency: Some(latency), ..outcome(5) },
+                &outcome(5),
+            )
+        };
+        assert_eq!(judged(90_000), Outcome::Verified);
+        let late = judged(300_000);
+        let CallError { fault, message, remedy, .. } = late.error().unwrap();
+        assert_eq!(*fault, Fault::LateSource);
+        assert!(
+            message.ends_with("by 0.300 ms at the 99th percentile, where the latency is 0.900 ms"),
+            "{message}"
+        );
+        assert_eq!(remedy.as_deref(), Some(LATE_REMEDY));
     }
 
     #[test]
