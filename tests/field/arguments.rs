@@ -308,6 +308,12 @@ fn a_name_that_is_spelled_alike_is_given_as_the_command_takes_it() {
         (&["metg", "--backends", "natvie"], "native in --backends"),
         (&["metg", "--backends", "native", "--workload", "task_grap"], "--workload task_graph"),
         (&["setup", "natvie"], "crossrun setup native"),
+        (
+            &["backends", "check", "natvie", "--include", "run"],
+            "crossrun backends check native --include run",
+        ),
+        (&["backends", "check", "standard_workload"], "crossrun backends check standard_workloads"),
+        (&["backends", "inspect", "natvie", "--hash"], "crossrun backends inspect native --hash"),
         (&["workloads", "pipelin"], "crossrun workloads pipeline"),
         (&["workloads", "show", "pipelin"], "crossrun workloads show pipeline"),
     ] {

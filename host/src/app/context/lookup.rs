@@ -31,16 +31,16 @@ impl Context {
         let plugin =
             self.inventory.runners.get(name).map_err(|error| match (&error, self.rejected(name)) {
                 (GetError::Unknown { .. }, Some(row)) => rejected_backend(name, row),
-                _ => self.no_backend(name, &error, Some("--backend")),
+                _ => self.no_backend(name, &error),
             })?;
         self.identify(plugin)
     }
 
-    /// The problem that no backend, or not one alone, has this name. `near` is the option that takes a name that is spelled alike.
-    fn no_backend(&self, name: &str, error: &GetError, near: Option<&str>) -> Problem {
+    /// The problem that no backend, or not one alone, has this name.
+    fn no_backend(&self, name: &str, error: &GetError) -> Problem {
         let lock = self.lock.as_ref().filter(|_| matches!(error, GetError::Unknown { .. }));
         let missing = lock.and_then(|lock| lock.missing("runner", name));
-        missing.unwrap_or_else(|| self.not_found(error, near, "crossrun backends"))
+        missing.unwrap_or_else(|| self.not_found(error, "--backend", "crossrun backends"))
     }
 
     /// The workload `name`, by the name that its library gives it, and that library.
@@ -62,7 +62,7 @@ impl Context {
                 .find(|(listed, _)| is_unknown && listed.kind == "workloads");
             // What two files claim is no workload of either.
             let listing = if is_unknown { "crossrun workloads" } else { "crossrun backends" };
-            let unknown = || self.not_found(&error, Some("--workload"), listing);
+            let unknown = || self.not_found(&error, "--workload", listing);
             missing.map_or_else(unknown, |(_, problem)| problem)
         })?;
         self.identify(plugin)
@@ -96,14 +96,24 @@ impl Context {
 
     /// The file that `argument` means: that of the plugin with this name, also of a rejected backend, if there is one, and else the one at
     /// this path.
+    ///
+    /// # Errors
+    /// As with [`runner`](Self::runner), but that the name which is spelled alike may also be that of a library of workloads.
     pub(crate) fn file_of(&self, argument: &Path) -> Result<PathBuf, Problem> {
         let Some(name) = may_be_name(argument) else { return Ok(argument.to_owned()) };
-        let error = match self.inventory.runners.get(name) {
+        let mut error = match self.inventory.runners.get(name) {
             Ok(plugin) => return Ok(plugin.path.clone()),
             Err(error) => error,
         };
-        if let GetError::Unknown { .. } = &error {
-            let library = self.inventory.libraries.get(name).ok().map(|plugin| &plugin.path);
+        if let GetError::Unknown { near, .. } = &mut error {
+            let library = match self.inventory.libraries.get(name) {
+                Ok(plugin) => Some(&plugin.path),
+                Err(GetError::Unknown { near: library, .. }) => {
+                    *near = near.take().or(library);
+                    None
+                }
+                Err(GetError::Clash { .. }) => None,
+            };
             if let Some(path) = library.or_else(|| self.rejected(name).map(|row| &row.path)) {
                 return Ok(path.clone());
             }
@@ -111,7 +121,7 @@ impl Context {
                 return Ok(argument.to_owned());
             }
         }
-        Err(self.no_backend(name, &error, None))
+        Err(self.no_backend(name, &error))
     }
 
     /// As [`file_of`](Self::file_of) of a library of workloads, whatever backend has the same name.
@@ -121,7 +131,7 @@ impl Context {
             Ok(plugin) => return Ok(plugin.path.clone()),
             Err(error) => error,
         };
-        let no_library = || self.not_found(&error, Some("--workloads"), EVERY_PLUGIN);
+        let no_library = || self.not_found(&error, "--workloads", EVERY_PLUGIN);
         match &error {
             // What is there instead, as a backend, is refused as that.
             GetError::Unknown { .. } => self.file_of(argument).map_err(|_| {
@@ -236,8 +246,9 @@ impl Context {
         Some((folders.collect::<Vec<_>>().join(", "), command))
     }
 
-    /// The problem that a name leads to nothing: where it was looked for, and `listing`, the command that lists what there is.
-    fn not_found(&self, error: &GetError, near: Option<&str>, listing: &str) -> Problem {
+    /// The problem that a name leads to nothing: where it was looked for, with the `option` that takes a name that is spelled alike, or else
+    /// `listing`, the command that lists what there is.
+    fn not_found(&self, error: &GetError, option: &str, listing: &str) -> Problem {
         if let Some((folders, command)) = self.without_plugins() {
             let message = format!(
                 "{error}: there are no plugins in {folders}; they come with an archive of crossrun, or are built from its source"
@@ -258,10 +269,10 @@ impl Context {
             count => format!("; {} there rejected", plural(count, "file")),
         };
         let message = format!("{error} (looked in {folders}{rejected_files}{})", self.not_there());
-        let remedy = match (error, near) {
-            (GetError::Unknown { near: Some(name), .. }, Some(option)) => format!("{option} {name}"),
-            (GetError::Unknown { .. }, _) if refused.is_some() => refused.unwrap_or_default(),
-            (GetError::Unknown { what: "backend", .. }, _) if rejected > 0 => {
+        let remedy = match error {
+            GetError::Unknown { near: Some(name), .. } => format!("{option} {name}"),
+            GetError::Unknown { .. } if refused.is_some() => refused.unwrap_or_default(),
+            GetError::Unknown { what: "backend", .. } if rejected > 0 => {
                 self.in_folders("crossrun backends".to_owned())
             }
             _ => self.in_folders(listing.to_owned()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::resolve::{inspected, rejected_file, trusted};
 use crate::app::ui::Ui;
@@ -42,6 +43,22 @@ pub(super) struct Arguments {
     list: bool,
 }
 
+impl Arguments {
+    /// The command that checks the plugin of this name in the same way.
+    fn command_of(&self, name: &str) -> String {
+        let mut command = CommandLine::new(&["backends", "check", name]);
+        command
+            .options("include", &self.include)
+            .options("exclude", &self.exclude)
+            .paths("workloads", &self.workloads)
+            .flag("junit", self.junit);
+        if let Some(timeout) = self.timeout {
+            command.duration("timeout", timeout);
+        }
+        command.to_string()
+    }
+}
+
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let checks = check::pattern::select(&arguments.include, &arguments.exclude).map_err(|pattern| {
         Problem::usage(format!("no check matches {pattern:?}")).with_remedy("crossrun backends check --list")
@@ -54,7 +71,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         }
     };
     let context = Context::new(global, Isolation::Process, ui)?;
-    let target = target(&context, file)?;
+    let target = target(&context, arguments, file)?;
     let libraries = libraries(&context, &arguments.workloads)?;
     let folders = context.folders(&format!("check-{}", std::process::id()))?;
     let setting = Setting {
@@ -97,8 +114,9 @@ fn listing(checks: &[&Check]) -> String {
 
 /// Inspects the file. A file that is not a plugin is checked too, and fails. A file that does not exist, or that other users
 /// can write to, is not checked.
-fn target(context: &Context, file: &Path) -> Result<Target, Problem> {
-    let file = context.file_of(file)?;
+fn target(context: &Context, arguments: &Arguments, file: &Path) -> Result<Target, Problem> {
+    let again = |name: &str| context.in_folders(arguments.command_of(name));
+    let file = context.file_of(file).map_err(|problem| problem.with_name("--backend", again))?;
     let path = trusted(&file, &context.trust).map_err(|rejection| rejected_file(&file, rejection))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),

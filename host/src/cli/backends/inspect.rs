@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::app::command_line::CommandLine;
 use crate::app::context::{Context, may_be_name};
 use crate::app::resolve::rejected_file;
 use crate::app::ui::Ui;
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
 /// Describes any file. The exit code is that of a rejected file if it is not a plugin for this host.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = match may_be_name(&arguments.file) {
-        Some(_) => Context::new(global, Isolation::Process, ui)?.file_of(&arguments.file)?,
+        Some(_) => file_of_name(&Context::new(global, Isolation::Process, ui)?, arguments)?,
         None => arguments.file.clone(),
     };
     let description =
@@ -49,6 +50,15 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ui.result(&text(&description, distrust.as_deref().unwrap_or("yes")));
     }
     Ok(if description.reason.is_none() && trust.is_ok() { Exit::Done } else { Exit::Unavailable })
+}
+
+/// The file of the plugin that is named.
+fn file_of_name(context: &Context, arguments: &Arguments) -> Result<PathBuf, Problem> {
+    let again = |name: &str| {
+        let mut command = CommandLine::new(&["backends", "inspect", name]);
+        context.in_folders(command.flag("hash", arguments.hash).to_string())
+    };
+    context.file_of(&arguments.file).map_err(|problem| problem.with_name("--backend", again))
 }
 
 fn text(description: &Description, trusted: &str) -> String {
