@@ -36,10 +36,12 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn replace(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let path = &target(path)?;
     let old = path.metadata().ok();
-    if is_descriptor(path) || old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
+    if old.as_ref().is_some_and(Metadata::is_dir) {
+        return Err(of_folder());
+    }
+    if is_descriptor(path) || old.as_ref().is_some_and(|old| !old.is_file()) {
         return write_in_place(path, old.as_ref(), write);
     }
-    let old = old.filter(Metadata::is_file);
     let folder = folder_of(path);
     let file = match unfinished::file_in(folder, mode) {
         // Not on a full disk: to write over the old file there would lose it.
@@ -114,13 +116,13 @@ fn release(file: &File) {
 /// Refuses the path of a folder, which the walk along it would take for that of a file: it has no place for the last slash.
 fn refuse_folder(path: &Path) -> io::Result<()> {
     let bytes = path.as_os_str().as_encoded_bytes();
-    if !bytes.ends_with(b"/") && !bytes.ends_with(b"/.") {
-        return Ok(());
-    }
-    match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(error),
-        _ => Err(Errno::ISDIR.into()),
-    }
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") { Err(of_folder()) } else { Ok(()) }
+}
+
+/// In other words than those of the system, which says *Is a directory* also of a path at which there is nothing.
+fn of_folder() -> io::Error {
+    let why = "this is the path of a folder, and that of a file is expected";
+    io::Error::new(io::ErrorKind::IsADirectory, why)
 }
 
 /// What the links of a path lead to: a file, which need not exist, or an open file of `/proc`.
@@ -147,7 +149,7 @@ fn target(path: &Path) -> io::Result<PathBuf> {
         }
     }
     let found = walk.place();
-    found.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    found.file_name().ok_or_else(of_folder)?;
     Ok(found.to_owned())
 }
 
@@ -329,16 +331,19 @@ mod tests {
     fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "before").unwrap();
-        for (name, kind) in [
-            ("new/", io::ErrorKind::IsADirectory),
-            ("new/.", io::ErrorKind::IsADirectory),
-            ("file/", io::ErrorKind::NotADirectory),
-            ("file/.", io::ErrorKind::NotADirectory),
-            ("./", io::ErrorKind::IsADirectory),
-        ] {
+        for name in ["new/", "new/.", "file/", "file/.", "./", "."] {
             let written = replace(&folder.path().join(name), 0o644, |mut file| file.write_all(b"after"));
-            assert_eq!(written.unwrap_err().kind(), kind, "{name}");
+            let error = written.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (io::ErrorKind::IsADirectory, of_folder().to_string()),
+                "{name}"
+            );
         }
+        assert_eq!(
+            replace(folder.path(), 0o644, |_| panic!("nothing is to be written")).unwrap_err().to_string(),
+            of_folder().to_string()
+        );
         assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -117,6 +117,7 @@ fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
     let place = recorded();
     let kept = place.path().join("kept.csv");
     fs::write(&kept, "kept").unwrap();
+    fs::create_dir(place.path().join("there")).unwrap();
     for output in [
         &["report", RECORDS, "--csv"][..],
         &["report", RECORDS, "--md"],
@@ -127,16 +128,21 @@ fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
         &["workloads", "show", "task_graph", "--svg"],
         &["backends", "lock", "--output"],
     ] {
-        for (name, why) in [("new/", "Is a directory"), ("kept.csv/", "Not a directory")] {
-            place
-                .crossrun(&[output, &[name]].concat())
-                .code(1)
-                .says("cannot write")
-                .says(why)
-                .says("; try: ");
+        for (name, file) in [
+            ("new/", "new, without a slash at its end"),
+            ("kept.csv/", "kept-1.csv, without a slash at its end"),
+            ("there/", "there/FILE, with the name of a file"),
+            ("there", "there/FILE, with the name of a file"),
+        ] {
+            let is_lock = output[0] == "backends";
+            let (what, remedy) = if is_lock { ("the lock file ", "--output FILE, ") } else { ("", file) };
+            let ran = place.crossrun(&[output, &[name]].concat()).code(1);
+            let why = "this is the path of a folder, and that of a file is expected";
+            ran.says(&format!("cannot write {what}{name}: {why}; try: {remedy}"));
         }
     }
     assert!(!place.path().join("new").exists());
+    assert_eq!(fs::read_dir(place.path().join("there")).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(kept).unwrap(), "kept");
 }
 

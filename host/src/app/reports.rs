@@ -252,8 +252,22 @@ fn cannot_write(path: &Path, error: &std::io::Error, remedy: &str) -> Problem {
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let remedy = "another file, on a disk with free space, in a folder that you may write to";
-    replace(path, bytes).map_err(|error| cannot_write(path, &error, remedy))
+    replace(path, bytes).map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::IsADirectory => file_instead_of(path),
+            _ => "another file, on a disk with free space, in a folder that you may write to".to_owned(),
+        };
+        cannot_write(path, &error, &remedy)
+    })
+}
+
+/// The path of a file in place of that of a folder, which need not be there.
+fn file_instead_of(folder: &Path) -> String {
+    if folder.is_dir() {
+        return format!("{}, with the name of a file", shell::quote(shell::path(&folder.join("FILE"))));
+    }
+    let file = shell::free_path(folder.components().as_path());
+    format!("{}, without a slash at its end", shell::quote(shell::path(&file)))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
