@@ -110,6 +110,9 @@ fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one
         let (lock, said) = (place.data().join(lock), place.path().join("said"));
         let held = Held::on(&lock);
         let mut command = place.command(verb);
+        if verb[0] == "setup" {
+            command.env("CROSSRUN_TEST_PROBE", "not_set_up");
+        }
         command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
         let mut waiting = command.spawn().unwrap();
         eventually("it says for what it waits", || text(&said).contains("waiting until"));
@@ -241,6 +244,17 @@ fn a_set_up_without_the_lock_goes_on_beside_a_measurement() {
     std::fs::create_dir(place.data()).unwrap();
     let _held = Held::on(&place.data().join("measurement.lock"));
     place.crossrun(&["setup", "native", "--no-lock"]).code(0);
+}
+
+#[test]
+fn a_set_up_of_a_backend_that_can_start_does_not_wait() {
+    let place = Place::with_misbehaving();
+    std::fs::create_dir(place.data()).unwrap();
+    let _held = Held::on(&place.data().join("measurement.lock"));
+    let ran = place.crossrun(&["setup", "misbehaving"]).code(0).says("misbehaving: set-up done");
+    assert!(!ran.stderr().contains("waiting until"), "{}", ran.explain());
+    // Nothing was done beside the measurement.
+    assert!(!place.data().join("misbehaving.installed").exists(), "{}", ran.explain());
 }
 
 #[test]

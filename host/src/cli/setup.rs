@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use plugin_api::SetupRequest;
+use plugin_api::{Availability, SetupRequest};
 use serde_json::json;
 
 use crate::app::availability::with_lock;
@@ -13,6 +13,7 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::record::MeasurementLock;
 use crate::run::session::Isolation;
+use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {
@@ -92,6 +93,22 @@ fn whole(
     Some(Problem::new(exit, format!("{undone}: {}", reasons.join("; "))).with_remedy(remedy))
 }
 
+/// Whether nothing is to be done for a backend, which can start as it is. A set-up looks for itself once it may begin.
+fn needs_none(
+    context: &Context,
+    runner: &PluginRef,
+    request: &SetupRequest,
+    folders: &Folders,
+) -> Result<bool, Problem> {
+    if *request != SetupRequest::default() {
+        return Ok(false);
+    }
+    let mut backend = context.load(runner, folders)?;
+    let answer = backend.probe();
+    backend.end();
+    Ok(answer.is_ok_and(|availability| availability == Availability::Available))
+}
+
 fn set_up(
     context: &Context,
     name: &str,
@@ -108,8 +125,12 @@ fn set_up(
     };
     let runner = runner.map_err(|problem| problem.with_name("--backend", again))?;
     let folders = context.folders("setup")?;
-    if lock.is_none() {
-        *lock = context.measurement_lock(!no_lock, ui).inspect_err(|_| context.tidy(&folders))?;
+    if lock.is_none() && !no_lock {
+        if context.is_being_measured() && needs_none(context, &runner, request, &folders)? {
+            context.tidy(&folders);
+            return Ok(runner);
+        }
+        *lock = context.measurement_lock(true, ui).inspect_err(|_| context.tidy(&folders))?;
     }
     let mut backend = context.load(&runner, &folders)?;
     let done = with_lock(context, &mut backend, request, folders.clone(), ui);

@@ -73,6 +73,11 @@ impl MeasurementLock {
         }
     }
 
+    /// Whether another process holds the lock on the file at `path` just now.
+    pub(crate) fn is_held(path: &Path) -> bool {
+        matches!(Self::acquire(path), Ok(Err(_)))
+    }
+
     /// Takes the lock, and waits until it is free. If it has to wait, it calls `on_wait` once with the holder. Returns `None` if
     /// `interrupted` returns true before the lock is free.
     pub(crate) fn acquire_waiting(
