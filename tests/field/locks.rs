@@ -124,17 +124,32 @@ fn every_lock_that_is_waited_for_is_named_also_when_little_is_to_be_said_and_one
 }
 
 #[test]
-fn a_set_up_before_a_comparison_does_not_wait_to_name_what_leads_to_nothing() {
+fn a_set_up_before_a_measurement_does_not_wait_to_tell_what_is_wrong_without_it() {
     let place = Place::with_misbehaving();
     std::fs::create_dir(place.data()).unwrap();
+    std::fs::create_dir_all(place.path().join("results/taken")).unwrap();
+    std::fs::write(place.path().join("results/taken/trials.jsonl"), "of another run\n").unwrap();
     let _held = Held::on(&place.data().join("measurement.lock"));
-    for line in [
-        "compare --setup --workloads null --backends misbehaving,nope",
-        "compare --setup --workloads nope --backends misbehaving",
-        "metg --setup --backends nope",
+    let compare = "compare --setup --workloads null --backends misbehaving";
+    let metg = "metg --setup --cores 1 --backends misbehaving";
+    let taken = "results/taken already holds a run; try: another --run-id";
+    for (line, code, says) in [
+        (format!("{compare},nope"), 3, "\"nope\""),
+        ("compare --setup --workloads nope --backends misbehaving".to_owned(), 3, "\"nope\""),
+        ("metg --setup --backends nope".to_owned(), 3, "\"nope\""),
+        (format!("{compare} --run-id taken"), 2, taken),
+        ("compare --setup --workloads null --run-id taken".to_owned(), 2, taken),
+        (format!("{compare} --baseline native"), 2, "--baseline native does not take part"),
+        (format!("{compare} --extra fusion=of"), 2, "--extra fusion"),
+        (format!("{compare} --vary color=1,2"), 2, "no workload of this comparison reads it"),
+        (format!("{metg} --run-id taken"), 2, taken),
+        (format!("{metg} --pattern nope"), 2, "--pattern: \"nope\" is not"),
+        (format!("{metg},misbehaving"), 2, "misbehaving"),
     ] {
-        place.run(line).code(3).says("\"nope\"");
+        let ran = place.run(&line).code(code).says(says);
+        assert!(!ran.stderr().contains("waiting until"), "{}", ran.explain());
     }
+    assert!(!place.path().join("results/taken/plan.json").exists());
 }
 
 #[test]

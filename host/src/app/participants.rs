@@ -48,12 +48,29 @@ impl Selection {
                 .collect::<Result<_, _>>()?
         };
         if backends.is_empty() {
-            let message = "no backend is available";
-            let listing = context.in_folders("crossrun backends".to_owned());
-            return Err(Problem::new(Exit::Unavailable, message).with_remedy(listing));
+            return Err(none_available(context));
         }
         let (backends, options): (Vec<_>, Vec<_>) = backends.into_iter().unzip();
         Ok(Self { backends, workloads, options: options.concat() })
+    }
+
+    /// Backends that need not be able to start, so that it can be told before a wait or a set-up what else is wrong with the command line.
+    /// If none is named, it is one of those that were found.
+    pub(crate) fn unprobed(
+        context: &Context,
+        backends: &[String],
+        workloads: &[String],
+    ) -> Result<Self, Problem> {
+        let workloads = workloads.iter().map(|name| library(context, name)).collect::<Result<_, _>>()?;
+        let backends = if backends.is_empty() {
+            let found = context.inventory.runners.names();
+            // What keeps one from taking part is told when all are probed.
+            let usable = found.iter().find_map(|name| participant(context, name).ok());
+            vec![usable.ok_or_else(|| none_available(context))?]
+        } else {
+            backends.iter().map(|name| participant(context, name)).collect::<Result<_, _>>()?
+        };
+        Ok(Self { backends, workloads, options: Vec::new() })
     }
 
     pub(crate) fn first(&self) -> String {
@@ -161,14 +178,9 @@ impl Selection {
     }
 }
 
-/// Refuses names that lead to nothing, before anything is waited for.
-pub(crate) fn check_names(
-    context: &Context,
-    backends: &[String],
-    workloads: &[String],
-) -> Result<(), Problem> {
-    workloads.iter().try_for_each(|name| library(context, name).map(drop))?;
-    backends.iter().try_for_each(|name| participant(context, name).map(drop))
+fn none_available(context: &Context) -> Problem {
+    let listing = context.in_folders("crossrun backends".to_owned());
+    Problem::new(Exit::Unavailable, "no backend is available").with_remedy(listing)
 }
 
 /// The workload that `name` leads to, and its library.

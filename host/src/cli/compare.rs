@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_all_available, check_names};
+use crate::app::participants::{Selection, check_all_available};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
 use crate::cli::measure::TrialArguments;
@@ -32,20 +32,24 @@ use crate::worker::protocol::Folders;
 pub(super) use arguments::Arguments;
 use plan_file::PlanFile;
 use resume::Recorded;
+use vary::Varied;
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let mut context = Context::new(global, Isolation::Process, ui)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
-    // A set-up would change the engine of a measurement that goes on, and take its cores.
+    if let (None, Some(cores)) = (&arguments.resume, arguments.cores) {
+        context.pin_to(cores)?;
+    }
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
     let sets_up = setup && arguments.resume.is_none();
     if sets_up {
-        check_names(&context, &arguments.schedule.backends(), &arguments.workloads())?;
+        PreparedRun::check(&context, arguments, limits)?;
     }
+    // A set-up would change the engine of a measurement that goes on, and take its cores.
     let lock = context.measurement_lock(sets_up && !no_lock, ui)?;
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
-        None => PreparedRun::new(&mut context, arguments, limits, ui)?,
+        None => PreparedRun::new(&context, arguments, limits, ui)?,
     };
     if arguments.dry_run {
         ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
@@ -63,18 +67,52 @@ struct PreparedRun {
 }
 
 impl PreparedRun {
+    /// Refuses what is wrong whatever backends can start, before a set-up is waited for.
+    fn check(context: &Context, arguments: &Arguments, limits: LimitArguments) -> Result<(), Problem> {
+        let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
+        let backends = schedule.backends();
+        let selection = Selection::unprobed(context, &backends, &arguments.workloads())?;
+        // Which others take part is not known.
+        let are_known = !backends.is_empty();
+        let baseline = arguments.baseline.as_deref().filter(|_| are_known);
+        let (prepared, _) = Self::of(context, arguments, &varied, limits, &selection, baseline)?;
+        if are_known {
+            selection.check_builds(schedule.insist)?;
+        }
+        if arguments.dry_run { Ok(()) } else { prepared.file.check_folder(&prepared.output_dir) }
+    }
+
     fn new(
-        context: &mut Context,
+        context: &Context,
         arguments: &Arguments,
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
-        arguments.cores.map_or(Ok(()), |cores| context.pin_to(cores))?;
         let (backends, workloads) = (schedule.backends(), arguments.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
-        let baseline = selection.baseline(arguments.baseline.as_deref())?;
-        let mut matrix = arguments.matrix(schedule.trial.run_id(), &selection, &varied)?;
+        let baseline = arguments.baseline.as_deref();
+        let (prepared, warnings) = Self::of(context, arguments, &varied, limits, &selection, baseline)?;
+        warnings.iter().for_each(|warning| ui.warning(warning));
+        selection.check_builds(schedule.insist)?;
+        if !arguments.dry_run {
+            prepared.file.create(&prepared.output_dir)?;
+        }
+        Ok(prepared)
+    }
+
+    /// The run of the backends in a selection, with the baseline that was asked for, and what is to be warned of.
+    fn of(
+        context: &Context,
+        arguments: &Arguments,
+        varied: &Varied,
+        limits: LimitArguments,
+        selection: &Selection,
+        baseline: Option<&str>,
+    ) -> Result<(Self, Vec<String>), Problem> {
+        let schedule = &arguments.schedule;
+        let baseline = selection.baseline(baseline)?;
+        let mut matrix = arguments.matrix(schedule.trial.run_id(), selection, varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
         // Each trial says why a library cannot list its workloads.
         let entries = if varied.options.is_empty() { entries.unwrap_or_default() } else { entries? };
@@ -82,12 +120,9 @@ impl PreparedRun {
             workload.row_width = entry.as_ref().and_then(row_width);
         }
         parameters::check_extra(&matrix.options, &matrix.workloads, &entries)?;
-        selection
-            .without_effect(&matrix.options, &entries, &[])
-            .iter()
-            .for_each(|warning| ui.warning(warning));
+        let mut warnings = selection.without_effect(&matrix.options, &entries, &[]);
         vary::apply(&varied.options, &mut matrix, &entries)?;
-        matrix.rounded_items().iter().for_each(|note| ui.warning(note));
+        warnings.extend(matrix.rounded_items());
         let plan = Plan::new(&matrix)?;
         let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);
@@ -109,11 +144,7 @@ impl PreparedRun {
             machine: SystemProfile::collect(),
             matrix,
         };
-        selection.check_builds(schedule.insist)?;
-        if !arguments.dry_run {
-            file.create(&output_dir)?;
-        }
-        Ok(Self { file, participants, plan, output_dir })
+        Ok((Self { file, participants, plan, output_dir }, warnings))
     }
 
     fn resumed(context: &mut Context, arguments: &Arguments, run: &str) -> Result<Self, Problem> {

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use plugin_api::workload::CatalogueEntry;
 use serde_json::{Map, Value, json};
 
 use crate::app::command_line::CommandLine;
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_all_available, check_names};
+use crate::app::participants::{Selection, check_all_available};
 use crate::app::reproduce::{LoadingOptions, RunCommand, add_plugin_folders, backend_argument};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, machine_history, options, parameters, reports};
@@ -138,21 +139,15 @@ impl Arguments {
         }])
     }
 
-    fn matrix(
-        &self,
-        selection: &Selection,
-        workloads: Vec<WorkloadChoice>,
-        options: Map<String, Value>,
-        cores: u32,
-    ) -> Matrix {
+    fn matrix(&self, selection: &Selection, asked: &Asked, cores: u32) -> Matrix {
         Matrix {
-            run: self.schedule.trial.run_id(),
+            run: asked.run.clone(),
             backends: selection.backends(),
-            workloads,
+            workloads: asked.workloads.clone(),
             schedulers: vec!["default".into()],
             parallelisms: vec![cores],
             nodes: 1,
-            options,
+            options: asked.options.clone(),
             blocks: self.schedule.blocks(STANDARD),
             seed: self.seed,
             data_seed: self.schedule.data_seed,
@@ -212,12 +207,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     context.pin_to(cores)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
+    let asked = Asked::new(&context, arguments, cores)?;
     if setup {
-        check_names(&context, &arguments.schedule.backends(), &[])?;
+        asked.check_backends(&context, arguments, cores)?;
     }
     // A set-up would change the engine of a measurement that goes on, and take its cores.
     let held = context.measurement_lock(setup && !no_lock, ui)?;
-    let prepared = PreparedRun::new(&context, arguments, limits, cores, ui)?;
+    let prepared = PreparedRun::new(&context, arguments, asked, limits, cores, ui)?;
     let lock = match held {
         Some(held) => Some(held),
         None => context.measurement_lock(!no_lock, ui)?,
@@ -269,6 +265,54 @@ fn default_cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |available| CORES.min(available.get()) as u32)
 }
 
+/// What the command line asks for, as far as it can be told whatever backends can start.
+struct Asked {
+    run: String,
+    output_dir: PathBuf,
+    options: Map<String, Value>,
+    /// The templates of the points.
+    workloads: Vec<WorkloadChoice>,
+    /// What their libraries list of them; nothing if that is not known.
+    entries: Vec<Option<CatalogueEntry>>,
+    range: Range,
+    /// The longest kernel.
+    coarsest: Duration,
+    timeout: Duration,
+}
+
+impl Asked {
+    fn new(context: &Context, arguments: &Arguments, cores: u32) -> Result<Self, Problem> {
+        let (options, schedule) = (arguments.backend_options()?, &arguments.schedule);
+        let workloads = arguments.templates(&options, cores, context)?;
+        let coarsest = arguments.coarsest(&workloads, cores);
+        let range = arguments.range(coarsest)?;
+        let entries = parameters::entries(&workloads, context).unwrap_or_default();
+        parameters::check_extra(&options, &workloads, &entries)?;
+        let run = schedule.trial.run_id();
+        let output_dir = schedule.output_dir(&run);
+        arguments.refuse_other_run(&output_dir)?;
+        reports::refuse_other_reports(&output_dir)?;
+        writer::check(&output_dir, Access::Exclusive)?;
+        let timeout = schedule.trial.timeout()?;
+        Ok(Self { run, output_dir, options, workloads, entries, range, coarsest, timeout })
+    }
+
+    fn workloads(&self) -> Vec<String> {
+        distinct(self.workloads.iter().map(|workload| workload.name.clone()))
+    }
+
+    /// Refuses backends that cannot be swept together, before a set-up is waited for.
+    fn check_backends(&self, context: &Context, arguments: &Arguments, cores: u32) -> Result<(), Problem> {
+        let backends = arguments.schedule.backends();
+        let selection = Selection::unprobed(context, &backends, &self.workloads())?;
+        if !backends.is_empty() {
+            selection.check_builds(arguments.schedule.insist)?;
+        }
+        Plan::new(&arguments.matrix(&selection, self, cores))?;
+        Ok(())
+    }
+}
+
 /// A run before its sweeps are measured.
 struct PreparedRun {
     matrix: Matrix,
@@ -289,31 +333,22 @@ impl PreparedRun {
     fn new(
         context: &Context,
         arguments: &Arguments,
+        asked: Asked,
         limits: LimitArguments,
         cores: u32,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
-        let options = arguments.backend_options()?;
         let schedule = &arguments.schedule;
-        let (backends, workloads) = (schedule.backends(), arguments.templates(&options, cores, context)?);
-        let coarsest = arguments.coarsest(&workloads, cores);
-        let range = arguments.range(coarsest)?;
-        let names = distinct(workloads.iter().map(|workload| workload.name.clone()));
-        let selection = Selection::new(context, &backends, &names, schedule.trial.setup, ui)?;
+        let (backends, workloads) = (schedule.backends(), asked.workloads());
+        let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         selection.check_builds(schedule.insist)?;
-        let entries = parameters::entries(&workloads, context).unwrap_or_default();
-        parameters::check_extra(&options, &workloads, &entries)?;
-        let warnings = selection.without_effect(&options, &entries, &arguments.swept_keys());
+        let warnings = selection.without_effect(&asked.options, &asked.entries, &arguments.swept_keys());
         warnings.iter().for_each(|warning| ui.warning(warning));
-        let matrix = arguments.matrix(&selection, workloads, options, cores);
-        let output_dir = schedule.output_dir(&matrix.run);
-        arguments.refuse_other_run(&output_dir)?;
-        reports::refuse_other_reports(&output_dir)?;
-        writer::check(&output_dir, Access::Exclusive)?;
+        let matrix = arguments.matrix(&selection, &asked, cores);
         let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
-        let (folders, timeout) = (context.folders(&matrix.run)?, schedule.trial.timeout()?);
-        let no_lock = schedule.trial.no_lock;
+        let (folders, no_lock) = (context.folders(&matrix.run)?, schedule.trial.no_lock);
+        let Asked { output_dir, range, coarsest, timeout, .. } = asked;
         Ok(Self {
             matrix,
             plan,

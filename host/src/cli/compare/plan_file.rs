@@ -97,12 +97,7 @@ impl PlanFile {
             Problem::of_file(&error, message, "--output-dir with a folder that you may write to")
         };
         path_walk::make_folder(folder).map_err(cannot)?;
-        if path.exists() {
-            return Err(self.taken(folder));
-        }
-        reports::refuse_other_reports(folder)?;
-        writer::check(folder, Access::Exclusive)?;
-        self.refuse_trials(folder)?;
+        self.check_folder(folder)?;
         // Whole or not at all: a part of it would be a run of which nothing is known.
         atomic_file::create(&path, 0o644, |file| Ok(serde_json::to_writer_pretty(file, self)?)).map_err(
             |error| match error.kind() {
@@ -110,6 +105,16 @@ impl PlanFile {
                 _ => cannot(error),
             },
         )
+    }
+
+    /// Refuses a folder that holds a run or other reports, or into which no records can be written.
+    pub(super) fn check_folder(&self, folder: &Path) -> Result<(), Problem> {
+        if folder.join(PLAN).exists() {
+            return Err(self.taken(folder));
+        }
+        reports::refuse_other_reports(folder)?;
+        writer::check(folder, Access::Exclusive)?;
+        self.refuse_trials(folder)
     }
 
     /// Refuses a folder with trials to a run that begins: they would be taken for some of this run.
