@@ -250,18 +250,21 @@ pub(super) fn list(
 ) -> Vec<String> {
     let more = items.len().saturating_sub(max);
     items.truncate(max);
-    let mut lines = Vec::new();
-    for text in &items {
-        for (number, part) in item(text, width.saturating_sub(2)).iter().enumerate() {
-            let sign = if number == 0 { format!("{style}{sign}{style:#}") } else { " ".into() };
-            lines.push(format!("{sign} {part}\n"));
-        }
-    }
+    let styled = format!("{style}{sign}{style:#}");
+    let mut lines: Vec<_> = items.iter().flat_map(|text| signed(text, &styled, width)).collect();
     if more > 0 {
         let more = plural(more as u64, &format!("more {noun}"));
-        lines.push(format!("{sign} and {more}, which the report lists\n"));
+        // The text may be all that `report` was asked for, and the files that a comparison writes have these formats.
+        let told = format!("and {more}: reports in HTML, Markdown and JSON have all");
+        lines.extend(signed(&told, sign, width));
     }
     lines
+}
+
+/// The lines of an item, the first of them after a sign.
+fn signed(text: &str, sign: &str, width: usize) -> Vec<String> {
+    let parts = item(text, width.saturating_sub(2)).into_iter().enumerate();
+    parts.map(|(number, part)| format!("{} {part}\n", if number == 0 { sign } else { " " })).collect()
 }
 
 /// The lines of an item. A remedy that they have no room for follows in a line of its own, which is not broken, so that it can be pasted.
@@ -496,6 +499,8 @@ mod tests {
     fn the_first_failures_are_shown_and_the_others_counted() {
         let page = plain(&examples::many_failures(20));
         assert_eq!(page.matches("✗").count(), MAX_FAILURES + 1, "{page}");
-        assert!(page.contains("✗ and 14 more failures"), "{page}");
+        // Also where this text is the report.
+        let others = "✗ and 14 more failures: reports in HTML, Markdown and JSON have all\n";
+        assert!(page.contains(others), "{page}");
     }
 }
