@@ -72,8 +72,8 @@ pub(super) struct ScheduleArguments {
     /// The folder for records and reports [default: results/<run id>].
     #[arg(long, value_name = "DIR", value_parser = options::new_path())]
     pub(super) output_dir: Option<PathBuf>,
-    /// Compare debug builds with release builds, different workload libraries, and graphs of tasks in stages with those by
-    /// dependencies, nevertheless.
+    /// Compare debug builds with release builds nevertheless. `compare` then also compares different workload libraries, and graphs of
+    /// tasks in stages with those by dependencies.
     #[arg(long)]
     pub(super) insist: bool,
     /// Derive the seeds of all data from this number, to measure again on the same data. A backend can know such data, and reports

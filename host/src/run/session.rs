@@ -57,7 +57,7 @@ pub(crate) type Observer<'a> = &'a mut dyn FnMut(Reply);
 pub enum Isolation {
     /// In a process of its own.
     Process,
-    /// In this process, without deadlines.
+    /// In this process, without deadlines and limits: for debuggers.
     None,
 }
 

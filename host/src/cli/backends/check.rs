@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     workloads: Vec<PathBuf>,
     /// The time limit of a run, such as 90s or 10m [default: 2m; after the first run 30s, or twenty times the longest run if that is
-    /// more].
+    /// more, but at most 2m].
     #[arg(long, value_name = "TIME", value_parser = options::duration, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     /// Print JUnit XML instead of text.
