@@ -1,7 +1,8 @@
 /*
  * For backends whose work runs in processes of their own, also on other machines: messages to them, the workload's library
  * by its hash, its functions as one table, and the states that come home. C99 or C++, and POSIX; ABI.md, "Backends whose processes
- * are elsewhere", says how these belong together. examples/mpi has a backend that uses all of it.
+ * are elsewhere", says how these belong together. plugin-api/examples/mpi in the repository of crossrun has a
+ * backend that uses all of it.
  *
  * The functions return 1 if they succeeded, and 0 if not, unless they say otherwise.
  */

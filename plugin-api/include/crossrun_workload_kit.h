@@ -6,7 +6,7 @@
  *
  *     cc -std=c99 -O2 -fPIC -shared -I include mine.c kit/crossrun_workload_kit.c -o libmine.so
  *
- * examples/c/minimal_workload.c is a complete workload. Rules for each function of a workload:
+ * plugin-api/examples/c/minimal_workload.c in the repository of crossrun is a complete workload. Rules for each function of a workload:
  *
  *   - Its result depends only on its arguments, on any machine and in any order of calls. It is called from many threads
  *     at once. So it has no static data that changes, and does not call rand().
