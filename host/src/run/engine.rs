@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::event::{Listener, forward};
 use super::session::{CallError, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
-use crate::sandbox::{Teardown, Usage};
+use crate::sandbox::{self, Teardown, Usage};
 use crate::worker::protocol::{Finished, Folders, Loaded, Reply, Request, RunOrder, Work};
 
 /// Whether an option of a backend has it join a cluster that runs already, as options whose names end in `_address` or `_master` do,
@@ -32,6 +32,8 @@ pub(crate) struct Engine {
     alive: bool,
     /// What its processes had used at the end of the last run.
     used: Option<Usage>,
+    /// For how many seconds this thread waited for a processor in the last run, while its clock went on.
+    pub(super) host_waited: f64,
 }
 
 /// A run that an engine is asked for.
@@ -49,7 +51,7 @@ impl Engine {
     pub(super) fn new(session: WorkerSession, name: String, loaded: Loaded, phases: Phases) -> Self {
         let Loaded { supports, options, .. } = loaded;
         let options = options.into_iter().map(|option| option.name).collect();
-        Self { session, name, supports, options, phases, alive: true, used: None }
+        Self { session, name, supports, options, phases, alive: true, used: None, host_waited: 0.0 }
     }
 
     /// Whether the backend joins a cluster that runs already. An address may be for another backend of a comparison, which all get.
@@ -125,7 +127,12 @@ impl Engine {
         request: &RunRequest,
         listener: Listener<'_>,
     ) -> Result<(Finished, f64), CallError> {
-        match self.call("run", Request::Run(request.order(request.timeout)), request.timeout, listener) {
+        let order = Request::Run(request.order(request.timeout));
+        let before = sandbox::waited();
+        let answer = self.call("run", order, request.timeout, listener);
+        let waited = before.zip(sandbox::waited()).map(|(before, after)| after.saturating_sub(before));
+        self.host_waited = waited.unwrap_or_default().as_secs_f64();
+        match answer {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
             Ok(_) => Err(CallError::unexpected("run")),
             Err(error) => Err(error),

@@ -129,6 +129,7 @@ impl Executor {
         let mut run = Measured {
             duration_seconds: finished.duration_seconds,
             host_seconds: result.host_elapsed.unwrap_or_default(),
+            host_waited: engine.host_waited,
             state_bytes,
             usage: result.usage,
             parallelism: spec.parallelism,

@@ -71,8 +71,9 @@ fn lost(before: Moment, now: Moment) -> Option<Duration> {
     (lost >= LEAST).then_some(lost)
 }
 
-/// How long this thread has waited for a processor: the second number of `1234567 89012 34`, in nanoseconds.
-fn waited() -> Option<Duration> {
+/// How long the thread that calls this has waited for a processor so far: the second number of `1234567 89012 34`, in nanoseconds.
+/// `None` where the system does not say.
+pub(crate) fn waited() -> Option<Duration> {
     let numbers = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     numbers.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }

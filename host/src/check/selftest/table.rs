@@ -189,7 +189,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 49] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 39] = [
+const UNDETECTED: [&str; 40] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "starts an open loop later, in processes of its own or with a workload that it opened itself",
@@ -229,6 +229,8 @@ const UNDETECTED: [&str; 39] = [
     "keeps the cores busy after a run that it timed too short, by processes that were there before it and end meanwhile",
     "has the system's own threads keep the cores busy after a run that it timed too short, as by pages to be written to an \
      encrypted or compressed disk, or by packets to itself",
+    "sends crossrun many messages in a run that it timed too short, so that crossrun waits for a core again and again on a \
+     busy machine",
     "takes a larger share of cores that others use too, by many threads, or by a session (`setsid`) of its own for each process",
     "makes the references vary that are taken again, beside its engine, when its run breaks a bound",
     "stretches the time between two readings of CPU time, by hundreds of processes that are read one after the other, and \
