@@ -136,7 +136,7 @@ fn batches_are_counted_once_a_stream_ends_and_no_more_operators_work_at_once_tha
         format!("{waits} sage_mode=stream"),
     ];
     let records = verified(&sage(), &lines);
-    let seconds = |number: usize| records[number]["duration_seconds"].as_f64().unwrap();
+    let seconds = |number: usize| records[number]["metadata"]["worker_elapsed"].as_f64().unwrap();
     // More batches than a window holds.
     assert_eq!(records[0]["metadata"]["raw_metrics"]["windows"], 3);
     // A source that ends with nothing is polled for ten more seconds, each time. A busy machine may take as long, but not always.

@@ -183,14 +183,22 @@ fn plan_file(place: &Place, backend: &str, matrix: &Matrix) -> Value {
     })
 }
 
+/// Messages that tell how busy this machine is, and nothing of the answer, begin like that: the source of an open loop did not keep to its
+/// schedule, or a process waited for a core before the clock of the run, or after it.
+const OF_THE_MACHINE: [&str; 2] = ["the source was late by itself", "the worker's clock shows "];
+
+/// Whether a run with this metadata is invalid only because this machine is busy. Its answer must be right all the same.
+pub(crate) fn is_of_the_machine(metadata: &Value) -> bool {
+    let error = &metadata["error"];
+    let message = error["message"].as_str().unwrap_or_default();
+    error["kind"] == "invalid_measurement" && OF_THE_MACHINE.iter().any(|start| message.starts_with(start))
+}
+
 /// Why a record is not as expected, if it is not. A point that a backend cannot express is reported here too.
 pub(crate) fn judged(record: &Value) -> Result<(), String> {
     let metadata = &record["metadata"];
     let told = |why: &str| format!("{} {}: {why}", record["backend"], record["run_id"]);
-    // Whether a source kept to its schedule is a matter of how busy this machine is. Its answer must be right all the same.
-    let is_late = metadata["error"]["kind"] == "invalid_measurement"
-        && metadata["error"]["message"].as_str().unwrap().starts_with("the source was late by itself");
-    if !is_late && (metadata["verified"] != true || record["success_rate"] != 1.0) {
+    if !is_of_the_machine(metadata) && (metadata["verified"] != true || record["success_rate"] != 1.0) {
         return Err(told(&metadata["error"].to_string()));
     }
     let [count, checksum] = ["results_count", "checksum"].map(|key| metadata[key].clone());
