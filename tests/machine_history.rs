@@ -19,6 +19,20 @@ fn compared(place: &Place, run: &str) -> Ran {
     place.run(&format!("{compare} --run-id {run}")).code(0)
 }
 
+fn kinds(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["kind"].as_str().unwrap()).collect()
+}
+
+/// A place whose only comparison, `first`, has kept the noise of the machine. On a busy one it may keep none: if one name of the backend
+/// waits longer for a core than the other in most blocks, it is in doubt.
+fn with_noise() -> Place {
+    let has_noise = |place: &Place| {
+        compared(place, "first");
+        kinds(&lines(place)).contains(&"aa")
+    };
+    (0..5).map(|_| Place::new()).find(has_noise).expect("no comparison has kept the noise of the machine")
+}
+
 /// The warnings of the trials of a run that are about the speed in earlier runs.
 fn notes(place: &Place, run: &str) -> usize {
     let text = std::fs::read_to_string(place.path().join("results").join(run).join("trials.jsonl")).unwrap();
@@ -27,13 +41,9 @@ fn notes(place: &Place, run: &str) -> usize {
 
 #[test]
 fn the_speed_and_the_noise_of_a_machine_are_kept_and_forgotten() {
-    let place = Place::new();
-    compared(&place, "first");
+    let place = with_noise();
     let mut kept = lines(&place);
-    assert_eq!(
-        kept.iter().map(|line| line["kind"].as_str().unwrap()).collect::<Vec<_>>(),
-        ["machine_check", "aa"]
-    );
+    assert_eq!(kinds(&kept), ["machine_check", "aa"]);
     let (speed, aa) = (&kept[0], &kept[1]);
     assert!(
         speed["nanos_per_iteration"].as_f64().unwrap() > 0.0 && speed["checks"].as_u64().unwrap() >= 12,
@@ -91,7 +101,9 @@ fn a_damaged_or_unwritable_history_costs_a_warning_and_no_measurement() {
     std::fs::create_dir(place.data()).unwrap();
     std::fs::write(place.data().join("history.jsonl"), "no line\n{\"kind\":1}\n").unwrap();
     compared(&place, "damaged").says("history.jsonl: 2 lines cannot be read and do not count: 1, 2");
-    assert_eq!(lines(&place).len(), 2);
+    // What it replaced is gone. The noise is not kept by a comparison that is in doubt.
+    let kept = lines(&place);
+    assert!(kinds(&kept) == ["machine_check", "aa"] || kinds(&kept) == ["machine_check"], "{kept:?}");
     std::fs::remove_file(place.data().join("history.jsonl")).unwrap();
     std::fs::create_dir(place.data().join("history.jsonl")).unwrap();
     compared(&place, "unwritable").says("the history of this machine: cannot");
