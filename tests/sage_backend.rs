@@ -307,6 +307,7 @@ fn a_node_that_is_killed_fails_the_run() {
 
 #[test]
 fn a_node_that_hangs_fails_the_run_when_its_time_is_over() {
-    let record = lose_a_node("sage_timeout=2", Signal::STOP).code(4).says("did not answer within 2 s").json();
+    // Every call may take so long, also that which brings the library to a node of a busy machine.
+    let record = lose_a_node("sage_timeout=8", Signal::STOP).code(4).says("did not answer within 8 s").json();
     assert_eq!(record["success_rate"], 0.0);
 }
