@@ -16,7 +16,7 @@ pub(super) enum Wording {
 }
 
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
-const OF_THE_MACHINE: [&str; 10] = [
+const OF_THE_MACHINE: [&str; 11] = [
     "! debug builds were measured",
     "! did not settle in ",
     "! measured although the machine was ",
@@ -27,6 +27,7 @@ const OF_THE_MACHINE: [&str; 10] = [
     "! the session was postponed",
     "! ~ marks rows with runs that were measured before",
     "warning: the backend claims",
+    "warning: the run used less CPU time or time than its work takes",
 ];
 
 /// The values after these labels depend on the system and on how the test was built.
@@ -139,6 +140,8 @@ fn bare(line: &str) -> String {
             "ns" | "µs" | "ms" | "min" if words.last().is_some_and(|last| last == "0") => {
                 words.push("s".into())
             }
+            // On a busy machine a tree has a GiB before somebody looks.
+            "GiB" if words.last().is_some_and(|last| last == "0") => words.push("MiB".into()),
             _ => words.push(word),
         }
     }
