@@ -13,7 +13,8 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How much of what a client still sends is read, so that it sees the answer.
 const MAX_REST: usize = 1 << 20;
-const REST_DEADLINE: Duration = Duration::from_millis(500);
+/// For how long: a client may wait for a core while it sends. Each connection has a thread of its own.
+const REST_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Reads the request and sends what `answer` says for its path.
 pub(super) fn serve(
