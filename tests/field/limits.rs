@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::field::wrappers::{without_threads, wrapped};
-use crate::support::{Place, Ran, arguments_in, not_run};
+use crate::support::{Place, Ran, arguments_in, not_run, plugin};
 
 const RUN: [&str; 8] =
     ["run", "--json", "--backend", "native", "--workload", "null", "--items=10", "--no-lock"];
@@ -50,6 +50,25 @@ fn a_backend_that_gets_no_memory_leads_to_the_limit() {
         let command = place.misbehaving_command("allocate", "run", &["--no-lock", "--memory-limit", "64GiB"]);
         let ran = after(&format!("ulimit {option} {kibibytes}"), &command).code(4);
         ran.says("memory allocation of").says(&format!("`ulimit {option}` is more than {kibibytes}"));
+    }
+}
+
+#[test]
+fn a_backend_that_uses_up_its_descriptors_is_a_row_and_the_others_go_on() {
+    let place = Place::with_misbehaving();
+    place.stage(&plugin("native_runner"));
+    let compare =
+        "compare --backends native,misbehaving --workloads null --items 20 --blocks 1 --run-id c --no-lock";
+    let compare = format!("{compare} --extra behaviour=use_up_descriptors --extra at=open");
+    let ran = after("ulimit -n 512", &place.command(&arguments_in(&compare))).code(4);
+    let trials = place.records("c", "trials.jsonl");
+    let (native, failed): (Vec<_>, Vec<_>) =
+        trials.iter().partition(|trial| trial["record"]["backend"] == "native");
+    assert!(!native.is_empty() && !failed.is_empty(), "{}", ran.explain());
+    assert!(native.iter().all(|trial| trial["status"] == "verified"), "{}", ran.explain());
+    for trial in failed {
+        let message = trial["record"]["metadata"]["error"]["message"].as_str().unwrap();
+        assert!(trial["status"] == "failed" && message.contains("Too many open files"), "{trial}");
     }
 }
 

@@ -196,10 +196,11 @@ impl Executor {
             return None;
         }
         let backend = participants.backends.get(&trial.backend.name).map(|it| &it.plugin);
-        let plugins = backend.into_iter().chain(participants.libraries.get(&trial.cell.spec.name));
-        let replaced = plugins.filter(|plugin| plugin.locked_by.is_none()).find_map(|plugin| {
+        let mut plugins = backend.into_iter().chain(participants.libraries.get(&trial.cell.spec.name));
+        let replaced = plugins.find_map(|plugin| {
             let why = match inspect::sha256_of(&plugin.path) {
-                Ok(now) if now == plugin.sha256 => return None,
+                // One in a lock is compared with it whenever it is loaded: another file at its path is told there.
+                Ok(now) if now == plugin.sha256 || plugin.locked_by.is_some() => return None,
                 Ok(_) => "it has other bytes".to_owned(),
                 Err(error) => error.to_string(),
             };

@@ -20,7 +20,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::c_abi::{self, BackendFunctions, ForeignBackend};
 use plugin_api::ffi::{ForeignRunner, RunnerModuleRef};
 use plugin_api::workload::{WorkloadFunctions, WorkloadLibrary, abi_is_compatible};
-use plugin_api::{HostServices, RunnerError, WorkloadRunner};
+use plugin_api::{ErrorKind, HostServices, RunnerError, WorkloadRunner};
 
 use sealed::pinned;
 pub use sealed::sealed_copy;
@@ -77,6 +77,18 @@ impl LoadError {
             }
             Self::Unreadable { error, .. } => resource_limit::remedy(error),
             Self::Runner(error) => error.remedy.clone(),
+        }
+    }
+
+    /// The same error in a process in which a backend is loaded: that may have used up the descriptors, or given up the rights, with
+    /// which the file would be read. The host looks itself whether the file is still there.
+    pub(super) fn beside_backend(self) -> Self {
+        match self {
+            Self::Unreadable { .. } => {
+                let error = RunnerError::new(ErrorKind::Internal, self.to_string());
+                Self::Runner(RunnerError { remedy: self.remedy(), ..error })
+            }
+            other => other,
         }
     }
 }

@@ -93,9 +93,11 @@ impl Worker {
             Entry::Occupied(library) => library.into_mut(),
             Entry::Vacant(place) => {
                 let started = Instant::now();
-                let load_library =
-                    if is_judge { load::workloads_of_judge } else { load::workloads_beside_backend };
-                let library = load_library(file)?;
+                let library = if is_judge {
+                    load::workloads_of_judge(file)?
+                } else {
+                    load::workloads_beside_backend(file).map_err(LoadError::beside_backend)?
+                };
                 self.loading.insert(file.path.clone(), started.elapsed().as_secs_f64());
                 place.insert(if is_judge { library } else { library.without_answers() })
             }

@@ -99,6 +99,11 @@ fn harm(behaviour: &str) {
             // SAFETY: none: that descriptors of others vanish is what the host must survive.
             unsafe { close(fd) };
         }),
+        "use_up_descriptors" => {
+            while let Ok(file) = fs::File::open("/dev/null") {
+                std::mem::forget(file);
+            }
+        }
         "write_everywhere" => (0..1024).for_each(|fd| {
             let rubbish = b"rubbish for whoever reads this\n";
             // SAFETY: the bytes are there; that they reach descriptors of others is what the host must survive.
