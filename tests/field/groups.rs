@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::field::wrappers::wrapped;
-use crate::support::{Place, Ran, eventually, not_run, processes_of_sessions_of};
+use crate::support::{Place, Ran, arguments_in, eventually, not_run, plugin, processes_of_sessions_of};
 
 const MOUNTED: &str = "/sys/fs/cgroup";
 
@@ -145,6 +145,22 @@ fn a_group_without_processes_left_is_named_with_its_limit() {
     // Perhaps no limit was high enough.
     let trials = place.records_if_any("null", "trials.jsonl").unwrap_or_default();
     assert!(trials.iter().all(|trial| trial["status"] == "verified"));
+}
+
+#[test]
+fn a_backend_that_takes_all_processes_of_a_group_is_a_row_and_the_others_go_on() {
+    let Some(group) = Group::with("pids", [("pids.max", "80"); 2]) else { return not_run(NONE) };
+    let place = Place::with_misbehaving();
+    place.stage(&plugin("native_runner"));
+    let compare =
+        "compare --backends native,misbehaving --workloads null --items 20 --blocks 1 --run-id c --no-lock";
+    let compare = format!("{compare} --process-limit 10000 --extra behaviour=many_threads");
+    let ran = Ran::of(group.around(&place.command(&arguments_in(&compare)))).code(4);
+    for trial in place.records("c", "trials.jsonl") {
+        let expected = if trial["record"]["backend"] == "native" { "verified" } else { "failed" };
+        assert_eq!(trial["status"], expected, "{}", ran.explain());
+    }
+    assert!(place.path().join("results/c/report.html").exists(), "{}", ran.explain());
 }
 
 #[test]

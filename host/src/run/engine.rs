@@ -176,6 +176,14 @@ impl Engine {
         self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)
     }
 
+    /// Ends the processes of an engine that has failed, before it is closed; whether it has failed.
+    pub(super) fn end_failed(&mut self) -> bool {
+        if !self.alive {
+            self.session.end_processes();
+        }
+        !self.alive
+    }
+
     /// Stops the engine and ends its worker. A failure here costs a warning, not the answers.
     pub(crate) fn close(mut self, listener: Listener<'_>) -> Closing {
         let mut closing = Closing::default();

@@ -175,7 +175,7 @@ impl Executor {
             if error.fault == Fault::Interrupted {
                 return Err(Stopped::Interrupted);
             }
-            if let Some(fault) = self.host_fault(trial, error) {
+            if let Some(fault) = self.fault_without(engine, trial, error) {
                 return Err(Stopped::Failed(fault));
             }
             // `expect` has already dealt with a judge that died in the oracle.
@@ -184,6 +184,13 @@ impl Executor {
             }
         }
         Ok(TrialResult { started, ..result.unless_stopped(stops.stopped()) })
+    }
+
+    /// The same as [`host_fault`](Self::host_fault), but looked for again once the processes of an engine that failed have ended: they may
+    /// have all that the system allows, so that no worker can be started beside them.
+    fn fault_without(&self, engine: &mut Engine, trial: &TrialSpec, error: &CallError) -> Option<CallError> {
+        let fault = self.host_fault(trial, error)?;
+        if engine.end_failed() { self.host_fault(trial, error) } else { Some(fault) }
     }
 
     /// Why `error` is no result of the backend of `trial`: a plugin's file is another one by now, or no worker can be started.

@@ -219,6 +219,13 @@ impl WorkerSession {
         }
     }
 
+    /// Ends the worker and everything that it started now. How that went is said when the session ends.
+    pub(super) fn end_processes(&mut self) {
+        if let Endpoint::Process(process) = &mut self.endpoint {
+            process.end_early(END_GRACE);
+        }
+    }
+
     /// Ends the worker and everything that it started, where no record can take a warning.
     pub fn discard(self) {
         for unremoved in self.end().map(|teardown| teardown.unremoved).unwrap_or_default() {

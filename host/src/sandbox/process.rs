@@ -100,6 +100,11 @@ impl Sandbox {
         self.tree.usage(reset_peaks)
     }
 
+    /// Does what [`end`](Self::end) does, which still has to be called for its answer.
+    pub(crate) fn end_early(&mut self, grace: Duration) {
+        self.finish(grace);
+    }
+
     /// Lets the worker exit, kills it and all that it started after `grace`, and returns when nothing is left.
     pub(crate) fn end(mut self, grace: Duration) -> Teardown {
         self.finish(grace);
