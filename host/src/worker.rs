@@ -27,7 +27,7 @@ mod state;
 mod work_reference;
 
 pub(crate) use bounds::{is_deeper, reply as within_limits};
-pub(crate) use exit_guard::disarm;
+pub(crate) use exit_guard::{disarm, end_forked_process};
 pub(crate) use serve::{COMMAND, in_process, main};
 
 pub(crate) use state::Worker;

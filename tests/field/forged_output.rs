@@ -55,6 +55,19 @@ fn a_plugin_that_ends_a_process_without_isolation_is_a_failure() {
 }
 
 #[test]
+fn a_process_that_a_plugin_forks_without_isolation_is_no_second_crossrun() {
+    for (behaviour, was_ended) in [("fork_and_exit", false), ("fork_and_return", true)] {
+        let place = Place::with_misbehaving();
+        let ran = place.misbehave(behaviour, "run", &["--isolation", "none", "--no-lock"]).code(0);
+        let said = ran.stderr();
+        assert!(!said.contains("a plugin ended this process"), "{}", ran.explain());
+        let words = "a process that the plugin forked returned from a call, and was ended";
+        assert_eq!(said.contains(words), was_ended, "{}", ran.explain());
+        assert_eq!(place.records("null", "trials.jsonl").len(), 1, "{}", ran.explain());
+    }
+}
+
+#[test]
 fn a_remedy_is_a_field_of_its_own_and_the_line_is_made_of_it() {
     let place = Place::new();
     std::fs::write(place.path().join("bad.jsonl"), "{}\n").unwrap();

@@ -158,7 +158,12 @@ impl WorkerSession {
         observer: Observer<'_>,
     ) -> Result<Reply, CallError> {
         let reply = match &mut self.endpoint {
-            Endpoint::InProcess(worker) => worker.handle(request),
+            Endpoint::InProcess(worker) => {
+                let reply = worker.handle(request);
+                // It would go on as a second crossrun, which judges and records as well.
+                worker::end_forked_process();
+                reply
+            }
             Endpoint::Process(_) => self.exchange(request, limit, observer).map_err(|failure| {
                 let failure = unless_ended_too(failure, self.interrupt.is_set());
                 if matches!(failure, Failure::Deadline | Failure::Interrupted) {

@@ -12,6 +12,7 @@ use plugin_api::{HostServices, Progress};
 use rustix::event::PollFlags;
 
 use super::bounds;
+use super::exit_guard;
 use super::rate_limit::RateLimit;
 use super::state::Worker;
 use crate::other_process;
@@ -90,10 +91,7 @@ impl Channel {
 
     /// Ends a process that a plugin forked and that returned from the call: only the worker may read requests and answer them.
     fn end_forked_process(&self) {
-        if self.is_forked() {
-            to_log("crossrun: a process that the plugin forked returned from a call, and was ended");
-            signal_hook::low_level::exit(1);
-        }
+        exit_guard::end_if_forked_from(self.owner);
     }
 
     /// Whether this is a process that a plugin forked.
@@ -191,7 +189,7 @@ impl log::Log for ChannelLog {
 
 /// A worker in the host's process, which `interrupt` cancels.
 pub(crate) fn in_process(log_level: LevelFilter, interrupt: Interrupt) -> Worker {
-    super::exit_guard::arm();
+    exit_guard::arm();
     Worker::new(Arc::new(InProcess { interrupt, origin: Instant::now() }), log_level)
 }
 

@@ -16,6 +16,7 @@ pub(crate) const IN_COLOUR: &str = "\u{1b}[31mred\u{1b}[2J\u{1b}]0;title\u{7}\u{
 unsafe extern "C" {
     fn fork() -> c_int;
     fn _exit(code: c_int) -> !;
+    fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn mmap(
         at: *mut c_void,
         length: usize,
@@ -75,6 +76,7 @@ fn harm(behaviour: &str) {
         "fork_chains" => fork_chains(),
         "fork_and_return" => fork_and_return(),
         "fork_and_write" => fork_and_write(),
+        "fork_and_exit" => fork_and_exit(),
         "wait" => wait(),
         "wait_in_third" => wait_in_third(),
         "many_threads" => {
@@ -230,6 +232,20 @@ fn fork_and_write() {
     }
     // SAFETY: the child leaves without running what a process runs when it exits.
     unsafe { _exit(0) };
+}
+
+/// A helper that ends as a program does. This process ends if its exit code is not the helper's own.
+fn fork_and_exit() {
+    // SAFETY: as for the bomb.
+    let child = unsafe { fork() };
+    if child == 0 {
+        std::process::exit(0);
+    }
+    let mut status = 0;
+    // SAFETY: the status is written into a variable of this function.
+    if unsafe { waitpid(child, &raw mut status, 0) } != child || status != 0 {
+        std::process::abort();
+    }
 }
 
 /// Waits until there is a file at the path that `CROSSRUN_TEST_GO` gives, and says in a file beside it that it waits.
