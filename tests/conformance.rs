@@ -342,6 +342,13 @@ fn threads_of_a_runtime_which_never_end_may_stay() {
 }
 
 #[test]
+fn files_in_another_folder_for_temporary_ones_are_not_the_backends() {
+    let ran = deviating("other_temporary_folder", &["--include", "session.files"], 0);
+    let passed = [("session.files".to_owned(), "passed".to_owned())];
+    assert_eq!(outcomes(&ran), passed, "{}", ran.explain());
+}
+
+#[test]
 fn what_depends_on_a_check_that_failed_is_not_run() {
     let ran = deviating("drops", &["--exclude", "file", "--exclude", "load", "--exclude", "probe"], 4);
     let (failed, others): (Vec<_>, Vec<_>) =

@@ -14,6 +14,7 @@ use rustix::event::PollFlags;
 use super::bounds;
 use super::exit_guard;
 use super::rate_limit::RateLimit;
+use super::snapshot;
 use super::state::Worker;
 use crate::other_process;
 use crate::sandbox::frame::{self, Frame};
@@ -37,6 +38,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    snapshot::remember_folder();
     let channel = Arc::new(Channel::take_stdin()?);
     end_with_host(&channel.requests);
     let Some(Request::Hello { log_level, .. }) = channel.request()? else {

@@ -101,6 +101,11 @@ impl WorkloadRunner for Deviant {
         if deviates("runtime_thread") {
             RUNTIME.call_once(thread);
         }
+        // Not a deviation either: an engine may have its temporary files elsewhere, beside those of others.
+        if deviates("other_temporary_folder") {
+            // SAFETY: no other thread of this plugin reads the environment.
+            unsafe { std::env::set_var("TMPDIR", "/") };
+        }
         self.session = Some(session.clone());
         Ok(())
     }
