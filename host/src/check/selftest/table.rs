@@ -193,6 +193,7 @@ const UNDETECTED: [&str; 40] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "starts an open loop later, in processes of its own or with a workload that it opened itself",
+    "runs a graph of tasks in another form than it says, by a workload that it opened itself",
     "has an answer that it did not compute, and burns the time that the work takes",
     "takes a shorter way where what its engine adds takes as long as the work",
     "exceeds a bound by less than the tolerance in few blocks, or by less than a tenth, or where the work is too short for \
