@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use plugin_api::workload::WorkloadFunctions;
 use plugin_api::workload::capi::{RawBuffer, RawWorkload, status};
 
-/// For so many libraries in one process references are counted.
-const SLOTS: usize = 4;
+/// For so many libraries in one process references are counted: for more than a session is likely to have, of several authors and builds.
+const SLOTS: usize = 16;
 
 /// The functions of the libraries, without counting.
 static LIBRARIES: [OnceLock<WorkloadFunctions>; SLOTS] = [const { OnceLock::new() }; SLOTS];
@@ -57,16 +57,17 @@ pub(super) fn counted(functions: WorkloadFunctions) -> WorkloadFunctions {
     let is_known = |known: &WorkloadFunctions| std::ptr::fn_addr_eq(known.open, functions.open);
     let fits = |library: &OnceLock<WorkloadFunctions>| library.get().is_none_or(is_known);
     let Some(slot) = LIBRARIES.iter().position(fits) else { return functions };
-    let counting = match slot {
-        0 => with::<0>(&functions),
-        1 => with::<1>(&functions),
-        2 => with::<2>(&functions),
-        _ => with::<3>(&functions),
-    };
+    let counting = COUNTING[slot](&functions);
     // It has them already if the library was loaded before.
     let _ = LIBRARIES[slot].set(functions);
     counting
 }
+
+/// Makes the counting functions of each slot.
+const COUNTING: [fn(&WorkloadFunctions) -> WorkloadFunctions; SLOTS] = [
+    with::<0>, with::<1>, with::<2>, with::<3>, with::<4>, with::<5>, with::<6>, with::<7>, with::<8>,
+    with::<9>, with::<10>, with::<11>, with::<12>, with::<13>, with::<14>, with::<15>,
+];
 
 fn with<const SLOT: usize>(functions: &WorkloadFunctions) -> WorkloadFunctions {
     // A library may lack the function.
@@ -142,4 +143,20 @@ fn give_back(workload: *const RawWorkload) -> bool {
         references.remove();
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_to_a_fifth_library_are_counted_too() {
+        static FUNCTIONS: [u8; 5] = [0; 5];
+        for place in &FUNCTIONS {
+            // SAFETY: these addresses are only compared, and nothing is called.
+            let functions = unsafe { WorkloadFunctions::resolve(|_| Some(std::ptr::from_ref(place).cast())) };
+            let functions = functions.unwrap();
+            assert!(!std::ptr::fn_addr_eq(counted(functions).open, functions.open));
+        }
+    }
 }
