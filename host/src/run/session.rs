@@ -37,8 +37,9 @@ pub(super) const NO_PLUGIN: Duration = Duration::from_secs(10);
 const END_GRACE: Duration = Duration::from_secs(2);
 /// How many bytes of a log's end are read for a message.
 const TAIL_BYTES: u64 = 64 << 10;
-/// How many of a log's last lines a message quotes.
+/// How many of a log's last lines a message quotes, and how many characters of each.
 const TAIL_LINES: usize = 3;
+const LINE_CHARACTERS: usize = 500;
 
 const MORE_MEMORY: &str = "fewer --items, or more memory for the container, the control group or the machine";
 
@@ -429,10 +430,12 @@ fn tail(path: &Path, start: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_of_a_backtrace(line));
-    let lines: Vec<_> = lines.collect();
-    let last = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
-    Ok(last.copied().collect::<Vec<_>>().join(" / ").replace(char::is_control, "?"))
+    // A bar that shows progress ends its lines without a new one.
+    let lines = text.split(['\n', '\r']).map(str::trim);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !is_of_a_backtrace(line)).collect();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let last: Vec<String> = last.iter().map(|line| line.chars().take(LINE_CHARACTERS).collect()).collect();
+    Ok(last.join(" / ").replace(char::is_control, "?"))
 }
 
 /// Whether a line says where a process was, as Rust (with `RUST_BACKTRACE`) and Java print it after the reason.
@@ -465,6 +468,14 @@ mod tests {
         let text = format!("{}\none\n\ntwo \x1b[31mred\nthree\n", "x".repeat(5000));
         std::fs::write(&file, text).unwrap();
         assert_eq!(tail(file.path(), 0).unwrap(), "one / two ?[31mred / three");
+    }
+
+    #[test]
+    fn a_message_quotes_little_of_a_bar_and_of_a_long_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
+        std::fs::write(&file, format!("{bar}\r\nno room\n{}\n", "é".repeat(5000))).unwrap();
+        assert_eq!(tail(file.path(), 0).unwrap(), format!("99 % / no room / {}", "é".repeat(500)));
     }
 
     #[test]

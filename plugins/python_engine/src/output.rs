@@ -10,6 +10,8 @@ use rustix::process::Signal;
 
 /// How much of a log's end is read for its last lines.
 const TAIL: u64 = 4096;
+/// How many characters of a line are told.
+const LINE_CHARACTERS: usize = 500;
 
 /// A log file that a process appends to, from the place where that process began.
 pub(crate) struct Log {
@@ -50,8 +52,11 @@ impl Log {
 
 /// The last `count` lines with anything on them, joined into one.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(count)..].join(" | ")
+    // A bar that shows progress ends its lines without a new one.
+    let lines: Vec<_> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(count)..];
+    let last: Vec<String> = last.iter().map(|line| line.chars().take(LINE_CHARACTERS).collect()).collect();
+    last.join(" | ")
 }
 
 /// How a process ended: `exited with code 3`, `was killed by signal 9 (SIGKILL)`.
@@ -109,6 +114,13 @@ mod tests {
         assert_eq!(log.last_lines(9), "one | two | three");
         writeln!(log.writer().unwrap(), "{}", "x".repeat(9000)).unwrap();
         assert!(log.last_lines(2).len() <= 4096);
+    }
+
+    #[test]
+    fn little_is_told_of_a_bar_and_of_a_long_line() {
+        let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
+        let text = format!("{bar}\r\nno room\n{}\n", "é".repeat(5000));
+        assert_eq!(last_lines(&text, 3), format!("99 % | no room | {}", "é".repeat(500)));
     }
 
     #[test]
