@@ -51,7 +51,7 @@ impl Executor {
             return Ok(TaskReference { seconds_per_iteration, other_seconds: 0.0, is_busy });
         };
         // A graph of so many steps that it has no stages has the tasks of one with fewer.
-        let few = WorkloadSpec { total_items: shape.width * FEW_STEPS, ..spec.clone() };
+        let few = WorkloadSpec { total_items: shape.width.saturating_mul(FEW_STEPS), ..spec.clone() };
         let (spec, stage) = match shape.kernel_stage {
             Some(stage) => (spec, stage),
             None => {
