@@ -15,8 +15,9 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::c_backend::{agrees_with_native, compiled, run, threaded, watermark};
+use crate::field::wrappers;
 use crate::session::judged;
-use crate::support::{Place, not_run, plugin, repository};
+use crate::support::{Place, Ran, not_run, plugin, repository};
 use libraries::{ARRIVING, EMPTY, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
 
 fn place() -> Place {
@@ -267,4 +268,16 @@ fn a_workload_that_lacks_a_function_is_refused_with_its_name() {
         place.stage(&without(part, example));
         run(&place, "native", &format!("--workload {workload}")).code(2).says(says);
     }
+}
+
+/// The kit with a C library whose decimal point has two bytes, as in the locale of Persian, which few machines have.
+#[test]
+fn numbers_are_read_and_written_where_the_decimal_point_has_several_bytes() {
+    let source = repository().join("tests/fixtures/c/decimal_point.c");
+    let [include, kit] = ["include", "kit"].map(|folder| repository().join("plugin-api").join(folder));
+    let options = ["-pthread", "-I", include.to_str().unwrap(), "-I", kit.to_str().unwrap()];
+    let program =
+        wrappers::compiled("decimal_point", &std::fs::read_to_string(source).unwrap(), &options).unwrap();
+    let ran = Ran::of(Command::new(program)).code(0);
+    assert_eq!(ran.stdout(), "1.5 -0.25 3 1500 0.10000000000000001\n");
 }

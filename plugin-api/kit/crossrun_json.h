@@ -300,24 +300,31 @@ static int json_whole(const struct json *value, uint64_t *number) {
     return value->at < value->end;
 }
 
-/* The C library reads and writes numbers with the decimal point of the locale, which may differ from that of JSON. */
-static void json_exchange(char *text, char from, char to) {
-    char *point = strchr(text, from);
+/*
+ * Puts one decimal point in the place of another, for which `text` has room. The C library reads and writes numbers with
+ * that of the locale, which may differ from that of JSON, and have several bytes.
+ */
+static void json_exchange(char *text, const char *from, const char *to) {
+    char *point = strstr(text, from);
     if (point != NULL) {
-        *point = to;
+        const char *rest = point + strlen(from);
+        memmove(point + strlen(to), rest, strlen(rest) + 1);
+        memcpy(point, to, strlen(to));
     }
 }
 
 /* Whether a value is a number. Gives it in `number`. */
 static int json_number(const struct json *value, double *number) {
     char text[64];
+    const char *const point = localeconv()->decimal_point;
     const size_t length = (size_t)(value->end - value->at);
-    if (length == 0 || length >= sizeof text || !(*value->at == '-' || (*value->at >= '0' && *value->at <= '9'))) {
+    if (length == 0 || length + strlen(point) > sizeof text
+        || !(*value->at == '-' || (*value->at >= '0' && *value->at <= '9'))) {
         return 0;
     }
     memcpy(text, value->at, length);
     text[length] = 0;
-    json_exchange(text, '.', *localeconv()->decimal_point);
+    json_exchange(text, ".", point);
     *number = strtod(text, NULL);
     return 1;
 }
@@ -337,7 +344,7 @@ static void json_put_whole(crossrun_bytes *out, uint64_t number) {
 static void json_put_number(crossrun_bytes *out, double number) {
     char text[40];
     snprintf(text, sizeof text, "%.17g", number);
-    json_exchange(text, *localeconv()->decimal_point, '.');
+    json_exchange(text, localeconv()->decimal_point, ".");
     json_put(out, text);
 }
 
