@@ -189,7 +189,7 @@ const CHEATS: [(Option<Cheat>, &[How], &str); 49] = [
 ];
 
 /// What is not detected, nor tried here.
-const UNDETECTED: [&str; 40] = [
+const UNDETECTED: [&str; 41] = [
     "takes a shorter way in an open loop, or in work that also waits; or does that work ahead, and gives each item to the \
      sink when it is due",
     "starts an open loop later, in processes of its own or with a workload that it opened itself",
