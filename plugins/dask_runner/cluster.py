@@ -177,7 +177,9 @@ class ExistingCluster(Cluster):
             left = self._threads()
         except (OSError, RuntimeError) as error:
             return f"the scheduler at {self._address} is gone: {error}"
-        if self._workers and left.keys().isdisjoint(self._workers):
+        # Where tasks are not restricted, those that came meanwhile run them too.
+        able = set(left).intersection(self.restriction or left)
+        if self._workers and not able:
             return f"all {len(self._workers)} workers of this run at {self._address} are gone"
         return ""
 

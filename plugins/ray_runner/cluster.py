@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,8 @@ from crossrun_engine.memory import object_store_bytes
 from engine import Actors, RayJob, Replica, Tasks
 from member import Member
 
-# Seconds that a cluster has to free the processors that are asked for.
+# Seconds that a cluster has to free the processors that are asked for, and that all workers have to start.
 RESERVING = 30.0
-
-# Seconds that all workers have to start.
 STARTING = 60.0
 
 # Bytes of a folder's path: a socket's has at most 107, of which Ray needs 64 below the folder that it is given.
@@ -112,19 +111,21 @@ class ExistingCluster(Cluster):
 
     def __init__(self, address: str, session: Session) -> None:
         self._address = address
-        self._group: Any = None
-        self._member: Member | None = None
+        # What is to be done at the end, the last first. Each is done also if another fails, as where the head is gone.
+        self._leaving = ExitStack()
         self._library: tuple[str, Any] = ("", None)
         super().__init__(session)
 
     def _connect(self, session: Session) -> None:
-        self._member = Member(self._address, self._folder.path)
+        member = Member(self._address, self._folder.path)
+        self._leaving.callback(member.close)
+        self._leaving.callback(ray.shutdown)
         try:
             # Ray sends the folder to the nodes, under the hash of what is in it.
             self._init(address=self._address, runtime_env={"working_dir": str(Path(__file__).parent)})
         except (OSError, RuntimeError, ValueError) as error:
             # What Ray raises first only says that it did not work.
-            raise self._member.unusable(str(error.__cause__ or error)) from error
+            raise member.unusable(str(error.__cause__ or error)) from error
 
     def _reserve(self) -> None:
         processors = int(ray.cluster_resources().get("CPU", 0))
@@ -132,6 +133,7 @@ class ExistingCluster(Cluster):
             message = f"parallelism {self._parallelism} needs as many processors, but the cluster has {processors}"
             raise UnavailableError(message, f"--parallelism {max(1, processors)}")
         self._group = placement_group([{"CPU": 1}] * self._parallelism, strategy="SPREAD")
+        self._leaving.callback(remove_placement_group, self._group)
         if not self._group.wait(RESERVING):
             raise UnavailableError(f"the cluster freed no {self._parallelism} processors within {RESERVING:.0f} s")
 
@@ -155,8 +157,4 @@ class ExistingCluster(Cluster):
         return RayJob(workload, self._library[1])
 
     def _disconnect(self) -> None:
-        if self._group is not None:
-            remove_placement_group(self._group)
-        super()._disconnect()
-        if self._member is not None:
-            self._member.close()
+        self._leaving.close()

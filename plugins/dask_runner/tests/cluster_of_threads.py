@@ -4,6 +4,7 @@
   run the scheduler is not asked which there are;
 - a run after the loss of a worker is refused, as it has fewer threads, and one after another has come uses it;
 - a run that a worker joins after it was prepared warns of it, and one that is restricted to other workers does not;
+- a run whose workers were all replaced is lost only if it is restricted to them;
 - a run ends at once when the host stops it, also while the driver waits for nothing, and so does a preparation while the
   library travels;
 - a result that comes just when a wait for it ends is not lost.
@@ -132,6 +133,18 @@ def after_joining(cluster: LocalCluster, library: Path) -> list[Any]:
     return told
 
 
+def lost_after_replacing() -> list[bool]:
+    """Whether a run is lost whose two workers went: another came, another came but is not used, or no other came."""
+    cluster = ExistingCluster.__new__(ExistingCluster)
+    cluster._address, cluster._workers = "tcp://10.0.0.1:8786", ["one", "two"]
+    lost = []
+    for restriction, left in ((None, ["three"]), (["one", "two"], ["three"]), (None, [])):
+        cluster.restriction = restriction
+        with mock.patch.object(ExistingCluster, "_threads", return_value=dict.fromkeys(left, 1)):
+            lost.append(bool(cluster.lost()))
+    return lost
+
+
 class Late(Future):  # type: ignore[type-arg]
     """Comes just when a wait for it ends, or a little later."""
 
@@ -178,6 +191,8 @@ def main(library: Path) -> str:
         joins, restricted = after_joining(cluster, library)
         if len(joins) != 1 or not joins[0].startswith("a worker joined the cluster") or restricted:
             return f"warnings of a run that a worker joins, and of the next one: {joins}, {restricted}"
+    if (lost := lost_after_replacing()) != [False, True, True]:
+        return f"whether runs are lost whose workers were replaced: {lost}"
     return "" if late_result() == ["here"] else "a late result is lost"
 
 

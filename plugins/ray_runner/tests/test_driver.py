@@ -144,5 +144,21 @@ class Reserved(unittest.TestCase):
             self.prepare(2, wait, "a,b,a")
 
 
+class Leaving(unittest.TestCase):
+    def test_a_head_that_is_gone_keeps_nobody_from_leaving(self) -> None:
+        module, left = without_ray(), list[str]()
+        nodes = [{"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}}]
+        module.ray.nodes, module.ray.cluster_resources = lambda: nodes, lambda: {"CPU": 2.0}
+        module.ray.shutdown = lambda: left.append("Ray")
+        member = unittest.mock.Mock(close=lambda: left.append("the node"))
+        gone = unittest.mock.Mock(side_effect=RuntimeError("the head is gone"))
+        fakes: dict[str, Any] = {"Member": lambda *_: member, "SessionFolder": unittest.mock.Mock()}
+        with unittest.mock.patch.multiple(module, remove_placement_group=gone, **fakes):
+            cluster = module.ExistingCluster("10.0.0.1:6379", Session(2, 1, {}, Path("."), Path(".")))
+            with self.assertRaisesRegex(RuntimeError, "the head is gone"):
+                cluster.close()
+        self.assertEqual((gone.call_count, left), (1, ["Ray", "the node"]))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Callable
 
@@ -74,10 +74,14 @@ class RemoteReplicas(Replicas):
             self.opens += self._remote(node, 0, "start", self._run, spec) or 0
 
     def close(self) -> None:
-        """Frees what the nodes keep for the run. It is a call to each, so a driver does it when the run has been timed."""
-        for node in self._nodes:
-            if node not in self._lost:
-                self._remote(node, 0, "close", self._run)
+        """Frees what the nodes keep for the run. It is a call to each, so a driver does it when the run has been timed.
+
+        Asks all of them, and raises afterwards what one of them raised.
+        """
+        with ExitStack() as calls:
+            for node in self._nodes:
+                if node not in self._lost:
+                    calls.callback(self._remote, node, 0, "close", self._run)
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
         slot, number = divmod(replica, len(self._nodes))

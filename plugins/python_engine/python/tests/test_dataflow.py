@@ -172,6 +172,14 @@ class Runs(unittest.TestCase):
         with fails, lost, self.assertRaisesRegex(OSError, "it is full"):
             self.nodes.replicas(workload("null"))
 
+    def test_a_node_that_is_gone_at_the_end_leaves_the_run_open_on_no_other(self) -> None:
+        one, two = self.nodes.servers.values()
+        replicas = self.nodes.replicas(workload("null"))
+        lost = mock.patch.object(one, "close", side_effect=OSError("it is gone"))
+        with lost, self.assertRaisesRegex(OSError, "it is gone"):
+            replicas.close()
+        self.assertEqual(two._runs, {})
+
     def test_nodes_that_have_opened_an_open_loop_are_told_its_start(self) -> None:
         def open_loop(**start: int) -> Workload:
             told = {
