@@ -21,6 +21,7 @@ from crossrun_engine import (
     Workload,
     called,
     closes,
+    due_warnings,
     futures_run,
     granted_graph,
     report,
@@ -78,12 +79,9 @@ class DaskDriver(Driver):
             raise LostError(f"Dask gave up the run: {error}") from error
         except OSError as error:
             raise failure_of(error, "Dask", "the scheduler") from error
-        metrics = {
-            "versions": {"dask": dask.__version__, "distributed": distributed.__version__},
-            "idiom": idiom,
-            "tasks_in_flight": run.size,
-            "closes": closes(spec),
-        }
+        metrics = {"idiom": idiom, "tasks_in_flight": run.size, "closes": closes(spec)}
+        metrics |= {"versions": {"dask": dask.__version__, "distributed": distributed.__version__}}
+        warnings += due_warnings(workload)
         return report(workload, state, scheduler, run.work, [*cluster.warnings(), *warnings], metrics)
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from crossrun_engine import (
     Workload,
     choice,
     closes,
+    due_warnings,
     futures_run,
     granted_graph,
     report,
@@ -124,7 +125,7 @@ class RayDriver(Driver):
         state = run.execute()
         metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
         metrics |= {"object_store_bytes": self._cluster.object_store, "versions": {"ray": self._version}}
-        return report(workload, state, scheduler, run.work, warnings, metrics)
+        return report(workload, state, scheduler, run.work, [*due_warnings(workload), *warnings], metrics)
 
     def close(self) -> None:
         """Stops Ray, or leaves the cluster."""

@@ -39,7 +39,7 @@ takes `phase` and `report`, and `Window` where it hands out batches.
 """
 
 from .actors import ActorsEngine, ActorsRun, Replica
-from .closing import Closing, End, Owners, closes
+from .closing import Closing, End, Owners, closes, due_warnings
 from .dataflow import DataflowRun, Item, Operator, Part, Replicas
 from .datasets import DatasetsEngine, DatasetsRun, task_count
 from .driver import Driver, RunContext
@@ -115,6 +115,7 @@ __all__ = [
     "called",
     "choice",
     "closes",
+    "due_warnings",
     "emitted",
     "encoded",
     "futures_run",

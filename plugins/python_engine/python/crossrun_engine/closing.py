@@ -39,6 +39,14 @@ def check_due_results(spec: Spec, workload: Workload) -> None:
         raise UnsupportedError(message + "them at the end", "--extra fusion=auto")
 
 
+def due_warnings(workload: Workload) -> list[str]:
+    """A warning of a run whose workers close what has ended, and are handed batches before these are due."""
+    if not workload.has_due_results:
+        return []
+    advice = "small batches and a high rate have less of it, and latencies at low rates say little about the engine"
+    return [f"results wait behind batches that are not due, which this backend's workers are handed ahead: {advice}"]
+
+
 def emitted_until(state: State, time: int, limit: int) -> Iterator[bytes]:
     """What ended at `time` or before in an owner's state, of up to `limit` keys at a time. The state keeps the rest."""
     while item_count(batch := state.emit_ended(time, limit)):

@@ -27,6 +27,7 @@ from crossrun_engine import (
     WorkloadError,
     actors,
     closing_futures,
+    due_warnings,
     merged,
     tasks,
 )
@@ -210,6 +211,12 @@ class Runs(unittest.TestCase):
         # Of 60 batches: a round takes two of actors at least, and any number of tasks that are done when it begins.
         self.assertGreater(pool.rounds, 4)
         self.assertGreater(workers.calls["close"], 8)
+
+    def test_a_run_whose_results_are_due_is_warned_of_what_is_handed_out_ahead(self) -> None:
+        for due, number in ((True, 1), (False, 0)):
+            warnings = due_warnings(mock.Mock(has_due_results=due))
+            self.assertEqual(len(warnings), number)
+            self.assertTrue(all("behind batches that are not due" in warning for warning in warnings))
 
     def test_results_that_are_due_are_not_emitted_at_the_end(self) -> None:
         of = closing("nexmark_q5", {"arrivals": "poisson", "arrival_rate": 100_000, "fusion": "off"}, 2, 64)
