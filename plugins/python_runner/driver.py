@@ -40,8 +40,9 @@ WINDOW = 4
 # How many times as many slices may be begun before the first of them is done, if what has ended is closed by that.
 AHEAD = 8
 
-# How many outputs that reach the sink a thread folds at once.
+# How many outputs that reach the sink a thread folds at once, and how many bytes of them, but for an output that is longer by itself.
 FOLDED_TOGETHER = 256
+FOLDED_BYTES = 1 << 20
 
 # A task and its arguments.
 Following = tuple[Any, ...]
@@ -212,6 +213,36 @@ class Run:
         return self._stage, batch, phase.start, terminals, following
 
 
+class UnneededOutputs:
+    """The outputs of one thread that no task needs, on their way to the sink."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._sink = workload.new_sink()
+        self._outputs: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, output: bytes) -> None:
+        """Takes an output."""
+        # Before and not after it: an output that nearly fills a batch fits in alone.
+        if self._bytes + len(output) > FOLDED_BYTES:
+            self._fold()
+        self._outputs.append(output)
+        self._bytes += len(output)
+        if len(self._outputs) >= FOLDED_TOGETHER:
+            self._fold()
+
+    def finish(self) -> State:
+        """Folds what is left. Gives the state of the sink."""
+        self._fold()
+        return self._sink
+
+    def _fold(self) -> None:
+        if self._outputs:
+            self._sink.fold(batch_of(self._outputs))
+            self._outputs.clear()
+            self._bytes = 0
+
+
 class GraphRun:
     """One run of a graph of tasks: each runs on a thread as soon as its inputs are there, and no step waits for another."""
 
@@ -250,26 +281,22 @@ class GraphRun:
 
     def _work(self) -> State:
         """What one thread does: it goes on with a task that it has made ready, and leaves the others to all."""
-        sink, finished = self._workload.new_sink(), list[bytes]()
+        unneeded = UnneededOutputs(self._workload)
         try:
             while (task := self._ready.get()) is not None:
                 following: Task | None = task
                 while following is not None and not self._stopped:
-                    following = self._step(following, finished)
-                if len(finished) >= FOLDED_TOGETHER:
-                    sink.fold(batch_of(finished))
-                    finished.clear()
+                    following = self._step(following, unneeded)
         except BaseException:
             self._stopped = True
             self._end()
             raise
-        sink.fold(batch_of(finished))
-        return sink
+        return unneeded.finish()
 
-    def _step(self, task: Task, finished: list[bytes]) -> Task | None:
+    def _step(self, task: Task, unneeded: UnneededOutputs) -> Task | None:
         output = self._graph.run(task)
         if not self._graph.is_needed(task):
-            finished.append(output)
+            unneeded.add(output)
         ready = self._graph.finish(task, output)
         self._done += 1
         following = ready.pop() if ready else None

@@ -36,6 +36,7 @@ def opened(of: Spec, kind: type[Workload] = Workload) -> Workload:
     with open(LIBRARY, "rb") as file:
         sha256 = hashlib.sha256(file.read()).hexdigest()
     text = {"schema": 1, "name": of.name, "total_items": of.total_items, "seed": of.seed, "extra": of.extra}
+    text["use"] = list(of.granted)
     return kind(LIBRARY, sha256, json.dumps(text))
 
 
@@ -200,6 +201,31 @@ class Merging(unittest.TestCase):
         merged = terminals.merged(0)
         self.assertIsInstance(merged, State)
         self.assertEqual(workload.outcome(merged.encode())["count"], 8)
+
+
+class Unneeded(unittest.TestCase):
+    def folded(self, *lengths: int) -> list[int]:
+        """How many outputs are folded together of outputs that are so long."""
+        workload = mock.Mock()
+        with mock.patch.object(driver, "batch_of", len):
+            unneeded = driver.UnneededOutputs(workload)
+            for length in lengths:
+                unneeded.add(bytes(length))
+            unneeded.finish()
+        return [call.args[0] for call in workload.new_sink().fold.call_args_list]
+
+    def test_outputs_are_folded_some_at_a_time_and_long_ones_alone(self) -> None:
+        self.assertEqual(self.folded(*[24] * 600), [256, 256, 88])
+        self.assertEqual(self.folded(*[1 << 20] * 3), [1, 1, 1])
+        self.assertEqual(self.folded(24, 24, 1 << 23, 24, 1 << 19), [2, 1, 2])
+        self.assertEqual(self.folded(), [])
+
+    def test_every_output_of_a_graph_comes_to_the_sink(self) -> None:
+        of = Spec("task_graph", 2000, 3, "default", 7, {"pattern": "trivial", "width": 5, "iters": 0}, ("graph",))
+        workload, context = opened(of), RunContext(Path("."), threading.Event(), lambda _: None)
+        with ThreadPoolExecutor(3) as pool:
+            state = driver.GraphRun(pool, of, workload, context).execute()
+        self.assertEqual(workload.outcome(state)["count"], 2000)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ from .window import Future, Window
 # The most rows in flight. More outputs would be kept with more, and no worker waits with so many.
 ROWS = 16
 
-# Bytes of outputs in flight, beyond two rows.
+# Bytes of outputs in flight, beyond two rows; and of those that one task folds, beyond one.
 BYTES = 256 << 20
 
 # An engine keeps each task that led to an output that is wanted, so as to be able to run it again. After so many tasks a row is
 # brought to the driver and given back as values, and the engine forgets what led to it.
 KEPT = 1024
 
-# How many outputs that no task needs one task folds.
+# How many outputs that no task needs one task folds at most.
 FOLDED = 64
 
 
@@ -80,6 +80,8 @@ class GraphRun(Generic[Future]):
         self._window = Window(size, context, engine)
         # Outputs that no task needs, and that are not folded yet.
         self._finished: list[Future] = []
+        # An engine does not say how long an output is: each may be as long as any.
+        self._folded = max(1, min(FOLDED, BYTES // max(1, (job.workload.graph or {}).get("output_bytes", 0))))
 
     def execute(self) -> bytes:
         """The merged state of the sink, encoded. Raises what the first task that failed raised, or `CancelledError`."""
@@ -88,7 +90,7 @@ class GraphRun(Generic[Future]):
             for step, row in enumerate(self._rows()):
                 self._window.make_room(len(row.edges))
                 before = self._submit(step, row, first_before, before)
-                self._fold(sink, FOLDED)
+                self._fold(sink, self._folded)
                 first_before, kept, done = row.first, kept + len(row.edges), done + len(row.edges)
                 self._context.progress(done, self._spec.total_items)
                 if kept >= KEPT:
@@ -127,7 +129,7 @@ class GraphRun(Generic[Future]):
                 self.work = total((self.work, work))
 
         while len(self._finished) >= least:
-            some, self._finished = self._finished[:FOLDED], self._finished[FOLDED:]
+            some, self._finished = self._finished[: self._folded], self._finished[self._folded :]
             (folded,) = self._engine.map(tasks.graph_end, *([output] for output in some), job=self._job)
             self._window.add({folded: 0}, merge)
 

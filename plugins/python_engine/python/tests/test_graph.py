@@ -181,6 +181,19 @@ class HomePool(Pool):
         return [self.executor.submit(resolved, value) for value in values]
 
 
+class FoldingPool(HomePool):
+    """Keeps how many outputs each task folds."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self.folded: list[int] = []
+
+    def map(self, task: Any, *columns: Sequence[Any], **fixed: Any) -> list[Future[Any]]:
+        if task.__name__ == "graph_end":
+            self.folded.append(len(columns))
+        return super().map(task, *columns, **fixed)
+
+
 class OnFutures(unittest.TestCase):
     """The same graphs on an engine of futures."""
 
@@ -209,6 +222,13 @@ class OnFutures(unittest.TestCase):
             self.assertEqual(opened.outcome(state), run(opened, random.Random(1))[0], pattern)
             # 100 rows, of which every fifth comes home, but of the last no output is needed.
             self.assertEqual(pool.brought, {"stencil_1d_periodic": 152, "trivial": 0}.get(pattern, pool.brought))
+
+    def test_a_task_folds_a_bounded_number_of_outputs_and_fewer_that_may_be_long(self) -> None:
+        for length, most in ((64, 64), (1 << 24, 16)):
+            opened = workload(200, pattern="trivial", width=8, iters=0, output_bytes=length)
+            pool = FoldingPool(2)
+            state, _ = self.run_on(pool, opened, 200, 32)
+            self.assertEqual((max(pool.folded), sum(pool.folded), opened.outcome(state)["count"]), (most, 200, 200))
 
     def test_a_failure_of_a_task_is_told(self) -> None:
         class Dropping(HomePool):
