@@ -15,6 +15,7 @@ import queue
 import resource
 import socket
 import stat
+import sys
 import threading
 import time
 import traceback
@@ -50,7 +51,7 @@ def serve(driver: Driver) -> None:
         return
     channel = _Channel(_take_standard_input())
     leave_folder_without_text()
-    channel.send({"type": "hello", "protocol": PROTOCOL, "python": platform.python_version()})
+    channel.send({"type": "hello", "protocol": PROTOCOL, "python": _python()})
     while True:
         request = channel.next_request()
         if request is None:
@@ -198,11 +199,19 @@ def _closing_after_failure(driver: Driver) -> Iterator[None]:
         raise
 
 
+def _python() -> str:
+    """The version of Python; and what it is where it is not the usual one, as another has another speed."""
+    implementation = platform.python_implementation()
+    other = "" if implementation == "CPython" else f" ({implementation})"
+    threads = " (free-threaded)" if "t" in getattr(sys, "abiflags", "") else ""
+    return platform.python_version() + other + threads
+
+
 def _result(result: Result, elapsed: float, opening: float, warnings: list[str]) -> _Message:
     metrics = dict(result.metrics)
     if warnings:
         metrics["warnings"] = [*metrics.get("warnings", []), *warnings]
-    metrics["versions"] = {"python": platform.python_version(), **metrics.get("versions", {})}
+    metrics["versions"] = {"python": _python(), **metrics.get("versions", {})}
     metrics.setdefault("workload_open_seconds", opening)
     metrics["late_opens"] = metrics.get("late_opens", 0) + late_opens()
     return {
