@@ -79,6 +79,9 @@ class Engine:
             # What is shuffled are states, a few kilobytes: a core that is free must not wait to be near them.
             "spark.locality.wait": "0s",
         }
+        if threads := os.environ.get("OMP_NUM_THREADS"):
+            # Else Spark sets it to 1 for its workers, whatever this process has.
+            settings["spark.executorEnv.OMP_NUM_THREADS"] = threads
         # A batch is a record, and a record is a message: it is large enough.
         self.context = SparkContext(conf=SparkConf().setAll(list(settings.items())), batchSize=1)
         self.java_version = str(self.context._jvm.System.getProperty("java.version"))

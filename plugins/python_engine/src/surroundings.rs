@@ -22,6 +22,13 @@ const EVERYWHERE: Variables = &[
     ("DYLD_*", "the same on macOS"),
     ("GLIBC_TUNABLES", "limits of the dynamic linker, which a library may need"),
     ("MALLOC_*", "settings of the allocator, which the judge and backends in Rust and C have too"),
+    ("OMP_*", "settings of libraries with threads of their own, which backends in Rust and C have too"),
+    ("GOMP_*", "the same"),
+    ("KMP_*", "the same"),
+    ("BLIS_NUM_THREADS", "the same"),
+    ("MKL_NUM_THREADS", "the same"),
+    ("OPENBLAS_NUM_THREADS", "the same"),
+    ("RAYON_NUM_THREADS", "the same"),
     ("CROSSRUN_*", "the marker by which processes of a session are found when it ends"),
 ];
 
@@ -58,9 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dynamic_linker_and_the_allocator_read_is_passed_on() {
+    fn what_the_dynamic_linker_the_allocator_and_libraries_with_threads_read_is_passed_on() {
         let linker = ["LD_LIBRARY_PATH", "LD_PRELOAD", "NIX_LD", "NIX_LD_LIBRARY_PATH_x86_64_linux"];
-        for name in linker.into_iter().chain(["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"]) {
+        let allocator = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"];
+        let threads = ["OMP_NUM_THREADS", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME"];
+        let numbers = ["BLIS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
+        for name in linker.into_iter().chain(allocator).chain(threads).chain(numbers) {
             assert!(EVERYWHERE.iter().any(|(pattern, _)| matches(pattern, name)), "{name}");
         }
     }

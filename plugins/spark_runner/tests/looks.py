@@ -1,4 +1,5 @@
-"""Fails unless a run in which nothing is lost asks Spark for its executors before it, and not in its time.
+"""Fails unless a run in which nothing is lost asks Spark for its executors before it, and not in its time; and unless workers have the
+number of threads that the user gives to libraries.
 
     python looks.py LIBRARY
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -49,6 +51,14 @@ def run(spark: driver.SparkDriver, library: Path, fusion: str) -> Result:
     return Run(spark, library, fusion).result()
 
 
+def threads(spark: driver.SparkDriver) -> str:
+    """How many threads a library of a worker is to have."""
+    engine = spark._engine
+    assert engine is not None
+    (found,) = engine.context.parallelize([0], 1).map(lambda _: os.environ["OMP_NUM_THREADS"]).collect()
+    return str(found)
+
+
 def check(spark: driver.SparkDriver, library: Path) -> None:
     """Executors as those of a cluster, which are asked for nothing, then of a run that was disturbed, then before a run."""
     engine = spark._engine
@@ -79,11 +89,13 @@ def check(spark: driver.SparkDriver, library: Path) -> None:
 
 def main(library: Path) -> None:
     """Starts Spark, which is asked for the progress of none of these short runs."""
+    os.environ["OMP_NUM_THREADS"] = "3"
     with tempfile.TemporaryDirectory() as logs, mock.patch.object(driver, "LOOK_SECONDS", 3600):
         spark = driver.SparkDriver()
         spark.open(Session(2, 1, {}, Path(logs), Path(logs)))
         try:
             check(spark, library)
+            assert threads(spark) == "3", threads(spark)
         finally:
             spark.close()
 
