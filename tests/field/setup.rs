@@ -263,7 +263,7 @@ fn a_data_folder_with_a_colon_is_told_and_what_needs_no_packages_runs_with_it() 
         Ran::of(command)
     };
     let ran = at(&SETUP).code(8).says("/a:b has a colon, which divides lists of folders");
-    ran.says("; try: CROSSRUN_DATA_DIR=ANOTHER_FOLDER crossrun setup provisioned");
+    ran.says("; try: export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && crossrun setup provisioned");
     assert!(!data.join("environments/provisioned").exists());
     at(&["run", "--no-lock", "--backend", "python", "--workload", "null", "--items", "9"]).code(0);
 }

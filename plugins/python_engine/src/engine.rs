@@ -1,9 +1,12 @@
 //! The description of an engine, which its author writes.
 
+use std::path::Path;
+
 use plugin_api::Parameter;
 use sha2::{Digest, Sha256};
 
 use crate::interpreter::PythonRange;
+use crate::shell::quoted;
 use crate::surroundings::Variables;
 
 /// A Python engine, and how it is driven.
@@ -57,9 +60,10 @@ impl Engine {
         hex::encode(digest.finalize())
     }
 
-    /// The command that sets it up.
-    pub(crate) fn setup_command(&self) -> String {
-        format!("crossrun setup {}", self.name)
+    /// The command that sets it up, with the Python that was `chosen`, if one was.
+    pub(crate) fn setup_command(&self, chosen: Option<&Path>) -> String {
+        let python = chosen.map(|python| format!(" --python {}", quoted(python))).unwrap_or_default();
+        format!("crossrun setup {}{python}", self.name)
     }
 }
 

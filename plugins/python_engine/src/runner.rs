@@ -81,16 +81,16 @@ impl PythonRunner {
             Unready::Unreadable { data_dir, .. } => format!("{}chmod -R a+rX {}", sudo(), quoted(data_dir)),
             // In the same folder it would take the place of the other machine's.
             Unready::Foreign { of_another_machine: true, .. } => {
-                format!("export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && {}", self.engine.setup_command())
+                format!("export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && {}", self.engine.setup_command(None))
             }
-            _ => self.engine.setup_command(),
+            _ => self.engine.setup_command(None),
         };
         RunnerError::new(ErrorKind::Unavailable, unready.to_string()).with_remedy(remedy)
     }
 
     fn no_interpreter(&self, error: &InterpreterError, kind: ErrorKind) -> RunnerError {
         let remedy = if self.engine.needs_environment() {
-            format!("{} --python PATH_OF_A_PYTHON", self.engine.setup_command())
+            format!("{} --python PATH_OF_A_PYTHON", self.engine.setup_command(None))
         } else {
             format!("PATH=FOLDER_OF_A_PYTHON:$PATH crossrun run --backend {}", self.engine.name)
         };
@@ -102,15 +102,15 @@ impl PythonRunner {
             return self.nothing_to_install(chosen);
         }
         let environments = Environments::new(self.engine, context.data_dir());
-        let _lock = self.lock(&environments, context)?;
-        if chosen.is_none() && self.is_whole(environments.find())? {
+        let _lock = self.lock(&environments, chosen, context)?;
+        if chosen.is_none() && self.is_whole(environments.find(), None)? {
             return Ok(());
         }
         let interpreter = self.interpreter(chosen, ErrorKind::Setup)?;
         let folder = environments.place(&interpreter);
-        if !self.is_whole(environments.check(&folder))? {
+        if !self.is_whole(environments.check(&folder), chosen)? {
             let cannot_delete =
-                |error| self.error(InstallError::File { step: "delete what is incomplete", error });
+                |error| self.error(InstallError::File { step: "delete what is incomplete", error }, chosen);
             environments.sweep_incomplete(&folder).map_err(cannot_delete)?;
             let installation = Installation {
                 engine: self.engine,
@@ -118,10 +118,11 @@ impl PythonRunner {
                 interpreter: &interpreter,
                 context,
             };
-            installation.make(&folder).map_err(|error| self.error(error))?;
+            installation.make(&folder).map_err(|error| self.error(error, chosen))?;
         }
         // Only now: until the new one is whole, an older version of this backend may use its own.
-        let cannot_delete = |error| self.error(InstallError::File { step: "delete what is not used", error });
+        let cannot_delete =
+            |error| self.error(InstallError::File { step: "delete what is not used", error }, chosen);
         environments.sweep_others(&folder).map_err(cannot_delete)
     }
 
@@ -129,13 +130,17 @@ impl PythonRunner {
     ///
     /// # Errors
     /// If its Python did not answer: it may be whole, and is not deleted for that.
-    fn is_whole(&self, found: Result<Environment, Unready>) -> Result<bool, RunnerError> {
+    fn is_whole(
+        &self,
+        found: Result<Environment, Unready>,
+        chosen: Option<&Path>,
+    ) -> Result<bool, RunnerError> {
         match found {
             Ok(_) => Ok(true),
             Err(silent @ Unready::Silent { .. }) => {
-                let setup = self.engine.setup_command();
+                let (any, setup) = (self.engine.setup_command(None), self.engine.setup_command(chosen));
                 Err(RunnerError::new(ErrorKind::Setup, silent.to_string())
-                    .with_remedy(format!("{setup} --remove && {setup}")))
+                    .with_remedy(format!("{any} --remove && {setup}")))
             }
             Err(_) => Ok(false),
         }
@@ -157,26 +162,27 @@ impl PythonRunner {
             .with_remedy(format!("PATH={folder}:$PATH crossrun run --backend {name}")))
     }
 
-    fn error(&self, error: InstallError) -> RunnerError {
-        error.into_runner_error(self.engine)
+    fn error(&self, error: InstallError, chosen: Option<&Path>) -> RunnerError {
+        error.into_runner_error(self.engine, chosen)
     }
 
     fn remove(&self, context: &SetupContext) -> Result<(), RunnerError> {
         let environments = Environments::new(self.engine, context.data_dir());
-        let _lock = self.lock(&environments, context)?;
+        let _lock = self.lock(&environments, None, context)?;
         environments
             .remove()
-            .map_err(|error| self.error(InstallError::File { step: "delete the environment", error }))
+            .map_err(|error| self.error(InstallError::File { step: "delete the environment", error }, None))
     }
 
     fn lock(
         &self,
         environments: &Environments<'_>,
+        chosen: Option<&Path>,
         context: &SetupContext,
     ) -> Result<std::fs::File, RunnerError> {
-        let cannot = |error| self.error(InstallError::File { step: "lock the environments", error });
+        let cannot = |error| self.error(InstallError::File { step: "lock the environments", error }, chosen);
         let lock = environments.lock(|| context.cancelled()).map_err(cannot)?;
-        lock.ok_or_else(|| self.error(InstallError::Cancelled))
+        lock.ok_or_else(|| self.error(InstallError::Cancelled, chosen))
     }
 
     fn driver(&mut self) -> Result<&mut Driver, RunnerError> {
@@ -323,12 +329,15 @@ mod tests {
         let patience = Duration::from_secs(1);
         let mut runner = PythonRunner { patience, ..PythonRunner::new(&TESTED) };
         for python in [None, Some(base.clone())] {
+            let chosen = python.as_deref().map(|python| format!(" --python {}", quoted(python)));
             let error = runner.setup(&SetupRequest { remove: false, python }, &context).unwrap_err();
             assert!(error.message.contains("no answer within 1 s"), "{error}");
+            let remedy = "crossrun setup tested --remove && crossrun setup tested";
+            assert_eq!(error.remedy, Some(format!("{remedy}{}", chosen.unwrap_or_default())));
             assert!(folder.join("bin/python").exists());
         }
         // One that answers, and is no Python, is replaced.
-        let whole = runner.is_whole(Err(Unready::Broken { name: "tested", why: String::new() }));
+        let whole = runner.is_whole(Err(Unready::Broken { name: "tested", why: String::new() }), None);
         assert!(!whole.unwrap());
     }
 }

@@ -54,9 +54,10 @@ pub(crate) enum InstallError {
 }
 
 impl InstallError {
-    /// The error for the host, with a command that mends it. That is never the command which has just failed.
-    pub(crate) fn into_runner_error(self, engine: &Engine) -> RunnerError {
-        let setup = engine.setup_command();
+    /// The error for the host, with a command that mends it. That is never the command which has just failed, and it keeps the Python
+    /// that was `chosen` for that.
+    pub(crate) fn into_runner_error(self, engine: &Engine, chosen: Option<&Path>) -> RunnerError {
+        let setup = engine.setup_command(chosen);
         let remedy = match &self {
             Self::Cancelled => return RunnerError::new(ErrorKind::Cancelled, self.to_string()),
             // Only the system's own Python comes from the system's packages.
@@ -70,7 +71,7 @@ impl InstallError {
                 format!("{sudo}apt update && {sudo}apt install python{version}-venv")
             }
             Self::NoModule { .. } | Self::NoBuild { .. } | Self::Import { .. } => {
-                format!("{setup} --python PATH_OF_ANOTHER_PYTHON")
+                format!("{} --python PATH_OF_ANOTHER_PYTHON", engine.setup_command(None))
             }
             Self::Settings(_) => format!("PIP_CONFIG_FILE=/dev/null {setup}"),
             Self::NoNetwork(_) => elsewhere("AN_INDEX_THAT_CAN_BE_REACHED", &setup),
@@ -92,14 +93,15 @@ impl InstallError {
             }
             Self::OtherFiles(_) | Self::OtherHost(_) => elsewhere("ANOTHER_INDEX", &setup),
             Self::Cache(_) => format!("UV_NO_CACHE=1 {setup}"),
-            Self::NoSpace(_) => format!("CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE {setup}"),
+            // Runs must look in that folder, too.
+            Self::NoSpace(_) => format!("export CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE && {setup}"),
             // In the place of a long path, workers have a folder in /tmp.
             Self::NoTemporarySpace(_) => format!("TMPDIR=A_SHORT_PATH_WITH_MORE_SPACE {setup}"),
             Self::File { error, .. } if error.kind() == io::ErrorKind::WouldBlock => {
                 "end other processes, or a shell in which `ulimit -u` is more".to_owned()
             }
             Self::NoExec(_) | Self::Colon(_) | Self::File { .. } => {
-                format!("CROSSRUN_DATA_DIR=ANOTHER_FOLDER {setup}")
+                format!("export CROSSRUN_DATA_DIR=ANOTHER_FOLDER && {setup}")
             }
             Self::Installer { log, .. } => format!("tail -n 40 {}", quoted(log)),
         };

@@ -58,7 +58,7 @@ fn install_engine(
     let folder = environments.place(&interpreter);
     let installation =
         Installation { engine, environments: &environments, interpreter: &interpreter, context: &context };
-    let made = installation.make(&folder).map_err(|error| error.into_runner_error(engine));
+    let made = installation.make(&folder).map_err(|error| error.into_runner_error(engine, Some(&path)));
     assert_eq!(folder.exists(), made.is_ok(), "half an environment was left");
     (data, made)
 }
@@ -131,7 +131,7 @@ fn every_failure_is_one_line_with_a_remedy() {
         (
             "echo 'OSError: [Errno 28] No space left on device'; exit 1".into(),
             "no space is left in",
-            "CROSSRUN_DATA_DIR=",
+            "export CROSSRUN_DATA_DIR=A_FOLDER_WITH_MORE_SPACE && crossrun setup tested --python ",
         ),
         (
             python_of(&format!("[ $4 = config ] && {{ echo {unreadable} >&2; exit 1; }}")),
@@ -186,7 +186,10 @@ fn every_failure_is_one_line_with_a_remedy() {
         let error = made.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Setup);
         assert!(error.message.contains(message), "{error}");
-        assert!(error.remedy.as_ref().unwrap().contains(remedy), "{error}");
+        let told = error.remedy.as_ref().unwrap();
+        assert!(told.contains(remedy), "{error}");
+        // The one that was chosen, or the place for another one.
+        assert_eq!(told.matches(" --python ").count(), told.matches("crossrun setup").count(), "{error}");
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
         assert_ne!(error.remedy.as_deref(), Some("crossrun setup tested"), "{error}");
     }
@@ -244,7 +247,7 @@ fn a_python_for_which_there_are_no_packages_is_named_and_no_index() {
             interpreter: &interpreter,
             context: &context,
         };
-        let error = installation.make(&folder).unwrap_err().into_runner_error(&ENGINE);
+        let error = installation.make(&folder).unwrap_err().into_runner_error(&ENGINE, None);
         assert!(error.message.contains(message), "{error}");
     }
 }
@@ -252,7 +255,7 @@ fn a_python_for_which_there_are_no_packages_is_named_and_no_index() {
 #[test]
 fn without_processes_left_another_folder_is_no_remedy() {
     let error = InstallError::File { step: "start the installer", error: io::ErrorKind::WouldBlock.into() };
-    let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
+    let remedy = error.into_runner_error(&ENGINE, None).remedy.unwrap();
     assert!(remedy.contains("`ulimit -u`") && !remedy.contains("CROSSRUN_DATA_DIR"), "{remedy}");
 }
 
@@ -261,7 +264,7 @@ fn a_package_of_debian_is_installed_after_the_lists_of_packages_are_fetched() {
     let [python, version, module] = ["/usr/bin/python3", "3.11", "venv"];
     let error =
         InstallError::NoModule { python: python.into(), version: version.into(), module: module.into() };
-    let remedy = error.into_runner_error(&ENGINE).remedy.unwrap();
+    let remedy = error.into_runner_error(&ENGINE, None).remedy.unwrap();
     if !std::path::Path::new("/etc/debian_version").exists() {
         assert_eq!(remedy, "crossrun setup tested --python PATH_OF_ANOTHER_PYTHON");
         return;
