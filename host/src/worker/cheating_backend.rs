@@ -36,8 +36,12 @@ const SLOW_RUN: Duration = Duration::from_secs(8);
 /// By what factor a clock is slow.
 const SLOWER: f64 = 10.0;
 
-/// The factor by which the backend exceeds the parallelism of the spec.
+/// The factor by which the threads that compute exceed the parallelism of the spec.
 const EXCESS: u32 = 4;
+
+/// How many items wait at once where the spec allows one: all those of its run. On a busy machine each wait is longer than it should be,
+/// and where some follow each other, what they take in all is no longer too short.
+const AT_ONCE: u32 = 50;
 
 /// The niceness of a process that goes before all others.
 const HIGHEST_PRIORITY: i32 = -20;
@@ -91,7 +95,8 @@ impl CheatingBackend {
             return Ok((work(spec, workload, threads, cheat)?, Some(is_raised)));
         }
         let answer = match cheat {
-            Cheat::MoreParallelism | Cheat::MoreThreads => work(spec, workload, threads * EXCESS, cheat)?,
+            Cheat::MoreParallelism => work(spec, workload, AT_ONCE, cheat)?,
+            Cheat::MoreThreads => work(spec, workload, threads * EXCESS, cheat)?,
             Cheat::AskOracle => {
                 workload.expected()?;
                 work(spec, workload, threads, cheat)?
