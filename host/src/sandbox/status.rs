@@ -12,8 +12,10 @@ use super::stop::Deadline;
 use super::teardown::Teardown;
 use super::wait;
 
-/// How long after the end of a channel the worker's exit may be reported.
-const EXIT_REPORT: Duration = Duration::from_secs(1);
+/// How long after the end of a channel the worker's exit may be reported. A supervisor holds the channel as long as it can report, but
+/// without one the channel ends with the worker, and a thread of this process reports it, which waits for a core on a busy machine.
+/// Only for a worker that lives on without its channel it is waited so long.
+const EXIT_REPORT: Duration = Duration::from_secs(10);
 
 /// The state of a worker's process tree so far, and the socket for more events.
 #[derive(Debug)]
@@ -89,5 +91,23 @@ impl Status {
         // After an excess the supervisor killed the worker.
         let excess = self.excess.map(Failure::Exceeded);
         excess.or(self.teardown.worker.map(Failure::Died)).unwrap_or(Failure::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_that_is_reported_late_is_why_the_channel_is_closed() {
+        let (control, reporter) = UnixStream::pair().unwrap();
+        let mut status = Status::new(control).unwrap();
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1500));
+            Event::Exited(ExitReason::Signalled(11)).send(&reporter);
+        });
+        let why = status.why_closed();
+        late.join().unwrap();
+        assert!(matches!(why, Failure::Died(ExitReason::Signalled(11))), "{why}");
     }
 }
