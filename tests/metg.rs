@@ -30,6 +30,16 @@ fn measured(ran: Ran) -> Ran {
     ran
 }
 
+/// Whether a trial has the right answer, and only such a reference says that it took too short.
+fn is_right(trial: &Value) -> bool {
+    let message = trial["record"]["metadata"]["error"]["message"].as_str().unwrap_or_default();
+    match trial["status"].as_str().unwrap() {
+        "verified" => true,
+        "invalid" => message.contains("by the serial reference"),
+        _ => false,
+    }
+}
+
 #[test]
 fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     let place = Place::new();
@@ -53,7 +63,7 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     let points: Vec<_> = trials.iter().filter(|trial| trial["kind"] == "measured").collect();
     assert!(points.len() >= 3 && points.len() < trials.len(), "{}", ran.explain());
     for trial in &trials {
-        assert_eq!(trial["status"], "verified", "{}", ran.explain());
+        assert!(is_right(trial), "{trial}");
         let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
         let extra = &metadata["extra"];
         assert_eq!(
@@ -96,7 +106,8 @@ fn json_streams_events_and_ends_with_everything() {
         (&row["backend"], &row["cores"], &row["interval"]),
         (&"native".into(), &1.into(), &Value::Null)
     );
-    for point in points {
+    // Another one has no figures: see `is_right`.
+    for point in points.iter().filter(|point| point["status"] == "verified") {
         let of = |key: &str| point[key].as_f64().unwrap();
         // On one core, the granularity is the time of the run divided by the tasks.
         assert!((of("granularity_seconds") / (of("seconds") / of("tasks")) - 1.0).abs() < 1e-9, "{point}");
@@ -177,7 +188,9 @@ fn a_wrong_answer_and_a_failure_are_rows_and_make_no_value() {
         assert_eq!(row["blocks"][0]["outcome"]["status"], status, "{}", ran.explain());
         let native = rows.iter().find(|row| row["backend"] == "native").unwrap();
         let points = native["blocks"][0]["points"].as_array().unwrap();
-        assert!(points.iter().all(|point| point["status"] == "verified"), "{}", ran.explain());
+        let has_answer =
+            |point: &Value| point["status"].as_str().is_some_and(|it| ["verified", "invalid"].contains(&it));
+        assert!(points.iter().all(has_answer), "{}", ran.explain());
     }
 }
 
@@ -264,11 +277,7 @@ fn the_tasks_of_each_graph_are_measured_in_a_row_of_their_own() {
     assert!(!metg["warnings"].to_string().contains("stages"), "{}", metg["warnings"]);
     for trial in place.records("r", "trials.jsonl") {
         let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
-        assert_eq!(
-            (&trial["status"], &metadata["total_items"]),
-            (&"verified".into(), &240.into()),
-            "{record}"
-        );
+        assert!(is_right(&trial) && metadata["total_items"] == 240, "{record}");
         let (each, kernel) =
             (&metadata["metg"]["seconds_per_iteration"], &metadata["metg"]["kernel_seconds"]);
         // Making the output is work too.
@@ -311,10 +320,7 @@ fn the_graph_of_another_author_is_swept_as_its_description_says() {
     let lines: Vec<_> = lines.iter().map(|line| (line["value"].as_u64(), line["rows"][0].as_u64())).collect();
     assert_eq!(lines, [(Some(0), Some(0)), (Some(1), Some(1))]);
     for trial in place.records("mine", "trials.jsonl") {
-        assert_eq!(
-            (&trial["status"], &trial["record"]["workload"]),
-            (&"verified".into(), &"rotating_graph".into())
-        );
+        assert!(is_right(&trial) && trial["record"]["workload"] == "rotating_graph", "{trial}");
         let command = trial["record"]["metadata"]["full_command"].as_str().unwrap();
         assert!(
             command.contains(" --workload rotating_graph ") && command.contains(" --vary shift=0,1 "),
