@@ -16,7 +16,9 @@ pub(super) enum Wording {
 }
 
 /// Lines that begin like that depend on how busy the machine is, or on how the test was built.
-const OF_THE_MACHINE: [&str; 11] = [
+const OF_THE_MACHINE: [&str; 14] = [
+    // How many more notes there are.
+    "! and ",
     "! debug builds were measured",
     "! did not settle in ",
     "! measured although the machine was ",
@@ -24,7 +26,9 @@ const OF_THE_MACHINE: [&str; 11] = [
     "! ratios are paired by block:",
     "! other work ran while the reference was timed",
     "! the backend claims",
+    "! the run used less CPU time or time than its work takes",
     "! the session was postponed",
+    "! was run again: crossrun was stopped",
     "! ~ marks rows with runs that were measured before",
     "warning: the backend claims",
     "warning: the run used less CPU time or time than its work takes",
