@@ -25,6 +25,8 @@ struct Run<'a> {
     /// When its first trial started: ISO 8601, UTC.
     started: &'a str,
     file: &'a str,
+    /// How many measured trials it has.
+    trials: usize,
     table: Table<'a>,
 }
 
@@ -126,7 +128,8 @@ fn key(input: &Input) -> (&str, &str) {
     (&input.source.file, input.run())
 }
 
-/// The runs in the order of time. One that is in several files, as a copy, counts once.
+/// The runs in the order of time. One that is in several files, as a copy, counts once: that with the most trials, as a copy that was made
+/// while the run went on has fewer.
 fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>) -> Vec<Run<'a>> {
     let mut runs: Vec<Run<'a>> = Vec::new();
     for of_run in inputs.chunk_by(|one, other| key(one) == key(other)) {
@@ -136,11 +139,18 @@ fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>
             continue;
         }
         let (file, id) = key(&of_run[0]);
-        if let Some(known) = runs.iter().find(|known| (known.id, known.started) == (id, started)) {
-            warnings.push(format!("the run {id} is in {} and in {file}, and counts once", known.file));
-            continue;
+        let table = Table::new(of_run);
+        let trials = table.points.iter().flat_map(|point| &point.rows).map(|row| row.measured.len()).sum();
+        let run = Run { id, started, file, trials, table };
+        match runs.iter_mut().find(|known| (known.id, known.started) == (id, started)) {
+            Some(known) => {
+                warnings.push(format!("the run {id} is in {} and in {file}, and counts once", known.file));
+                if run.trials > known.trials {
+                    *known = run;
+                }
+            }
+            None => runs.push(run),
         }
-        runs.push(Run { id, started, file, table: Table::new(of_run) });
     }
     runs.sort_by_key(|run| run.started);
     runs

@@ -174,6 +174,21 @@ fn a_copy_counts_once_and_a_trial_that_is_not_verified_not_at_all() {
 }
 
 #[test]
+fn of_two_copies_of_a_run_that_with_more_trials_counts() {
+    // The copy was made while the run went on; its file comes before that of the run, or after it.
+    for file in ["0/copy.jsonl", "copy/trials.jsonl"] {
+        let mut copy = run(3, 1.0, |_| ());
+        copy.truncate(3);
+        copy.iter_mut().for_each(|input| input.source.file = file.into());
+        let trends = without_aa([run(3, 1.0, |_| ()), copy].concat());
+        let [cell] = trends.cells.as_slice() else { panic!("{:?}", trends.cells) };
+        let runs: Vec<_> = cell.runs.iter().map(|run| (run.file.as_str(), run.trials)).collect();
+        assert_eq!((runs, trends.runs), (vec![("3/trials.jsonl", 6)], 1), "{file}");
+        assert!(trends.warnings[0].ends_with("and counts once"), "{:?}", trends.warnings);
+    }
+}
+
+#[test]
 fn runs_before_a_date_are_left_out_and_the_order_of_files_does_not_matter() {
     let newest = since(Some("2026-03-01T00:00:00.000000+00:00"), step(1.1));
     assert_eq!(newest.cells[0].runs.len(), 6, "{:?}", newest.cells[0].runs);
