@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::labels::{by_workload, compared_spread, doubt, incomparable, name, one_line, shown_ratio};
 use super::number;
-use crate::compare::model::{Comparison, Geomean, NoInterval, Point, Ratio, Rigor, Row, Verdict};
+use super::ranking::is_again;
+use crate::compare::model::{Comparison, Geomean, NoInterval, Point, Rigor, Row, Verdict};
 use crate::first_seen::distinct;
 use crate::stats::{MAX_MORE_BLOCKS, MIN_BLOCKS};
 use crate::text::plural;
@@ -207,12 +208,14 @@ fn incomparable_rows(comparison: &Comparison) -> Vec<String> {
 }
 
 /// An estimate of how many more blocks an inconclusive verdict needs.
-pub(super) fn more_blocks(ratio: &Ratio) -> Option<u32> {
-    needed_blocks(ratio)?
+pub(super) fn more_blocks(row: &Row, point: &Point) -> Option<u32> {
+    needed_blocks(row, point)?
 }
 
-/// The same of each such verdict, with `None` within where that would be too many.
-fn needed_blocks(ratio: &Ratio) -> Option<Option<u32>> {
+/// The same of each such verdict, with `None` within where that would be too many. That on the second name of an A/A comparison is about
+/// the noise, and nobody waits for it.
+fn needed_blocks(row: &Row, point: &Point) -> Option<Option<u32>> {
+    let ratio = row.ratio.filter(|_| !is_again(row, point))?;
     match ratio.verdict {
         Some(Verdict::Inconclusive { more_blocks }) if ratio.withheld.is_none() => Some(more_blocks),
         _ => None,
@@ -222,8 +225,8 @@ fn needed_blocks(ratio: &Ratio) -> Option<Option<u32>> {
 /// How many more blocks the least certain row needs of those that have a number, and how many rows these are. Where none has one, more
 /// blocks are no way out.
 fn most_blocks(comparison: &Comparison) -> Option<String> {
-    let ratios = comparison.rows().filter_map(|(_, row)| row.ratio.as_ref());
-    let inconclusive: Vec<_> = ratios.filter_map(needed_blocks).collect();
+    let inconclusive: Vec<_> =
+        comparison.rows().filter_map(|(point, row)| needed_blocks(row, point)).collect();
     let known: Vec<u32> = inconclusive.iter().copied().flatten().collect();
     let Some(most) = known.iter().max() else {
         let needed = format!(
@@ -237,7 +240,7 @@ fn most_blocks(comparison: &Comparison) -> Option<String> {
         (some, all) if some == all => "the inconclusive verdicts".to_owned(),
         (some, all) => format!("{some} of {all} inconclusive verdicts"),
     };
-    Some(format!("about {blocks} would resolve {which}"))
+    Some(format!("about {blocks} may resolve {which}"))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn ranking(point: &Point) -> Option<Vec<&Row>> {
 }
 
 /// Whether a row has the second name of an A/A comparison: it is no other backend than the row with the first.
-fn is_again(row: &Row, point: &Point) -> bool {
+pub(super) fn is_again(row: &Row, point: &Point) -> bool {
     let Some(floor) = &point.noise_floor else { return false };
     let names = &floor.names;
     // The baseline stays, or else the first of the two.

@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 
 use super::environment::claimed_versions;
 use super::layout::{Group, Layout, PlacedPoint};
-use crate::compare::model::{Comparison, Rigor, Row, Warning};
+use crate::compare::model::{Comparison, Point, Rigor, Row, Warning};
 use crate::first_seen::distinct;
 use crate::report::labels::{self, NONE, TableRow, Tone, name, or_none};
 use crate::report::notes;
@@ -129,7 +129,7 @@ fn workload(group: &Group<'_>, layout: &Layout<'_>) -> Value {
         context! {
             id => &point.id,
             settings => labels::settings(point.point),
-            rows => point.rows.iter().map(|(id, row)| table_row(id, row, layout)).collect::<Vec<_>>(),
+            rows => point.rows.iter().map(|(id, row)| table_row(id, row, point.point, layout)).collect::<Vec<_>>(),
             failures => point.rows.iter().flat_map(|(id, row)| failures(id, row)).collect::<Vec<_>>(),
         }
     };
@@ -137,8 +137,8 @@ fn workload(group: &Group<'_>, layout: &Layout<'_>) -> Value {
     context! { number => group.number, name => &group.workload, points }
 }
 
-fn table_row(id: &str, row: &Row, layout: &Layout<'_>) -> Value {
-    let more_blocks = row.ratio.as_ref().and_then(notes::more_blocks);
+fn table_row(id: &str, row: &Row, point: &Point, layout: &Layout<'_>) -> Value {
+    let more_blocks = notes::more_blocks(row, point);
     let number = layout.label_number(&row.label);
     context! { id, number, cells => Serde(TableRow::of(row)), more_blocks }
 }

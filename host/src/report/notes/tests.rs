@@ -97,7 +97,7 @@ fn a_ratio_without_an_interval_for_equal_blocks_is_explained() {
 }
 
 #[test]
-fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
+fn more_blocks_are_said_to_resolve_the_verdicts_that_they_may() {
     let told = |needed: &[Option<u32>]| {
         let row = |more_blocks: &Option<u32>| {
             let mut row = examples::row("beta", Some(1.0));
@@ -110,12 +110,38 @@ fn more_blocks_are_said_to_resolve_the_verdicts_that_they_would() {
         notes.into_iter().find(|note| note.contains("more block"))
     };
     let note = |what: &str| Some(format!("about {what}"));
-    assert_eq!(told(&[Some(3), Some(5)]), note("5 more blocks would resolve the inconclusive verdicts"));
-    assert_eq!(told(&[Some(1), None]), note("1 more block would resolve 1 of 2 inconclusive verdicts"));
+    assert_eq!(told(&[Some(3), Some(5)]), note("5 more blocks may resolve the inconclusive verdicts"));
+    assert_eq!(told(&[Some(1), None]), note("1 more block may resolve 1 of 2 inconclusive verdicts"));
     let beyond = "more than 100 more blocks would be needed to resolve the inconclusive verdicts; crossrun doctor says what \
                   makes the machine noisy";
     assert_eq!(told(&[None, None]).as_deref(), Some(beyond));
     assert_eq!(told(&[]), None);
+}
+
+#[test]
+fn a_backend_beside_itself_needs_no_more_blocks() {
+    let needs = |label: &str, more_blocks: u32| {
+        let mut row = examples::row(label, Some(1.0));
+        row.ratio.as_mut().unwrap().verdict = Some(Verdict::Inconclusive { more_blocks: Some(more_blocks) });
+        row
+    };
+    let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
+    let names = ["alpha".into(), "alpha-again".into()];
+    let mut point = Point {
+        rows: vec![examples::row("alpha", None), needs("alpha-again", 90), needs("beta", 3)],
+        noise_floor: Some(NoiseFloor { names, ratio, factor: 1.02 }),
+        ..examples::point("pipeline", Some(1000), 2)
+    };
+    let known: Vec<_> = point.rows.iter().map(|row| more_blocks(row, &point)).collect();
+    assert_eq!(known, [None, None, Some(3)]);
+    let told = |point: &Point| {
+        let notes = notes(&Comparison { points: vec![point.clone()], ..examples::empty() });
+        notes.into_iter().find(|note| note.contains("more block"))
+    };
+    let note = "about 3 more blocks may resolve the inconclusive verdicts";
+    assert_eq!(told(&point).as_deref(), Some(note));
+    point.rows.pop();
+    assert_eq!(told(&point), None);
 }
 
 #[test]
