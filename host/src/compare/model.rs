@@ -424,7 +424,7 @@ pub enum NoInterval {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Withheld {
-    /// The difference is no larger than that of the A/A comparison.
+    /// The difference is no larger than that of the A/A comparison, however narrow its interval is.
     BelowNoiseFloor,
     /// The difference is not significant after the correction for all comparisons.
     Holm,

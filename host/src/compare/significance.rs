@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::model::{Counts, Point, Ratio, Rigor, Row, Verdict, Withheld};
-use crate::stats::{CONFIDENCE, holm};
+use crate::stats::{CONFIDENCE, MARGIN, holm};
 
 /// Withholds the verdicts of rows with failures or doubts, those below the noise floor and, for publication, those that are not
 /// significant after Holm.
@@ -13,7 +13,8 @@ pub(super) fn withhold_verdicts(points: &mut [Point], rigor: Rigor) {
         withhold_beside(point, doubts, Withheld::BaselineDoubts);
         let Some(factor) = point.noise_floor.as_ref().map(|floor| floor.factor) else { continue };
         for ratio in point.rows.iter_mut().filter_map(|row| row.ratio.as_mut()) {
-            if ratio.estimate.max(1.0 / ratio.estimate) <= factor {
+            let difference = ratio.estimate.max(1.0 / ratio.estimate);
+            if difference <= factor && needs_less_noise(ratio, difference) {
                 withhold(ratio, Withheld::BelowNoiseFloor);
             }
         }
@@ -50,12 +51,18 @@ fn doubts(row: &Row) -> Option<Withheld> {
     (!row.doubts.is_empty()).then_some(Withheld::Doubts)
 }
 
-/// Equivalence is not withheld: it is not a finding of a difference.
-fn withhold(ratio: &mut Ratio, why: Withheld) {
-    if ratio.verdict.is_some_and(Verdict::is_difference) {
-        ratio.verdict = Some(Verdict::Inconclusive { more_blocks: None });
-        ratio.withheld = Some(why);
+/// Whether a difference below the noise floor has no verdict for its noise. Equivalence is no finding of a difference, and what lies
+/// within the margin may turn out to be that. Of what lies beyond it, a narrower interval would only show a difference within noise.
+fn needs_less_noise(ratio: &Ratio, difference: f64) -> bool {
+    match ratio.verdict {
+        Some(Verdict::Inconclusive { .. }) => difference > MARGIN,
+        verdict => verdict.is_some_and(Verdict::is_difference),
     }
+}
+
+fn withhold(ratio: &mut Ratio, why: Withheld) {
+    ratio.verdict = Some(Verdict::Inconclusive { more_blocks: None });
+    ratio.withheld = Some(why);
 }
 
 /// Holm over all ratios with a verdict, except those of A/A comparisons, which test no hypothesis about a backend. The
@@ -66,7 +73,8 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
     let p_values: Vec<f64> = ratios.iter().filter_map(|ratio| ratio.margin_p_value).collect();
     for (ratio, adjusted) in ratios.iter_mut().zip(holm(&p_values)) {
         ratio.adjusted_p_value = Some(adjusted);
-        if adjusted > 1.0 - CONFIDENCE {
+        // Equivalence is not withheld: it is no finding of a difference.
+        if adjusted > 1.0 - CONFIDENCE && ratio.verdict.is_some_and(Verdict::is_difference) {
             withhold(ratio, Withheld::Holm);
         }
     }

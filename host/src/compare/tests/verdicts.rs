@@ -70,6 +70,33 @@ fn a_difference_below_the_noise_floor_has_no_verdict() {
     assert_eq!((c.verdict, c.withheld), (Some(Verdict::Faster), None));
 }
 
+/// Seven blocks. In these b is about 1.09 times as fast as a, by 8 % more or less.
+fn unsteady(speeds: &[(&str, f64)]) -> Vec<Example> {
+    changed(blocks("pipeline", 7, speeds), "b", |example| {
+        let block = example.trial.block.unwrap();
+        let drift = 1.0 + 0.1 * f64::from(block % 3);
+        let unsteady = 1.0 + 0.08 * (f64::from(block * 5 % 7) - 3.0) / 3.0;
+        example.result.finished = Some(finished(drift / (1.09 * unsteady)));
+    })
+}
+
+#[test]
+fn an_inconclusive_difference_below_the_noise_floor_is_resolved_by_no_number_of_blocks() {
+    let speeds = [("a", 1.0), ("a-again", 1.2), ("b", 1.0)];
+    let without = ratio(&standard(unsteady(&speeds)), "b");
+    let Some(Verdict::Inconclusive { more_blocks: Some(_) }) = without.verdict else { panic!("{without:?}") };
+    assert!(without.estimate > 1.05 && without.withheld.is_none(), "{without:?}");
+    let b = ratio(&standard(same_file(unsteady(&speeds))), "b");
+    assert_eq!(b.verdict, Some(Verdict::Inconclusive { more_blocks: None }));
+    assert_eq!((b.withheld, b.interval), (Some(Withheld::BelowNoiseFloor), without.interval));
+    // Within the margin more blocks may show that both are equally fast.
+    let near =
+        changed(same_file(unsteady(&speeds)), "b", |example| example.finished().duration_seconds *= 1.07);
+    let b = ratio(&standard(near), "b");
+    assert!(b.estimate < 1.05 && b.withheld.is_none(), "{b:?}");
+    assert!(matches!(b.verdict, Some(Verdict::Inconclusive { .. })), "{b:?}");
+}
+
 #[test]
 fn published_differences_are_significant_over_the_whole_table() {
     let speeds = [("a", 1.0), ("b", 1.2), ("c", 1.3), ("d", 1.4), ("e", 1.0)];
