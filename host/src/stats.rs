@@ -41,5 +41,5 @@ pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
 pub(crate) use signed_rank::{Interval, MIN_BLOCKS};
 pub(crate) use variation::Variation;
-pub(crate) use verdict::{MAX_MORE_BLOCKS, Verdict};
+pub(crate) use verdict::{MAX_MORE_BLOCKS, Verdict, more_blocks_beside};
 pub(crate) use warm_up::WarmUp;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::model::{Counts, Point, Ratio, Rigor, Row, Verdict, Withheld};
-use crate::stats::{CONFIDENCE, MARGIN, holm};
+use super::model::{Counts, Point, Ratio, RatioInterval, Rigor, Row, Verdict, Withheld};
+use crate::stats::{CONFIDENCE, MARGIN, holm, more_blocks_beside};
 
 /// Withholds the verdicts of rows with failures or doubts, those below the noise floor and, for publication, those that are not
 /// significant after Holm.
@@ -77,7 +77,17 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
         if adjusted > 1.0 - CONFIDENCE && ratio.verdict.is_some_and(Verdict::is_difference) {
             withhold(ratio, Withheld::Holm);
         }
+        if let (Some(Verdict::Inconclusive { .. }), None) = (ratio.verdict, ratio.withheld) {
+            ratio.verdict = Some(Verdict::Inconclusive { more_blocks: more_blocks(ratio, p_values.len()) });
+        }
     }
+}
+
+/// How many more blocks a difference needs so that it is significant beside so many others.
+fn more_blocks(ratio: &Ratio, tests: usize) -> Option<u32> {
+    let RatioInterval { low, high, confidence } = ratio.interval?;
+    let logarithms = RatioInterval { low: low.ln(), high: high.ln(), confidence };
+    more_blocks_beside(ratio.estimate.ln(), logarithms, ratio.blocks as usize, tests)
 }
 
 /// Without those of a second name of a file that is the baseline, or is compared with the same baseline already.

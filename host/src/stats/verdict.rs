@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lower_tail::CONFIDENCE;
 use super::paired::{MARGIN, PairedDifference};
 use super::signed_rank::Interval;
+use super::student::two_sided_quantile;
 
 /// More blocks are not proposed: nobody would run them, and the estimate is too rough.
 pub(crate) const MAX_MORE_BLOCKS: f64 = 100.0;
@@ -69,6 +71,26 @@ fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32>
     (more <= MAX_MORE_BLOCKS).then_some(more as u32)
 }
 
+/// The same for one of so many `tests` whose verdicts hold together by Holm's method, from logarithms. The smallest p-value of all is
+/// multiplied by their number, so that its interval must be narrower by what such a confidence takes. Equivalence is not corrected.
+pub(crate) fn more_blocks_beside(
+    estimate: f64,
+    Interval { low, high, .. }: Interval,
+    blocks: usize,
+    tests: usize,
+) -> Option<u32> {
+    let wider = if estimate.abs() > MARGIN.ln() { wider_for(tests) } else { 1.0 };
+    more_blocks(estimate, estimate - wider * (estimate - low), estimate + wider * (high - estimate), blocks)
+}
+
+/// By what factor an interval is wider that holds together with those of so many tests.
+fn wider_for(tests: usize) -> f64 {
+    // With so many degrees of freedom it is the normal distribution.
+    let quantile = |error: f64| two_sided_quantile(1.0 - error, 1000);
+    let error = 1.0 - CONFIDENCE;
+    quantile(error / tests.max(1) as f64) / quantile(error)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -120,6 +142,20 @@ mod tests {
     fn an_estimate_on_the_margin_has_no_number_of_blocks() {
         assert_eq!(more_blocks(MARGIN.ln(), 0.0, 0.1, 7), None);
         assert_eq!(verdict(1.0, 1.0501, 1.2), Verdict::Inconclusive { more_blocks: None });
+    }
+
+    #[test]
+    fn beside_others_a_difference_needs_more_blocks_and_equivalence_does_not() {
+        let (room, margin) = (0.02, MARGIN.ln());
+        let of = |estimate: f64, low: f64, high: f64, tests| {
+            more_blocks_beside(estimate, Interval { low, high, confidence: 0.95 }, 7, tests)
+        };
+        let estimate = margin + room;
+        // At 1 % a normal interval is 1.314 times as wide as at 5 %: 7 · ((2 · 1.314)² - 1) is 41.4.
+        assert_eq!(of(estimate, estimate - 2.0 * room, 1.0, 5), Some(42));
+        assert_eq!(of(-estimate, -1.0, 2.0 * room - estimate, 5), Some(42));
+        assert_eq!(of(0.0, -2.0 * margin, margin / 2.0, 5), Some(21));
+        assert_eq!(wider_for(1), 1.0);
     }
 
     #[test]

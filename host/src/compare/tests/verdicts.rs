@@ -118,6 +118,17 @@ fn published_differences_are_significant_over_the_whole_table() {
 }
 
 #[test]
+fn a_difference_needs_more_blocks_to_be_published_beside_others() {
+    let speeds = [("a", 1.0), ("b", 1.0), ("c", 1.3), ("d", 1.3), ("e", 1.3), ("f", 1.3)];
+    let needed = |rigor| match ratio(&rigorous(rigor, unsteady(&speeds)), "b").verdict {
+        Some(Verdict::Inconclusive { more_blocks: Some(more_blocks) }) => more_blocks,
+        verdict => panic!("{verdict:?}"),
+    };
+    let (alone, beside_others) = (needed(Rigor::Standard), needed(Rigor::Publish));
+    assert!(beside_others > alone, "{beside_others} {alone}");
+}
+
+#[test]
 fn an_a_a_comparison_does_not_count_in_the_correction() {
     let examples = same_file(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
     let comparison = rigorous(Rigor::Publish, examples);
