@@ -331,6 +331,21 @@ fn points_of_sweeps_are_left_out_as_each_sweep_chooses_its_own() {
 }
 
 #[test]
+fn a_run_that_was_only_warmed_up_is_said_to_be() {
+    let (place, old) = recorded();
+    let whole = changed(&place, &old, "whole", takes);
+    let warmed = changed(&place, &old, "warmed", |trial, _| trial["kind"] = "warmup".into());
+    let told = format!(
+        "there are warm-ups only, and no measured trial, as of a run that was interrupted early; try: crossrun show \
+         {warmed}/trials.jsonl\n"
+    );
+    for [one, other] in [[&whole, &warmed], [&warmed, &whole], [&warmed, &warmed]] {
+        place.crossrun(&["diff", one, other]).code(2).says(&told);
+    }
+    place.crossrun(&["show", &format!("{warmed}/trials.jsonl")]).code(0);
+}
+
+#[test]
 fn a_cell_with_another_library_of_its_workload_is_marked() {
     let (place, old) = recorded();
     let before = changed(&place, &old, "before", takes);

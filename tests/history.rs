@@ -174,6 +174,22 @@ fn a_newest_run_with_wrong_answers_is_told_and_so_are_sweeps_that_are_left_out()
 }
 
 #[test]
+fn runs_that_were_only_warmed_up_are_said_to_be() {
+    let place = recorded(&[1.0; 2], |_, _| ());
+    for day in 1..=2 {
+        let file = place.path().join(format!("runs/{day}/trials.jsonl"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let warm_ups = text.replace(r#""kind":"measured""#, r#""kind":"warmup""#);
+        assert_ne!(warm_ups, text);
+        std::fs::write(&file, warm_ups).unwrap();
+    }
+    let told = "there are warm-ups only, and no measured trial, as of a run that was interrupted early; try: crossrun show \
+                runs/1/trials.jsonl\n";
+    place.run("history runs").code(2).says(told);
+    place.run("history runs --since 2020-01-01").code(2).says(told);
+}
+
+#[test]
 fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     let place = recorded(&step(1.1), |day, record| {
         record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();

@@ -15,7 +15,7 @@ use crate::record::names::RESULTS;
 use crate::record::record_files::{self, RecordFiles};
 use crate::record::skipped::{self, Damage, Skipped};
 use crate::record::writer::{TRIALS, UNIFIED};
-use crate::record::{RecordError, Records, reader};
+use crate::record::{Kind, RecordError, Records, reader};
 use crate::regular_file;
 use crate::shell;
 use crate::text::{listed, plural};
@@ -50,6 +50,19 @@ impl Read {
     /// Refuses to make something of nothing, as of a pipe whose program failed. Of lines that cannot be read the warnings say more.
     pub(crate) fn check_any(&self) -> Result<(), Problem> {
         if self.inputs.is_empty() && self.left_out.is_empty() { Err(nothing()) } else { Ok(()) }
+    }
+
+    /// Refuses warm-ups without a measured trial, from which nothing follows.
+    pub(crate) fn check_measured(&self) -> Result<(), Problem> {
+        let is_measured = |input: &Input| input.kind == Kind::Measured;
+        let Some(first) = self.inputs.first().filter(|_| !self.inputs.iter().any(is_measured)) else {
+            return Ok(());
+        };
+        let message =
+            "there are warm-ups only, and no measured trial, as of a run that was interrupted early";
+        // A folder may have several runs, of which `show` would take none.
+        let file = PathBuf::from(&first.source.file);
+        Err(Problem::usage(message).with_remedy(named_file::about_read("show", [&file])))
     }
 
     /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for

@@ -60,6 +60,8 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         ui.warning(&format!("{left_out} trials of METG sweeps are left out, as each chooses its own points"));
     }
     before.unfinished.iter().chain(&after.unfinished).for_each(|unfinished| ui.warning(unfinished));
+    before.check_measured()?;
+    after.check_measured()?;
     let read = before.exit(after.exit(Exit::Done));
     let aa_factors = |machine: &_| machine_history::aa_factors(machine, ui);
     let history = history(&before.inputs, &after.inputs, *threshold, aa_factors);

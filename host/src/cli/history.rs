@@ -60,6 +60,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     if trends.cells.is_empty() {
         trends.warnings.iter().for_each(|warning| ui.warning(warning));
+        read.check_measured()?;
         return Err(nothing(since, &arguments.paths, read.inputs.is_empty() && !read.left_out.is_empty()));
     }
     trends.altered.clone_from(&read.altered);
