@@ -190,6 +190,21 @@ fn runs_that_were_only_warmed_up_are_said_to_be() {
 }
 
 #[test]
+fn a_run_with_blocks_left_is_told() {
+    let place = Place::new();
+    let small = "--backends native --workloads null --items 20 --blocks 3 --run-id r --no-lock";
+    place.run(&format!("compare {small} --time-budget 1ns")).code(0);
+    let told = "unfinished: 1 of 3 blocks was measured; try: crossrun compare --resume r --no-lock";
+    let trends = place.run("history results --json").code(0).says(told).json();
+    assert_eq!(trends["warnings"][0], told, "{trends}");
+    let later = place.run("history results --since 2999-01-01").code(2);
+    assert!(!later.stderr().contains("unfinished"), "{}", later.explain());
+    place.run("compare --resume r --no-lock").code(0);
+    let whole = place.run("history results").code(0);
+    assert!(!whole.stderr().contains("unfinished"), "{}", whole.explain());
+}
+
+#[test]
 fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     let place = recorded(&step(1.1), |day, record| {
         record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();

@@ -42,12 +42,14 @@ struct Resumable {
     matrix: Matrix,
 }
 
-/// What the plan beside a file of records has that is not in it.
-pub(super) struct Unfinished {
+/// A run of which a plan has blocks that are not in the file of records beside it.
+pub(crate) struct Unfinished {
+    /// When its first trial began: ISO 8601, UTC.
+    pub(crate) started: String,
     /// How many blocks are there, and the command that measures the others.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// The backends that are still to be measured.
-    pub(super) backends: Vec<String>,
+    pub(crate) backends: Vec<String>,
 }
 
 /// What is missing in a file of records by the plan beside it, if anything is. `inputs` are the records of the file.
@@ -57,7 +59,7 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     let planned: Resumable = plan_beside(file)?;
     let prefix = format!("{}/", planned.matrix.run);
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
-    inputs.iter().find(of_run)?;
+    let started = inputs.iter().filter(of_run).map(|input| &input.record.timestamp).min()?;
     let done = inputs.iter().filter(of_run).filter_map(measured).collect();
     // The plan of another version may have other trials.
     let plan = Plan::new(&planned.matrix).ok().filter(|plan| plan.hash() == planned.plan_hash)?;
@@ -68,6 +70,7 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     let message = format!("unfinished: {whole} of {blocks} {were} measured");
     let sessions = remaining.iter().flat_map(|block| &block.sessions);
     (missing > 0).then(|| Unfinished {
+        started: started.clone(),
         message: with_remedy(&message, Some(&planned.command(folder))),
         backends: sessions.map(|session| session.backend.name.clone()).collect(),
     })

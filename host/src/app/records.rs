@@ -29,10 +29,8 @@ pub(crate) struct Read {
     pub(crate) left_out: Vec<String>,
     /// What was altered after it was written, a line of text each.
     pub(crate) altered: Vec<String>,
-    /// The runs of which blocks are missing, a line each.
-    pub(crate) unfinished: Vec<String>,
-    /// The backends that these runs have still to measure.
-    pub(crate) to_measure: HashSet<String>,
+    /// The runs of which blocks are missing.
+    pub(crate) unfinished: Vec<Unfinished>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by what tells them from others.
@@ -251,10 +249,7 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     };
     let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
-    if let Some(Unfinished { message, backends }) = unfinished(path, &inputs[first..]) {
-        read.unfinished.push(message);
-        read.to_measure.extend(backends);
-    }
+    read.unfinished.extend(unfinished(path, &inputs[first..]));
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {

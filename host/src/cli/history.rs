@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     let since = arguments.since.as_deref();
     let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
+    trends.warnings.splice(0..0, unfinished(&read, since));
     if left_out > 0 {
         trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));
     }
@@ -73,6 +74,13 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
         reports::write(page, &text, ui)
     });
     Ok(ui.unless_lost(written, exit))
+}
+
+/// The runs that began at `since` or later and have blocks that were not measured: their values are those of a part.
+fn unfinished(read: &Read, since: Option<&str>) -> impl Iterator<Item = String> {
+    let counts = move |started: &str| since.is_none_or(|since| started >= since);
+    let runs = read.unfinished.iter().filter(move |run| counts(&run.started));
+    runs.map(|run| run.message.clone())
 }
 
 /// Refuses a page that would replace the records, or be mixed with what is printed.
