@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::c_backend::compiled;
+use crate::released::planted;
 use crate::support::{Place, Ran, plugin, run_arguments};
 
 /// `run` of `open_loop` without waiting for other measurements.
@@ -51,6 +52,31 @@ fn the_summary_of_a_run_has_both_kinds_of_latency_and_the_lag() {
         assert!(summary.contains(line), "{summary}");
     }
     assert!(summary.contains("p95 ") && !summary.contains("p99"), "{summary}");
+}
+
+#[test]
+fn runs_with_too_few_items_for_a_percentile_are_said_to_have_no_latency() {
+    let place = Place::empty();
+    let short = |block: u32| {
+        let mut trial = planted::open_loop("native", block, 1.0);
+        let scheduled = &mut trial["record"]["metadata"]["open_loop"]["scheduled"];
+        scheduled["samples"] = 20.into();
+        for percentile in ["p50", "p90", "p95"] {
+            scheduled[percentile] = Value::Null;
+        }
+        trial
+    };
+    let trials: Vec<_> = (0..7).map(short).collect();
+    for name in ["old", "new"] {
+        planted::folder(&place, name, &trials);
+    }
+    let text = place.run("diff old new").code(0).stdout();
+    let undecided = "1 cell without a decision: too few runs, no latency, or inconclusive\n";
+    assert!(text.contains(" no latency\n") && text.contains(undecided), "{text}");
+    let history = place.run("diff old new --json").code(0).json();
+    assert_eq!(history["changes"][0]["call"], "too_few", "{history}");
+    let told = "has no value in any run (7 of 7 trials verified), as a trial of the point has no latency, or too few items for a";
+    place.run("history old").code(0).says(told);
 }
 
 #[test]

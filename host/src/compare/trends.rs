@@ -13,11 +13,14 @@ use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
 use crate::text::plural;
 use cell::{RunGroups, trend};
-use model::{Machine, Noise, Trends, VERSION};
+use model::{Machine, Noise, RunValue, Trends, VERSION};
 
 /// A cell: machine, backend, point, configuration, seed, conditions, whether the plugin is a debug build, and how a graph of tasks was
 /// run.
 type CellKey<'a> = (usize, &'a str, String, Option<&'a str>, u64, Conditions, bool, Option<Form>);
+
+/// Why verified trials of an open loop have no value.
+const NO_LATENCY: &str = ", as a trial of the point has no latency, or too few items for a percentile";
 
 /// The records of one run.
 struct Run<'a> {
@@ -105,8 +108,8 @@ fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
     distinction((key.4, key.3), like.map(|it| (it.4, it.3)))
 }
 
-/// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that. Or that it has
-/// one of a part of its trials, of which the others may be the slow ones.
+/// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that. Or that no run of
+/// it has, although trials are verified. Or that the newest has one of a part of its trials, of which the others may be the slow ones.
 fn newest_lacks(trend: &model::CellTrend) -> Option<String> {
     let newest = trend.runs.last()?;
     let model::Cell { backend, point, distinction, .. } = &trend.cell;
@@ -117,10 +120,14 @@ fn newest_lacks(trend: &model::CellTrend) -> Option<String> {
             || format!("{cell} has {verified} in its newest run, {run}: its value is that of these alone");
         return (newest.verified < newest.trials).then(of_part);
     }
-    let with_value = &trend.runs.iter().rfind(|run| run.median.is_some())?.run;
-    Some(format!(
-        "{cell} has no value in its newest run, {run} ({verified}): the newest value is that of {with_value}"
-    ))
+    let lacks_latency = trend.of == "latency" && newest.verified > 0;
+    let why = if lacks_latency { NO_LATENCY } else { "" };
+    match trend.runs.iter().rfind(|run| run.median.is_some()) {
+        Some(RunValue { run: with_value, .. }) => Some(format!(
+            "{cell} has no value in its newest run, {run} ({verified}){why}: the newest value is that of {with_value}"
+        )),
+        None => lacks_latency.then(|| format!("{cell} has no value in any run ({verified}){why}")),
+    }
 }
 
 /// What the records of one run have in common.

@@ -31,7 +31,9 @@ pub(crate) fn history(history: &History) -> String {
     };
     let undecided = cells(|verdict| matches!(verdict, ChangeVerdict::TooFew | ChangeVerdict::Inconclusive));
     if undecided > 0 {
-        text += &format!("{} without a decision: too few runs, or inconclusive\n", plural(undecided, "cell"));
+        let no_latency = if history.changes.iter().any(lacks_latency) { " no latency," } else { "" };
+        let cells = plural(undecided, "cell");
+        text += &format!("{cells} without a decision: too few runs,{no_latency} or inconclusive\n");
     }
     let regressions = cells(ChangeVerdict::is_regression);
     let threshold = number::chosen_percent(history.threshold);
@@ -84,12 +86,19 @@ fn row(change: &CellChange, threshold: f64) -> [String; 7] {
     ]
 }
 
+/// Whether a side has verified runs of an open loop, and no latency of them: more runs would have none either.
+fn lacks_latency(change: &CellChange) -> bool {
+    let lacks = |runs: Runs| runs.successes == 0 && runs.trials > runs.failed;
+    change.call == ChangeVerdict::TooFew && change.of == "latency" && (lacks(change.old) || lacks(change.new))
+}
+
 /// The verdict. For failures also how many trials failed.
 fn verdict(change: &CellChange) -> String {
     let count: fn(Runs) -> u32 = match change.call {
         ChangeVerdict::NowWrong => |runs| runs.wrong,
         ChangeVerdict::NowFails => |runs| runs.failed,
         ChangeVerdict::Regression if !change.fails => return "regression (hint)".into(),
+        _ if lacks_latency(change) => return "no latency".into(),
         verdict => return verdict.label(),
     };
     let (old, new) = (change.old, change.new);
