@@ -208,7 +208,7 @@ fn an_interrupted_sweep_reports_the_runs_so_far() {
     let report = place.crossrun(&["report", "results/cut"]).code(0);
     // Also where the signal came between two sweeps.
     let shown = report.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(shown.contains("of 7 sweeps of run cut came to their end"), "{}", report.explain());
+    assert!(shown.contains("of 7 sweeps of run cut came to an end"), "{}", report.explain());
 }
 
 #[test]

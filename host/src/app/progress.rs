@@ -179,7 +179,8 @@ mod tests {
         let mut trial = examples::example(Outcome::Verified).trial;
         (trial.cell.spec.total_items, trial.cell.spec.parallelism) = (256, 2);
         let told = |kernel_seconds| {
-            let granularity = Granularity { seconds_per_iteration: 1e-9, kernel_seconds, is_longest: None };
+            let granularity =
+                Granularity { seconds_per_iteration: 1e-9, kernel_seconds, ..Granularity::default() };
             kernels(&trial, granularity)
         };
         assert_eq!(told(0.107), "256 kernels of 107 ms: 14 s or more");

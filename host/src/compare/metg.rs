@@ -51,7 +51,7 @@ type Blocks<'s, 'a> = BTreeMap<BlockId<'a>, Vec<&'s Sample<'a>>>;
 /// One sweep, by what its trials have in common: the backend, the workload, the options but for the length of the kernel, and the block.
 type SweepKey<'a> = (&'a str, &'a str, String, BlockId<'a>);
 
-/// The iterations of the shortest kernel of each sweep, which its warm-ups have.
+/// The iterations of the shortest kernel of each sweep, which its warm-ups have. Records of earlier versions do not say it themselves.
 type Shortest<'a> = HashMap<SweepKey<'a>, u64>;
 
 /// What the samples of a row have in common.
@@ -140,8 +140,8 @@ fn shortest(inputs: &[Input]) -> Shortest<'_> {
     warm_ups.filter_map(|trial| Some((sweep_of(trial), iterations(trial)?))).collect()
 }
 
-/// Whether a sweep came to its end, which is its shortest kernel or a low efficiency. Of one without records of warm-ups that is not
-/// known, and it counts as one that did.
+/// Whether a sweep came to its end, which is its shortest kernel or a low efficiency. If nothing says which kernel is the shortest, it
+/// counts as one that did.
 fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
     if samples.iter().any(|sample| sample.measured().is_none()) {
         return true;
@@ -153,9 +153,9 @@ fn has_ended(samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> bool {
         .iter()
         .min_by(|one, other| one.granularity.kernel_seconds.total_cmp(&other.granularity.kernel_seconds));
     let Some(last) = last else { return true };
-    let known = shortest.get(&sweep_of(last.trial)).zip(iterations(last.trial));
-    let Some((least, iterations)) = known else { return true };
-    iterations <= *least || last.measured().is_some_and(|point| point.efficiency() <= LAST_EFFICIENCY)
+    let by_warm_ups = || Some(iterations(last.trial)? <= *shortest.get(&sweep_of(last.trial))?);
+    let is_low = || last.measured().is_some_and(|point| point.efficiency() <= LAST_EFFICIENCY);
+    last.granularity.is_shortest.or_else(by_warm_ups).is_none_or(|is_shortest| is_shortest || is_low())
 }
 
 /// For each run of which sweeps are missing or did not come to their end: how many did.
@@ -173,7 +173,7 @@ fn unfinished(samples: &[Sample<'_>], shortest: &Shortest<'_>) -> Vec<String> {
         (ended < planned).then(|| {
             let sweeps = plural(planned, "sweep");
             format!(
-                "unfinished: {ended} of {sweeps} of run {run} came to their end; the others were interrupted, still run, or are in \
+                "unfinished: {ended} of {sweeps} of run {run} came to an end; what is missing was interrupted, still runs, or is in \
                  other files"
             )
         })

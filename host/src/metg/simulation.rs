@@ -130,6 +130,7 @@ fn metg_is_the_granularity_of_a_task_whose_kernel_takes_half_of_it() {
             iterations: (kernel / backend.seconds_per_iteration).round() as u64,
             tasks: 1000,
             is_longest: false,
+            is_shortest: false,
         };
         let elapsed = backend.run(load, Purpose::Measured).unwrap().unwrap();
         let granularity = elapsed * f64::from(backend.cores) / load.tasks as f64;

@@ -19,6 +19,8 @@ pub(crate) struct Load {
     pub tasks: u64,
     /// Whether the sweep runs no longer kernel, whatever comes of this one.
     pub is_longest: bool,
+    /// Whether the sweep runs no shorter kernel.
+    pub is_shortest: bool,
 }
 
 /// Runs loads: a backend, or a simulated one in tests.
@@ -97,9 +99,8 @@ impl Sweep {
             if is_long || self.warm_up.is_over(&each) {
                 break;
             }
-            let Some(seconds) =
-                runner.run(Load { iterations, tasks, is_longest: false }, Purpose::WarmUp(number))?
-            else {
+            let load = Load { iterations, tasks, is_longest: false, is_shortest: true };
+            let Some(seconds) = runner.run(load, Purpose::WarmUp(number))? else {
                 return Ok(None);
             };
             last = Some(self.measured(self.lowest(), tasks, seconds));
@@ -123,7 +124,13 @@ impl Sweep {
 
     /// The load of a kernel of whose tasks each takes about so many seconds.
     fn load(&self, exponent: u32, seconds_per_task: f64, is_longest: bool) -> Load {
-        Load { iterations: iterations(exponent), tasks: self.tasks(seconds_per_task), is_longest }
+        let is_shortest = exponent == self.lowest();
+        Load {
+            iterations: iterations(exponent),
+            tasks: self.tasks(seconds_per_task),
+            is_longest,
+            is_shortest,
+        }
     }
 
     fn measured(&self, exponent: u32, tasks: u64, seconds: f64) -> MeasuredLoad {

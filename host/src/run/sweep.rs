@@ -133,8 +133,12 @@ impl<E> SessionRunner<'_, '_, '_, E> {
         let cell = Cell::new(self.run, spec, self.session.nodes);
         let seconds_per_iteration = self.reference.seconds_per_iteration;
         let kernel_seconds = self.reference.seconds(load.iterations);
-        let granularity =
-            Some(Granularity { seconds_per_iteration, kernel_seconds, is_longest: Some(load.is_longest) });
+        let granularity = Some(Granularity {
+            seconds_per_iteration,
+            kernel_seconds,
+            is_longest: Some(load.is_longest),
+            is_shortest: Some(load.is_shortest),
+        });
         let trial = self.executor.trial(self.block, self.session, &cell, purpose)?;
         Ok(TrialSpec { granularity, ..trial })
     }

@@ -64,6 +64,9 @@ pub struct Granularity {
     /// Whether the sweep runs no longer kernel, whatever comes of this trial; absent in records of versions that did not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_longest: Option<bool>,
+    /// Whether the sweep runs no shorter kernel; absent in records of versions that did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_shortest: Option<bool>,
 }
 
 /// How long the phases around a run took, in seconds; null for a phase that was not reached.

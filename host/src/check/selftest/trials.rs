@@ -101,7 +101,8 @@ impl Trials {
     ) -> Result<TrialResult, CallError> {
         let seconds_per_iteration = self.executor.task_reference(spec)?.seconds_per_iteration;
         let kernel_seconds = seconds_per_iteration * ITERATIONS as f64;
-        let granularity = Some(Granularity { seconds_per_iteration, kernel_seconds, is_longest: None });
+        let granularity =
+            Some(Granularity { seconds_per_iteration, kernel_seconds, ..Granularity::default() });
         self.run_trial(engine, &TrialSpec { granularity, ..trial(spec) })
     }
 

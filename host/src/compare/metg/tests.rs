@@ -43,7 +43,7 @@ impl Example {
                 granularity: Some(Granularity {
                     seconds_per_iteration: EACH,
                     kernel_seconds,
-                    is_longest: None,
+                    ..Granularity::default()
                 }),
                 block: Some(self.block),
                 cell: Cell {
@@ -124,7 +124,7 @@ fn sweeps_of_a_run_that_are_missing_are_counted() {
         sweeps(&inputs).warnings.into_iter().find(|warning| warning.starts_with("unfinished: "))
     };
     let warning = warned(Some(3), 0..2).unwrap();
-    assert!(warning.starts_with("unfinished: 2 of 3 sweeps of run run came to their end; "), "{warning}");
+    assert!(warning.starts_with("unfinished: 2 of 3 sweeps of run run came to an end; "), "{warning}");
     assert_eq!((warned(Some(3), 0..3), warned(None, 0..2)), (None, None));
 }
 
@@ -155,6 +155,18 @@ fn a_sweep_that_was_interrupted_says_nothing_of_its_block() {
     assert_eq!(ended.blocks_with_value, 1, "{ended:?}");
     let ended = &sweeps(&iter::once(warm_up(0)).chain(cut(0, 0, 20)).collect::<Vec<_>>()).rows[0];
     assert_eq!(ended.blocks_with_value, 1, "{ended:?}");
+    // Records that say which kernel is the shortest need no warm-ups for it.
+    let said = |from: u32| {
+        let mut inputs: Vec<_> = cut(0, from, 20).collect();
+        for (exponent, input) in (from..).zip(&mut inputs) {
+            input.record.metadata.metg.as_mut().unwrap().is_shortest = Some(exponent == 0);
+        }
+        sweeps(&inputs).rows[0].blocks[0].outcome.clone()
+    };
+    assert_eq!(said(16), SweepOutcome::Unfinished);
+    for from in [0, 6] {
+        assert!(matches!(said(from), SweepOutcome::Value { .. }), "{from}");
+    }
 }
 
 #[test]
