@@ -1,7 +1,7 @@
 //! What the records say of the conditions of their runs: the commands, and how fast the machine was.
 
 use super::group::{Group, Table};
-use super::model::MachineReading;
+use super::model::{MachineCheck, MachineReading};
 use super::trial::Trial;
 use crate::first_seen::distinct;
 
@@ -14,16 +14,22 @@ pub(super) fn commands<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) 
 pub(super) fn machine_checks<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<'a>>) -> Vec<MachineReading> {
     let mut read: Vec<_> = trials.filter(|it| !it.metadata().machine_checks.is_empty()).collect();
     read.sort_by_key(|trial| &trial.record.timestamp);
-    let of_trial = |trial: &Trial<'_>| {
-        let reading = |check| MachineReading {
-            run: trial.run().to_owned(),
-            block: trial.metadata().block,
-            backend: trial.record.backend.clone(),
-            check,
-        };
-        trial.metadata().machine_checks.iter().copied().map(reading).collect::<Vec<_>>()
-    };
     read.into_iter().flat_map(of_trial).collect()
+}
+
+/// The readings since the session before. The last one before this trial's session is its own; for those before that a session was
+/// postponed, of whatever backend.
+fn of_trial(trial: &Trial<'_>) -> Vec<MachineReading> {
+    let checks = &trial.metadata().machine_checks;
+    let own = checks.iter().rposition(|check| !check.after_session);
+    let reading = |(at, check): (usize, &MachineCheck)| MachineReading {
+        run: trial.run().to_owned(),
+        block: trial.metadata().block,
+        backend: trial.record.backend.clone(),
+        postponed: own.is_some_and(|own| at < own),
+        check: *check,
+    };
+    checks.iter().enumerate().map(reading).collect()
 }
 
 /// All trials of a comparison.

@@ -324,13 +324,16 @@ pub(super) fn run_as(cores: Option<usize>, is_single: bool) -> String {
 pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> Vec<String> {
     let machines = machines.iter().map(machine);
     let checks = checks.iter().map(|reading| {
-        let MachineReading { run, block: number, backend, check } = reading;
-        let when = if check.after_session { "after" } else { "before" };
+        let MachineReading { run, block: number, backend, postponed, check } = reading;
+        let when = match (*postponed, check.after_session) {
+            (true, _) => "a session was postponed".to_owned(),
+            (false, true) => format!("after {}", name(backend)),
+            (false, false) => format!("before {}", name(backend)),
+        };
         format!(
-            "machine check of {}, block {}, {when} {}: {} an iteration, {} stolen, {}, pressure {}",
+            "machine check of {}, block {}, {when}: {} an iteration, {} stolen, {}, pressure {}",
             name(run),
             block(*number),
-            name(backend),
             number::duration(check.nanos_per_iteration * 1e-9),
             or_none(check.steal_share, number::percent),
             plural(check.preemptions, "preemption"),

@@ -428,7 +428,10 @@ mod tests {
         let command = format!("crossrun compare --extra 'a={}'", "b".repeat(300));
         let comparison = Comparison {
             commands: vec![command.clone()],
-            machine_checks: vec![examples::reading()],
+            machine_checks: vec![
+                MachineReading { postponed: true, ..examples::reading() },
+                examples::reading(),
+            ],
             ..examples::several_workloads()
         };
         assert!(plain(&comparison).ends_with(&format!("again: {command}\n")));
@@ -438,6 +441,9 @@ mod tests {
         let reading = "machine check of look, block 1, before beta: 1.25 ns an iteration, 1.0 % stolen, 3 preemptions, \
                        pressure –";
         assert!(details.contains(reading), "{details}");
+        // It is not said of beta, whose session was run next.
+        let postponed = "machine check of look, block 1, a session was postponed: 1.25 ns an iteration";
+        assert!(details.contains(postponed), "{details}");
     }
 
     #[test]

@@ -14,6 +14,18 @@ fn no_records_are_an_empty_comparison() {
 }
 
 #[test]
+fn a_reading_for_which_a_session_was_postponed_is_not_that_of_the_session_that_was_run_next() {
+    let mut examples = blocks("null", 1, &[("a", 1.0), ("b", 1.0)]);
+    let reading = |nanos: f64| MachineCheck { nanos_per_iteration: nanos, ..MachineCheck::default() };
+    let after = MachineCheck { after_session: true, ..reading(1.0) };
+    examples[0].result.machine_checks = vec![reading(9.0), reading(8.0), reading(1.0)];
+    examples[1].result.machine_checks = vec![reading(1.0), after];
+    let checks = standard(examples).machine_checks;
+    let read: Vec<_> = checks.iter().map(|it| (it.backend.as_str(), it.postponed)).collect();
+    assert_eq!(read, [("a", true), ("a", true), ("a", false), ("b", false), ("b", false)]);
+}
+
+#[test]
 fn a_geomean_is_over_the_points_that_all_finished() {
     let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
     let mut examples = blocks("null", 7, &speeds);
