@@ -125,7 +125,8 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<usize>,
     pub counts: Counts,
-    /// Input items per second. Null without a successful trial, or if the number of items is not recorded.
+    /// Input items per second. Null without a successful trial, or if the number of items is not recorded. The median is that of a run of
+    /// the median duration.
     pub input_rate: Option<Spread>,
     /// Output items per second.
     pub output_rate: Option<Spread>,

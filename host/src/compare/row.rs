@@ -29,8 +29,8 @@ pub(super) fn summarized(group: &Group<'_>, label: String) -> Row {
         config_hash: group.identity.config_hash.map(str::to_owned),
         cores: group.identity.conditions.cores,
         counts: counts(&group.measured),
-        input_rate: over(group, input_rate),
-        output_rate: over(group, |trial, _| figure(trial.record.throughput)),
+        input_rate: rates(group, input_rate),
+        output_rate: rates(group, |trial, _| figure(trial.record.throughput)),
         duration: over(group, |_, seconds| Some(seconds)),
         median_intervals: median_intervals(group, compared_latency.is_some()),
         variation: Variation::of(&group.successes().map(|(_, seconds)| seconds).collect::<Vec<_>>()),
@@ -68,6 +68,17 @@ fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
         median: median(&values)?,
         max: values.iter().copied().max_by(f64::total_cmp)?,
     })
+}
+
+/// The spread of rates. Between two middle ones the median is their harmonic mean: a run of the median duration has that rate.
+fn rates(group: &Group<'_>, read: impl Fn(&Trial<'_>, f64) -> Option<f64>) -> Option<Spread> {
+    let mut rates: Vec<_> = group.successes().filter_map(|(trial, seconds)| read(trial, seconds)).collect();
+    rates.sort_by(f64::total_cmp);
+    let spread = spread(rates.iter().copied())?;
+    let half = rates.len() / 2;
+    let median =
+        if rates.len() % 2 == 1 { spread.median } else { 2.0 / (1.0 / rates[half - 1] + 1.0 / rates[half]) };
+    Some(Spread { median, ..spread })
 }
 
 /// Input items per second. The rate of a very short run may overflow.

@@ -20,6 +20,20 @@ fn a_wrong_answer_is_a_failure_however_fast_it_was() {
 }
 
 #[test]
+fn the_rate_of_a_row_is_that_of_its_median_duration() {
+    // Between 0.2 s and 2 s lie 1.1 s; the mean of the two rates is that of 0.36 s.
+    for seconds in [&[0.2, 2.0][..], &[0.2, 2.0, 0.5], &[0.2, 2.0, 0.5, 0.7]] {
+        let of_block = |(block, seconds): (u32, &f64)| example("a", "pipeline", block, *seconds);
+        let comparison = standard((0..).zip(seconds).map(of_block));
+        let Row { input_rate, output_rate, duration, .. } = row(&comparison, "a");
+        let duration = duration.unwrap().median;
+        let items = [input_rate, output_rate].map(|rate| rate.unwrap().median * duration);
+        assert!((items[0] / 1000.0 - 1.0).abs() < 1e-12, "{items:?}");
+        assert!((items[1] / 500.0 - 1.0).abs() < 1e-12, "{items:?}");
+    }
+}
+
+#[test]
 fn failures_of_one_kind_say_how_many_have_another_message_than_the_first() {
     let others = |items: fn(u32) -> u32| {
         let wrong = changed(pair(7), "b", |example| {

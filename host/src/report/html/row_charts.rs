@@ -165,8 +165,7 @@ fn decimal_bytes(bytes: f64) -> String {
 
 fn throughput(row: &Row) -> Option<Drawing> {
     let (spread, text) = labels::throughput(row)?;
-    // A rate is a constant divided by the duration, so that of the shortest run gives the rate of every sample. The medians of an even
-    // number of runs are no such pair.
+    // A rate is a constant divided by the duration, so that of the shortest run gives the rate of every sample.
     let constant = row.duration.map_or(0.0, |duration| duration.min * spread.max);
     let raw = row.samples.iter().filter_map(|sample| sample.duration).map(|duration| constant / duration);
     let title = format!("{text} items/s, median of {}", spread.n);
