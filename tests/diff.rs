@@ -274,6 +274,15 @@ fn runs_of_different_machines_are_refused() {
     });
     let here = old.to_str().unwrap();
     place.crossrun(&["diff", here, &elsewhere]).code(6).says("different machines").says("hostname");
+    let undescribed = changed(&place, &old, "undescribed", |trial, _| {
+        trial["record"]["metadata"]["system_profile"] = Value::Null;
+    });
+    let told =
+        "some records do not describe their machine, so that it may be another one; try: crossrun report";
+    for [one, other] in [[here, undescribed.as_str()], [undescribed.as_str(), here]] {
+        place.crossrun(&["diff", one, other]).code(6).says(&format!("{told} {one} {other}\n"));
+    }
+    place.crossrun(&["report", here, &undescribed]).code(0);
     place.crossrun(&["diff", here, "nowhere.jsonl"]).code(2).says("nowhere.jsonl");
 }
 

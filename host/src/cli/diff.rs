@@ -111,6 +111,7 @@ fn refused(error: &HistoryError, read: Exit, runs: [&PathBuf; 2]) -> Problem {
     let remedy = match error {
         _ if read != Exit::Done => "what the warnings say, and compare again".to_owned(),
         HistoryError::Machine { .. } => "run both on the same machine".to_owned(),
+        HistoryError::Undescribed => named_file::about_read("report", runs),
         HistoryError::Build { .. } => "build both with optimisation, and run again".to_owned(),
         HistoryError::NothingInCommon => trials(),
         HistoryError::OtherForm { .. } => {

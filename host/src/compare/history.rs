@@ -154,9 +154,11 @@ impl ChangeVerdict {
 /// Why two runs are not compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HistoryError {
-    /// They are from different machines, or do not describe their machine.
+    /// They are from different machines.
     #[error("the runs are from different machines: they differ in {}", keys.join(", "))]
     Machine { keys: Vec<String> },
+    #[error("some records do not describe their machine, so that it may be another one")]
+    Undescribed,
     /// One has debug builds and the other release builds.
     #[error("{cell} ran a debug build in one of the runs and a release build in the other")]
     Build { cell: String },
@@ -310,7 +312,7 @@ fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
         table.points.iter().flat_map(|point| &point.rows).any(|row| row.identity.machine.is_none())
     };
     if undescribed(old) || undescribed(new) {
-        return Err(HistoryError::Machine { keys: vec!["system_profile".into()] });
+        return Err(HistoryError::Undescribed);
     }
     let profiles = old.machines.profiles.iter().chain(&new.machines.profiles);
     let [first, other, ..] = *Machines::new(profiles.copied()).profiles else { return Ok(()) };
