@@ -20,6 +20,7 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     }
     notes.extend(without_interval(comparison));
     notes.extend(noise(comparison));
+    notes.extend(without_noise_floor(comparison));
     if comparison.rows().any(|(_, row)| row.unsettled > 0) {
         notes.push("~ marks rows with runs that were measured before the warm-ups had settled".into());
     }
@@ -59,6 +60,30 @@ fn noise(comparison: &Comparison) -> Option<String> {
             )
         }
     })
+}
+
+/// At which points an A/A comparison gave no noise floor, as it has no interval.
+fn without_noise_floor(comparison: &Comparison) -> Option<String> {
+    let lacks = |point: &&Point| {
+        point.noise_floor.is_none() && point.rows.iter().any(|row| is_aa_without_interval(row, point))
+    };
+    let of = distinct(comparison.points.iter().filter(lacks).map(|point| name(&point.workload)));
+    let note = "A/A comparison: there is no noise floor, as it has no interval";
+    let at = if comparison.points.len() > 1 { format!(" ({})", of.join(", ")) } else { String::new() };
+    (!of.is_empty()).then(|| format!("{note}{at}"))
+}
+
+/// Whether a row has the plugin of another backend, and too few blocks for an interval, or equal ones.
+fn is_aa_without_interval(row: &Row, point: &Point) -> bool {
+    let no_interval = shown_ratio(row).and_then(|ratio| ratio.no_interval);
+    let is_other = |other: &Row| other.backend != row.backend && plugin_file(other) == plugin_file(row);
+    matches!(no_interval, Some(NoInterval::TooFewBlocks | NoInterval::Tied))
+        && plugin_file(row).is_some()
+        && point.rows.iter().any(is_other)
+}
+
+fn plugin_file(row: &Row) -> Option<&str> {
+    row.plugin.as_ref().map(|plugin| plugin.sha256.as_str())
 }
 
 /// The rows whose trials show together what an honest backend's do not.

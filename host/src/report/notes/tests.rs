@@ -145,6 +145,35 @@ fn a_backend_beside_itself_needs_no_more_blocks() {
 }
 
 #[test]
+fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
+    let told = |why: NoInterval, of_another_file: bool, workloads: &[&str]| {
+        let mut twin = examples::row("alpha-again", Some(1.0));
+        let ratio = twin.ratio.as_mut().unwrap();
+        (ratio.interval, ratio.verdict, ratio.no_interval) = (None, None, Some(why));
+        if of_another_file {
+            twin.plugin.as_mut().unwrap().sha256 = "ef56".into();
+        }
+        let at = |workload: &&str| Point {
+            rows: vec![examples::row("alpha", None), twin.clone()],
+            ..examples::point(workload, Some(1000), 2)
+        };
+        let points = workloads.iter().map(at).collect();
+        let notes = notes(&Comparison { points, ..examples::empty() });
+        notes.into_iter().find(|note| note.starts_with("A/A comparison"))
+    };
+    let note = "A/A comparison: there is no noise floor, as it has no interval";
+    for why in [NoInterval::Tied, NoInterval::TooFewBlocks] {
+        assert_eq!(told(why, false, &["null"]).as_deref(), Some(note));
+        assert_eq!(told(why, true, &["null"]), None);
+    }
+    assert_eq!(
+        told(NoInterval::Tied, false, &["null", "pipeline"]),
+        Some(format!("{note} (null, pipeline)"))
+    );
+    assert_eq!(told(NoInterval::Unpaired, false, &["null"]), None);
+}
+
+#[test]
 fn a_floor_of_noise_is_said_to_be_that_of_its_point() {
     let told = |factors: &[f64]| {
         let at = |factor: &f64| {
