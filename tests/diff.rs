@@ -147,6 +147,17 @@ fn a_slowdown_within_the_noise_of_the_machine_or_on_an_unknown_machine_is_a_hint
         // What now fails counts on any machine.
         place.crossrun(&["diff", &before, &broken]).code(7).says("1 cell is slower");
     }
+    // A difference of which one decimal would make nothing.
+    plant_aa(&place, &old, &[1.0, 1.0001, 1.0001, 1.0001, 1.0003]);
+    let even = |name: &str, factor: f64| {
+        changed(&place, &old, name, |trial, _| {
+            let block = trial["record"]["metadata"]["block"].as_f64().unwrap();
+            takes(trial, factor * (1.0 + block * 1e-6));
+        })
+    };
+    let (one, other) = (even("one", 1.0), even("other", 1.0002));
+    let ran = place.crossrun(&["diff", &one, &other, "--threshold", "0.01%"]).code(0);
+    ran.says("A/A comparisons on this machine differed by up to 0.0300 %");
     plant_aa(&place, &old, &[1.0, 1.01, 1.01, 1.01, 1.02]);
     let found = place.crossrun(&["diff", &before, &slower, "--json"]).code(7).json();
     assert!(found["changes"].as_array().unwrap().iter().all(|change| change["fails"] == true), "{found}");

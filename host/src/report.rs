@@ -29,7 +29,7 @@ pub(crate) use history::history;
 pub(crate) use html::{ListedRun, html, html_with_sweeps, index_html, message_html, metg_html, trends_html};
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;
-pub(crate) use number::{chosen_percent, duration};
+pub(crate) use number::{chosen_percent, duration, percent};
 pub(crate) use parquet::parquet;
 pub(crate) use text::{Palette, conditions, text};
 pub(crate) use trends::trends;

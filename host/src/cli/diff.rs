@@ -8,7 +8,7 @@ use crate::compare::history::{
     AaHistory, CellChange, ChangeVerdict, ENOUGH_AA, History, HistoryError, history,
 };
 use crate::named_file::{self, is_standard_input};
-use crate::report::chosen_percent;
+use crate::report::{chosen_percent, percent};
 
 const AFTER_HELP: &str = "\
 The machine may have changed between two runs, so a slowdown that this command finds is only a hint. The exit code is 7 for what \
@@ -87,7 +87,7 @@ fn hint(history: &History) -> Option<String> {
     let hints = history.changes.iter().filter(|change| change.call.is_regression() && !change.fails).count();
     let why = match history.aa {
         AaHistory { factor: Some(factor), .. } => {
-            format!("A/A comparisons on this machine differed by up to {:.1} %", (factor - 1.0) * 100.0)
+            format!("A/A comparisons on this machine differed by up to {}", percent(factor - 1.0))
         }
         AaHistory { comparisons, .. } => format!(
             "the noise of this machine is known after {ENOUGH_AA} A/A comparisons (compare --aa, selftest), and it has \

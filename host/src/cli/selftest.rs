@@ -13,6 +13,7 @@ use crate::check::selftest::{
 use crate::plan::defaults::COMPUTING;
 use crate::record::format::timestamp;
 use crate::record::machine_history::{AaComparison, AaPair};
+use crate::report::percent;
 use crate::run::session::Isolation;
 use crate::stats::Interval;
 use crate::text::{lines, plural, single_line, table, with_remedy, word};
@@ -128,13 +129,13 @@ fn page(outcome: &Findings) -> String {
     }
     let aa = &outcome.aa;
     format!(
-        "{}\nA/A comparison: {} false verdicts in {} over {}; the largest difference is {:.1} %\n\
+        "{}\nA/A comparison: {} false verdicts in {} over {}; the largest difference is {}\n\
          an empty run takes {:.3} ms from request to reply\n{}\n",
         lines(&cheats),
         aa.false_verdicts,
         plural(aa.cells as u64, "comparison"),
         plural(aa.blocks.into(), "block"),
-        (aa.largest_difference - 1.0) * 100.0,
+        percent(aa.largest_difference - 1.0),
         outcome.floor_seconds * 1e3,
         conclusion(outcome),
     )

@@ -82,7 +82,7 @@ fn bound(ratio: f64, margin: f64) -> String {
 }
 
 /// A share in percent: `12.5 %`.
-pub(super) fn percent(part: f64) -> String {
+pub(crate) fn percent(part: f64) -> String {
     let percent = part * 100.0;
     // One decimal would make nothing of less than a twentieth. What is far below that is of rounding.
     let is_plain = percent.abs() < 1e-6 || (0.05..LONG).contains(&percent.abs());
