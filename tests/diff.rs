@@ -184,6 +184,22 @@ fn a_ratio_that_is_not_that_of_the_medians_is_told_beside_the_threshold_as_it_wa
 }
 
 #[test]
+fn a_ratio_beyond_all_numbers_is_printed_as_one_of_them() {
+    let place = Place::empty();
+    for (name, seconds) in [("old", 1e-200), ("new", 1e200)] {
+        let trials: Vec<_> =
+            (0..7).map(|block| trial("native", "pipeline", block, End::Verified(seconds))).collect();
+        folder(&place, name, &trials);
+    }
+    for runs in ["diff old new", "diff new old"] {
+        let text = place.run(runs).code(0).stdout();
+        assert!(text.contains("×") && !text.contains("inf×") && !text.contains(" 0.00×"), "{text}");
+    }
+    let history = place.run("diff old new --json").code(0).json();
+    assert!(history["changes"][0]["ratio"].is_f64(), "{history}");
+}
+
+#[test]
 fn what_failed_is_a_regression_however_fast_it_was() {
     let (place, old) = recorded();
     let before = changed(&place, &old, "before", takes);

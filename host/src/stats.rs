@@ -39,7 +39,7 @@ pub(crate) use median_interval::median_interval;
 pub(crate) use paired::{MARGIN, PairedDifference, interval_of};
 pub(crate) use percentile::samples_needed;
 pub(crate) use rank_sum::Shift;
-pub(crate) use signed_rank::{Interval, MIN_BLOCKS};
+pub(crate) use signed_rank::{Interval, MIN_BLOCKS, ratio_of};
 pub(crate) use variation::Variation;
 pub(crate) use verdict::{MAX_MORE_BLOCKS, Verdict, more_blocks_beside};
 pub(crate) use warm_up::WarmUp;

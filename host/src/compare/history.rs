@@ -10,7 +10,7 @@ use super::label::distinction;
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
 use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys};
-use crate::stats::{Shift, median};
+use crate::stats::{Shift, median, ratio_of};
 use crate::text::word;
 
 /// So many A/A comparisons show how much noise a machine has.
@@ -369,7 +369,7 @@ fn change(
         percentile: percentile.and_then(Percentiles::name).map(str::to_owned),
         old: old_runs,
         new: new_runs,
-        ratio: shift.map(|shift| shift.estimate.exp()),
+        ratio: shift.map(|shift| ratio_of(shift.estimate)),
         interval,
         call,
         fails: call.is_regression() && !is_hint,

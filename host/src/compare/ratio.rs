@@ -7,7 +7,7 @@ use super::model::{BlockGroup, NoInterval, NoRatio, Ratio, Rigor};
 use super::trial::{Repetition, Trial};
 use crate::record::outcome::figure;
 use crate::stats::{
-    Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, interval_of, median,
+    Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, interval_of, median, ratio_of,
 };
 
 /// The speed of `row` over that of `baseline`.
@@ -76,9 +76,9 @@ fn of_pairs(difference: &PairedDifference, mean_ratio: Option<MeanRatio>, rigor:
         (_, Some(_)) => None,
     };
     let has_verdict = no_interval.is_none();
-    let group = |it: ValueGroup| BlockGroup { blocks: it.count as u32, ratio: it.median.exp() };
+    let group = |it: ValueGroup| BlockGroup { blocks: it.count as u32, ratio: ratio_of(it.median) };
     Ratio {
-        estimate: difference.estimate.exp(),
+        estimate: ratio_of(difference.estimate),
         paired: true,
         blocks: difference.blocks as u32,
         interval: difference.interval.map(Interval::exp).filter(|_| has_verdict),

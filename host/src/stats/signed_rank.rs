@@ -26,11 +26,16 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The interval of a ratio, from that of a difference of logarithms. Its ends are numbers: a widened interval may reach
-    /// beyond all that there are.
+    /// The interval of a ratio, from that of a difference of logarithms.
     pub(crate) fn exp(self) -> Self {
-        Self { low: self.low.exp(), high: self.high.exp().min(f64::MAX), ..self }
+        Self { low: ratio_of(self.low), high: ratio_of(self.high), ..self }
     }
+}
+
+/// The ratio with this logarithm. It is a number above zero: a widened interval, and the quotient of the least and the greatest time, may
+/// lie beyond all that there are.
+pub(crate) fn ratio_of(logarithm: f64) -> f64 {
+    logarithm.exp().clamp(f64::MIN_POSITIVE, f64::MAX)
 }
 
 /// The estimate and the interval from independent differences, in any order.
@@ -198,6 +203,15 @@ mod tests {
 
     use super::*;
     use crate::stats::CONFIDENCE;
+
+    #[test]
+    fn a_ratio_beyond_all_numbers_is_one_of_them() {
+        let Interval { low, high, .. } = Interval { low: -1e3, high: 1e3, confidence: 0.95 }.exp();
+        assert_eq!((low, high), (f64::MIN_POSITIVE, f64::MAX));
+        let above = Interval { low: 1e3, high: 1e4, confidence: 0.95 }.exp();
+        assert_eq!((above.low, above.high), (f64::MAX, f64::MAX));
+        assert_eq!(ratio_of(0.0), 1.0);
+    }
 
     fn of(differences: &[f64]) -> SignedRank {
         SignedRank::new(differences).unwrap()
