@@ -181,6 +181,7 @@ fn a_resumed_block_has_the_data_of_its_records() {
     // As if it had been killed in the first session of a block, and in a later one.
     for length in [lines.len() / 2 - 2, lines.len() / 2 + 3] {
         std::fs::write(&path, lines[..length].join("\n") + "\n").unwrap();
+        std::fs::remove_file(path.with_file_name("unified_results.jsonl")).unwrap();
         place.crossrun(&["compare", "--resume", "r"]);
         let seeds = |backend: &str| {
             let mut seeds = BTreeMap::<_, BTreeSet<u64>>::new();

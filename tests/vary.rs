@@ -115,6 +115,7 @@ fn records_reports_and_commands_have_the_values_and_a_run_is_resumed_and_paired_
     let text = std::fs::read_to_string(&file).unwrap();
     let whole: Vec<_> = text.lines().collect();
     std::fs::write(&file, whole[..whole.len() / 2].join("\n") + "\n").unwrap();
+    std::fs::remove_file(file.with_file_name("unified_results.jsonl")).unwrap();
     place.run("compare --resume r --vary iters=1,3").code(2).says("started with another --vary");
     place.run(&format!("compare --resume r {vary}")).code(0);
     assert_eq!(records().len(), 4);

@@ -413,8 +413,8 @@ fn a_comparison_whose_trials_are_gone_does_not_get_them_twice_into_its_other_fil
     let before = place.records("c", "unified_results.jsonl");
     std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
     let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
-    let told =
-        ran.says("results/c has unified_results.jsonl, but not the trials of which it is made").stderr();
+    let why = "results/c has unified_results.jsonl, but trials.jsonl lacks 3 trials of which it is made";
+    let told = ran.says(why).stderr();
     assert_eq!(place.records("c", "unified_results.jsonl"), before);
     // What was measured is still reported, also beside a file without trials.
     assert!(!folder.join("trials.jsonl").exists());
@@ -424,6 +424,28 @@ fn a_comparison_whose_trials_are_gone_does_not_get_them_twice_into_its_other_fil
     pasted(&place, remedy).code(0);
     assert_eq!(place.records("c", "unified_results-1.jsonl"), before);
     assert_eq!(place.records("c", "unified_results.jsonl").len(), before.len());
+}
+
+#[test]
+fn a_comparison_that_lacks_a_part_of_its_trials_does_not_get_them_twice_into_its_other_file() {
+    let place = Place::new();
+    let folder = place.path().join("results/c");
+    for is_damaged in [false, true] {
+        let _ = std::fs::remove_dir_all(&folder);
+        place.crossrun(&COMPARE).code(0);
+        let before = place.records("c", "unified_results.jsonl");
+        let trials = std::fs::read_to_string(folder.join("trials.jsonl")).unwrap();
+        let (others, last) = trials.trim_end().rsplit_once('\n').unwrap();
+        let rest = if is_damaged { format!("{others}\n#{last}\n") } else { format!("{others}\n") };
+        std::fs::write(folder.join("trials.jsonl"), rest).unwrap();
+        let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]).code(2);
+        let told = ran.says("but trials.jsonl lacks 1 trial of which it is made").stderr();
+        assert_eq!(place.records("c", "unified_results.jsonl"), before);
+        let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+        pasted(&place, remedy).code(0);
+        assert_eq!(place.records("c", "unified_results-1.jsonl"), before);
+        assert_eq!(place.records("c", "unified_results.jsonl").len(), before.len());
+    }
 }
 
 #[test]

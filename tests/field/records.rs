@@ -322,6 +322,7 @@ fn old_bad_lines_keep_no_result_back() {
     let text = fs::read_to_string(&trials).unwrap();
     let kept: Vec<_> = text.lines().take(5).collect();
     fs::write(&trials, kept.join("\n") + "\ngarbage\n").unwrap();
+    fs::remove_file(trials.with_file_name("unified_results.jsonl")).unwrap();
     let ran = place.crossrun(&["compare", "--no-lock", "--resume", "c"]);
     assert!(ran.stdout().contains("3/3"), "{}", ran.explain());
     ran.says("1 line cannot be read");

@@ -13,6 +13,7 @@ use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{Kind, Records, TrialRecord, UnifiedRecord, reader, skipped};
 use crate::run::outcome::Status;
 use crate::shell;
+use crate::text::plural;
 
 /// What the records of a run say of the trials that were run.
 #[derive(Default)]
@@ -38,35 +39,49 @@ pub(super) fn recorded(folder: &Path, file: &PlanFile, ui: &mut Ui) -> Result<Re
     Ok(recorded)
 }
 
-/// Refuses a folder whose trials were removed, and whose measured ones are in its other file.
+/// Refuses a folder of which a part of the trials was removed or damaged, if those are in its other file: they would be measured again.
 pub(super) fn refuse_without_trials(folder: &Path, file: &PlanFile) -> Result<(), Problem> {
-    let has_trials = reader::trials(&folder.join(TRIALS)).next().is_some();
-    if !has_trials && has_measured(folder, &format!("{}/", file.matrix.run))? {
-        return Err(without_trials(folder, file));
+    // In this order: another process, as of a run without the lock, records a trial before it is in the unified file.
+    let mut lacking = in_unified(folder, &format!("{}/", file.matrix.run))?;
+    if !lacking.is_empty() {
+        let trials = reader::trials(&folder.join(TRIALS));
+        for (_, trial) in trials.filter(|(_, trial)| trial.kind == Kind::Measured) {
+            if let Some(id) = trial_id(&trial.record) {
+                lacking.remove(&id);
+            }
+        }
     }
-    Ok(())
+    if lacking.is_empty() { Ok(()) } else { Err(without_trials(folder, file, lacking.len())) }
 }
 
-/// Whether measured trials of the run are in the unified file, which may have those of others too, as of the original project.
-fn has_measured(folder: &Path, prefix: &str) -> Result<bool, Problem> {
-    let (path, mut found) = (folder.join(UNIFIED), false);
+/// The measured trials of the run in the unified file, which may have those of others too, as of the original project.
+fn in_unified(folder: &Path, prefix: &str) -> Result<HashSet<TrialId>, Problem> {
+    let (path, mut found) = (folder.join(UNIFIED), HashSet::<TrialId>::new());
     if path.exists() {
         skipped::read_each(Records::open(&path)?, |_, record: UnifiedRecord| {
-            found |= record.run_id.starts_with(prefix);
+            found.extend(trial_id(&record).filter(|id| id.run_id.starts_with(prefix)));
             Ok(())
         })?;
     }
     Ok(found)
 }
 
-/// A trial is recorded before it is in the unified file, so that somebody has removed the trials.
-fn without_trials(folder: &Path, file: &PlanFile) -> Problem {
+/// The measured trial of a comparison that a record is of.
+fn trial_id(record: &UnifiedRecord) -> Option<TrialId> {
+    let block = record.metadata.block?;
+    Some(TrialId { block, backend: record.backend.clone(), run_id: record.run_id.clone() })
+}
+
+/// A trial is recorded before it is in the unified file, so that somebody has removed or altered so many.
+fn without_trials(folder: &Path, file: &PlanFile, lacking: usize) -> Problem {
     let unified = folder.join(UNIFIED);
     let free = shell::free_path(&unified);
     let aside = shell::command("mv", [shell::path(&unified), shell::path(&free)]);
     let message = format!(
-        "{} has {UNIFIED}, but not the trials of which it is made: measured again, they would be in it twice",
-        folder.display()
+        "{} has {UNIFIED}, but {TRIALS} lacks {} of which it is made, as after lines were removed or damaged: \
+         what is measured again would be in it twice",
+        folder.display(),
+        plural(lacking as u64, "trial")
     );
     Problem::usage(message).with_remedy(format!("{aside} && {}", file.resume_command(folder)))
 }
@@ -80,7 +95,7 @@ impl Recorded {
             self.add_seed(block, point, kind, status, seed);
         }
         if kind == Kind::Measured {
-            self.done.insert(TrialId { block, backend: record.backend, run_id: record.run_id });
+            self.done.extend(trial_id(&record));
         }
     }
 
