@@ -614,6 +614,31 @@ fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured
 }
 
 #[test]
+fn what_reads_a_comparison_that_has_not_begun_names_the_command_that_measures_it() {
+    let place = Place::new();
+    let small = "--backends native --workloads null --items 20 --blocks 1 --run-id r --no-lock";
+    place.run(&format!("compare {small}")).code(0);
+    // As after an interrupt before the first trial, and during the wait for another measurement.
+    let folder = place.path().join("results/r");
+    std::fs::remove_file(folder.join("unified_results.jsonl")).unwrap();
+    let resume = "crossrun compare --resume r --no-lock";
+    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
+    for words in ["report results/r", "history results/r", "diff results/r results/r", "show r"] {
+        place.run(words).code(2).says(&format!("no records were read; try: {resume}\n"));
+    }
+    std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
+    for (words, why) in [
+        ("report results/r", "results/r holds no records"),
+        ("history results/r", "results/r holds no records"),
+        ("show r", "there is no run \"r\""),
+    ] {
+        place.run(words).code(2).says(why).says(&format!("; try: {resume}\n"));
+    }
+    place.run("compare --resume r --no-lock").code(0);
+    place.run("report results/r").code(0);
+}
+
+#[test]
 fn an_address_is_a_cluster_only_to_a_backend_that_reads_it() {
     let place = Place::new();
     place.stage(&hostile("misbehaving_runner"));

@@ -17,7 +17,7 @@ pub(crate) mod output;
 pub(crate) mod parameters;
 pub(crate) mod participants;
 mod plan_beside;
-mod planned;
+pub(crate) mod planned;
 pub(crate) mod progress;
 pub(crate) mod records;
 pub(crate) mod reports;

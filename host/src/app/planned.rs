@@ -61,8 +61,7 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
     let started = inputs.iter().filter(of_run).map(|input| &input.record.timestamp).min()?;
     let done = inputs.iter().filter(of_run).filter_map(measured).collect();
-    // The plan of another version may have other trials.
-    let plan = Plan::new(&planned.matrix).ok().filter(|plan| plan.hash() == planned.plan_hash)?;
+    let plan = planned.plan()?;
     let remaining = plan.remaining(&done);
     let (all, missing) = (plan.blocks.len(), remaining.len());
     let (whole, blocks) = (all - missing, plural(all as u64, "block"));
@@ -76,6 +75,15 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     })
 }
 
+/// The command that measures the comparison whose plan is beside a file of trials that is empty or not there, as one leaves that was
+/// interrupted before its first trial.
+pub(crate) fn not_begun(trials: &Path) -> Option<String> {
+    let folder = shell::folder_of(trials).filter(|_| trials.ends_with(TRIALS))?;
+    let planned: Resumable = plan_beside(trials)?;
+    planned.plan()?;
+    Some(planned.command(folder))
+}
+
 /// The trial of a plan that a record is of.
 fn measured(input: &Input) -> Option<TrialId> {
     let record = &input.record;
@@ -84,6 +92,11 @@ fn measured(input: &Input) -> Option<TrialId> {
 }
 
 impl Resumable {
+    /// The plan, unless it is of another version, which may have other trials.
+    fn plan(&self) -> Option<Plan> {
+        Plan::new(&self.matrix).ok().filter(|plan| plan.hash() == self.plan_hash)
+    }
+
     fn command(&self, folder: &Path) -> String {
         let loading = LoadingOptions::of_recorded(self.allow_untrusted, &self.libraries);
         resume_command(&self.matrix.run, folder, self.variables.as_ref(), self.no_lock, &loading)

@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::output::is_standard_output;
-use super::planned::{Unfinished, planned_options, unfinished};
+use super::planned::{Unfinished, not_begun, planned_options, unfinished};
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::compare::model::{Rigor, Source};
@@ -31,6 +31,8 @@ pub(crate) struct Read {
     pub(crate) altered: Vec<String>,
     /// The runs of which blocks are missing.
     pub(crate) unfinished: Vec<Unfinished>,
+    /// The command that measures the first comparison of which nothing was measured.
+    not_begun: Option<String>,
     /// The files without a hash chain, in which nobody sees an edit.
     pub(crate) without_chain: Vec<String>,
     /// The files that were read, by what tells them from others.
@@ -47,7 +49,10 @@ impl Read {
 
     /// Refuses to make something of nothing, as of a pipe whose program failed. Of lines that cannot be read the warnings say more.
     pub(crate) fn check_any(&self) -> Result<(), Problem> {
-        if self.inputs.is_empty() && self.left_out.is_empty() { Err(nothing()) } else { Ok(()) }
+        if self.inputs.is_empty() && self.left_out.is_empty() {
+            return Err(nothing(self.not_begun.as_deref()));
+        }
+        Ok(())
     }
 
     /// Refuses warm-ups without a measured trial, from which nothing follows.
@@ -217,11 +222,12 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
         ui.warning(&format!("{} is not searched for records: {why}", folder.display()));
     }
     if files.is_empty() {
+        let remedy = not_begun(&path.join(TRIALS));
         return Err(Problem::usage(format!(
             "{} holds no records (*.jsonl), and no folder below it does ({TRIALS}, {UNIFIED})",
             path.display()
         ))
-        .with_remedy(shell::command("ls", [shell::path(path)])));
+        .with_remedy(remedy.unwrap_or_else(|| shell::command("ls", [shell::path(path)]))));
     }
     if files.iter().any(|file| file != path && file.parent() != Some(path)) {
         let count = plural(files.len() as u64, "file");
@@ -250,6 +256,9 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
     read.unfinished.extend(unfinished(path, &inputs[first..]));
+    if read.inputs.len() == first && read.not_begun.is_none() {
+        read.not_begun = not_begun(path);
+    }
     read.left_out.extend(report_left_out(path, &left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {
@@ -272,10 +281,11 @@ pub(crate) fn report_left_out(path: &Path, left_out: &Skipped, ui: &mut Ui) -> V
     damage
 }
 
-/// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something.
-pub(crate) fn nothing() -> Problem {
-    Problem::usage("no records were read")
-        .with_remedy("the path of what has records, or look why there are none")
+/// Nothing was read, as of a pipe whose program failed: a report of nothing would pass for one of something. `resume` measures the
+/// comparison of which nothing was measured.
+pub(crate) fn nothing(resume: Option<&str>) -> Problem {
+    let remedy = resume.unwrap_or("the path of what has records, or look why there are none");
+    Problem::usage("no records were read").with_remedy(remedy)
 }
 
 /// There is nothing but so many trials of METG sweeps in `paths`, for a command that leaves them out: each sweep chooses its own points.

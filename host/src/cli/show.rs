@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::app::planned::not_begun;
 use crate::app::ui::Ui;
 use crate::app::{Exit, Problem, records};
 use crate::named_file::{self, is_standard_input};
@@ -44,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let left_out = left_out.map_err(Problem::of_record)?;
     let unread = records::report_left_out(&file, &left_out, ui);
     if trials.is_empty() && unread.is_empty() {
-        return Err(records::nothing());
+        return Err(records::nothing(not_begun(&file).as_deref()));
     }
     let text = match &arguments.trial {
         None if ui.json() => json!(trials.iter().map(|(_, trial)| trial).collect::<Vec<_>>()).to_string(),
@@ -95,10 +96,12 @@ fn not_found(named: &Path, folders: &[PathBuf]) -> Problem {
     }
     let looked: Vec<_> = folders.iter().map(|folder| folder.join(TRIALS).display().to_string()).collect();
     let looked = looked.join(" and ");
-    let remedy =
-        if Path::new(RESULTS).is_dir() { "ls results".to_owned() } else { shell::look_beside(named) };
+    let look =
+        || if Path::new(RESULTS).is_dir() { "ls results".to_owned() } else { shell::look_beside(named) };
+    let resume = folders.iter().find_map(|folder| not_begun(&folder.join(TRIALS)));
     let run = named.display().to_string();
-    Problem::usage(format!("there is no run {run:?} (looked for {looked})")).with_remedy(remedy)
+    Problem::usage(format!("there is no run {run:?} (looked for {looked})"))
+        .with_remedy(resume.unwrap_or_else(look))
 }
 
 fn name(trial: &TrialRecord) -> String {
