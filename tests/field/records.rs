@@ -213,6 +213,19 @@ fn a_comparison_goes_on_after_the_disk_was_full_and_its_files_are_made_whole() {
     assert_eq!(rows.lines().count(), 4, "{rows}");
 }
 
+#[test]
+fn a_table_for_which_the_disk_has_no_room_is_named_with_what_to_do() {
+    let Some(()) = may_mount() else { return };
+    let place = Place::new();
+    place.crossrun(&COMPARE).code(0);
+    let resume = ["compare", "--no-lock", "--resume", "c", "--output-dir", "small/c"];
+    let resume = line(&place.command(&resume));
+    let script = format!("cp -r results/c small/c && {{ cat /dev/zero > small/filler; {resume}; }}");
+    let ran = on_a_small_disk(&place, "8m", &script).code(1);
+    ran.says("cannot write small/c/unified_results.csv: No space left on device")
+        .says("; try: free some space, or choose a folder on another disk\n");
+}
+
 /// Asserts that the measured trials are three, and that all are unified records.
 fn assert_whole(trials: &[Value], unified: &[Value]) {
     let measured: Vec<_> =

@@ -60,11 +60,13 @@ impl Table {
 
 /// Makes the table at `path` anew, and returns the records that it cannot have.
 pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
-    let mut damage = Vec::new();
+    let mut rows: Result<Vec<Damage>, RecordError> = Ok(Vec::new());
     regular_file::check(path).map_err(RecordError::file("write", path))?;
     // Others may read a result if the umask lets them.
     let written = atomic_file::replace(path, 0o666, |file| {
-        damage = write_rows(file, records).map_err(io::Error::other)?;
+        rows = write_rows(file, path, records);
+        // Which file it is about is told by the error of the rows, which comes before this one.
+        let Ok(damage) = &rows else { return Err(io::ErrorKind::Other.into()) };
         // A table that lacks records is never in step, so that the warning comes each time until the file is corrected.
         let difference = Duration::from_secs((!damage.is_empty()).into());
         let modified = records.modified()? - difference;
@@ -72,13 +74,14 @@ pub(super) fn derive(path: &Path, records: &Journal) -> Result<Vec<Damage>, Reco
         let _ = file.set_modified(modified);
         Ok(())
     });
+    let damage = rows?;
     written.map_err(RecordError::file("write", path))?;
     Ok(damage)
 }
 
-/// Writes the header and the row of each record, and returns the records that cannot be read.
-fn write_rows(file: &File, records: &Journal) -> Result<Vec<Damage>, RecordError> {
-    let write = |error| RecordError::file("write", &records.path)(error);
+/// Writes the header and the row of each record into the new table at `path`, and returns the records that cannot be read.
+fn write_rows(file: &File, path: &Path, records: &Journal) -> Result<Vec<Damage>, RecordError> {
+    let write = |error| RecordError::file("write", path)(error);
     let mut rows = io::BufWriter::new(file);
     rows.write_all(&row_of(&COLUMNS).map_err(write)?).map_err(write)?;
     let left_out = read_each(Records::open(&records.path)?, |_, record: UnifiedRecord| {
