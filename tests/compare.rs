@@ -230,7 +230,10 @@ fn a_wrong_answer_counts_for_more_than_a_report_that_cannot_be_written_and_only_
     let page = place.path().join("results/r/report.html");
     std::fs::remove_file(&page).unwrap();
     std::fs::create_dir(&page).unwrap();
+    let others = ["report.md", "report.json"].map(|name| page.with_file_name(name));
+    others.iter().for_each(|report| std::fs::remove_file(report).unwrap());
     place.run("compare --resume r").code(5).says("cannot write").says("report.html");
+    assert!(others.iter().all(|report| report.is_file()));
     // A trial that an earlier version let a comparison begin beside is none of the comparison.
     place.run("compare --backends native --workloads null --items 20 --blocks 1 --run-id s").code(0);
     let plan = std::fs::read(place.path().join("results/s/plan.json")).unwrap();

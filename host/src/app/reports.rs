@@ -163,7 +163,7 @@ pub(crate) fn refuse_other_reports(folder: &Path) -> Result<(), Problem> {
 }
 
 /// Prints the summary or an event, and then writes the reports into the folder of the records, as HTML, Markdown and JSON: what was
-/// measured is shown even if the folder takes nothing more.
+/// measured is shown even if the folder takes nothing more. Returns the first problem after it has tried to write each.
 pub(crate) fn publish<R: Reported>(
     folder: &Path,
     reported: &R,
@@ -176,9 +176,14 @@ pub(crate) fn publish<R: Reported>(
         print_summary(reported, ui);
     }
     let [page, text, json] = REPORTS.map(|name| folder.join(name));
-    write_own(&page, &reported.html(&timestamp(SystemTime::now()), Some(command))?)?;
-    write_own(&text, &reported.markdown())?;
-    write_own(&json, &report::json(reported)?)?;
+    let html = reported.html(&timestamp(SystemTime::now()), Some(command));
+    // What keeps one from being written, as its size on a disk that is nearly full, need not keep the others from it.
+    let written = [
+        html.map_err(Problem::from).and_then(|html| write_own(&page, &html)),
+        write_own(&text, &reported.markdown()),
+        report::json(reported).map_err(Problem::from).and_then(|object| write_own(&json, &object)),
+    ];
+    written.into_iter().collect::<Result<(), Problem>>()?;
     ui.note(&format!("recorded in {}; open {}", folder.display(), page.display()));
     Ok(())
 }
