@@ -113,10 +113,14 @@ fn release(file: &File) {
     let _ = file.unlock();
 }
 
-/// Refuses the path of a folder, which the walk along it would take for that of a file: it has no place for the last slash.
-fn refuse_folder(path: &Path) -> io::Result<()> {
+/// Refuses the path of a folder, which need not be there: the walk along it has no place for the last slash.
+///
+/// # Errors
+/// [`io::ErrorKind::IsADirectory`].
+pub(crate) fn refuse_folder(path: &Path) -> io::Result<()> {
     let bytes = path.as_os_str().as_encoded_bytes();
-    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") { Err(of_folder()) } else { Ok(()) }
+    let is_of_folder = bytes.ends_with(b"/") || bytes.ends_with(b"/.") || path.is_dir();
+    if is_of_folder { Err(of_folder()) } else { Ok(()) }
 }
 
 /// In other words than those of the system, which says *Is a directory* also of a path at which there is nothing.

@@ -136,14 +136,45 @@ fn the_path_of_a_folder_is_not_taken_for_that_of_a_file() {
         ] {
             let is_lock = output[0] == "backends";
             let (what, remedy) = if is_lock { ("the lock file ", "--output FILE, ") } else { ("", file) };
-            let ran = place.crossrun(&[output, &[name]].concat()).code(1);
+            let ran = place.crossrun(&[output, &[name]].concat()).code(if is_lock { 1 } else { 2 });
             let why = "this is the path of a folder, and that of a file is expected";
-            ran.says(&format!("cannot write {what}{name}: {why}; try: {remedy}"));
+            let ran = ran.says(&format!("cannot write {what}{name}: {why}; try: {remedy}"));
+            // It is refused before anything is shown.
+            assert_eq!(ran.stdout(), "", "{}", ran.explain());
         }
     }
     assert!(!place.path().join("new").exists());
     assert_eq!(fs::read_dir(place.path().join("there")).unwrap().count(), 0);
     assert_eq!(fs::read_to_string(kept).unwrap(), "kept");
+}
+
+#[test]
+fn a_file_in_a_folder_that_is_not_there_is_refused_with_the_command_that_makes_it() {
+    let place = recorded();
+    fs::write(place.path().join("kept"), "kept").unwrap();
+    symlink("nowhere", place.path().join("link")).unwrap();
+    for output in [
+        &["report", RECORDS, "--csv"][..],
+        &["report", RECORDS, "--format", "parquet", "--output"],
+        &["history", RECORDS, "--html"],
+        &["workloads", "show", "task_graph", "--items", "12", "--extra", "width=4", "--svg"],
+    ] {
+        for (file, remedy) in [
+            ("nope/deep/x", "mkdir -p nope/deep\n"),
+            // Commands that would fail.
+            ("kept/x", "another file, "),
+            ("link/x", "another file, "),
+        ] {
+            let ran = place.crossrun(&[output, &[file]].concat()).code(2);
+            let ran = ran.says(&format!("cannot write {file}: ")).says(&format!("; try: {remedy}"));
+            assert_eq!(ran.stdout(), "", "{}", ran.explain());
+        }
+    }
+    let told = place.crossrun(&["report", RECORDS, "--md", "nope/x"]).code(2).stderr();
+    follow(&place, &told);
+    place.crossrun(&["report", RECORDS, "--md", "nope/x"]).code(0);
+    assert!(place.path().join("nope/x").is_file());
+    assert_eq!(fs::read_to_string(place.path().join("kept")).unwrap(), "kept");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::output::is_standard_output;
+use super::output_file;
 use super::planned::{Unfinished, not_begun, planned_options, unfinished};
 use super::ui::Ui;
 use super::{Exit, Problem};
@@ -111,13 +112,13 @@ fn identity(status: &Metadata) -> Option<(u64, u64)> {
     status.is_file().then(|| regular_file::identity(status))
 }
 
-/// Refuses to write over a file of a run: without it the run could not be resumed or reported.
+/// Refuses to write over a file of a run, without which it could not be resumed or reported, and to a path at which no file can be.
 pub(crate) fn check_output(path: &Path) -> Result<(), Problem> {
     if path.canonicalize().is_ok_and(|file| record_files::is_of_a_run(&file)) {
         let message = format!("{} is a file of a run", path.display());
         return Err(Problem::usage(message).with_remedy("another file"));
     }
-    Ok(())
+    output_file::check(path)
 }
 
 /// Reads the records in `paths`: files of this project or of the original one, or folders that hold them. A file that several

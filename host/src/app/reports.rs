@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Problem;
 use super::graphs::GraphsOfRecords;
 use super::output::is_standard_output;
+use super::output_file;
 use super::planned::planned_options;
 use super::records::{Read, read_file};
 use crate::app::ui::{Ui, colour_on};
@@ -258,22 +259,7 @@ fn cannot_write(path: &Path, error: &std::io::Error, remedy: &str) -> Problem {
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    replace(path, bytes).map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::IsADirectory => file_instead_of(path),
-            _ => "another file, on a disk with free space, in a folder that you may write to".to_owned(),
-        };
-        cannot_write(path, &error, &remedy)
-    })
-}
-
-/// The path of a file in place of that of a folder, which need not be there.
-fn file_instead_of(folder: &Path) -> String {
-    if folder.is_dir() {
-        return format!("{}, with the name of a file", shell::quote(shell::path(&folder.join("FILE"))));
-    }
-    let file = shell::free_path(folder.components().as_path());
-    format!("{}, without a slash at its end", shell::quote(shell::path(&file)))
+    replace(path, bytes).map_err(|error| cannot_write(path, &error, &output_file::remedy(path, &error)))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
