@@ -149,6 +149,20 @@ fn results_of_windows_that_a_backend_cannot_close_are_not_measured() {
 }
 
 #[test]
+fn an_option_that_one_workload_of_several_cannot_have_is_left_to_the_others() {
+    let place = Place::new();
+    let compare = "compare --backends native --dry-run";
+    for option in ["--extra arrivals=poisson", "--vary arrivals=on_demand,poisson"] {
+        let ran = place.run(&format!("{compare} --suite stream {option}")).code(2);
+        let told = ran.says("\"poisson\" is not one of on_demand, as nexmark_q3 needs it").stderr();
+        let (_, others) = told.trim_end().rsplit_once("; try: the others alone, with ").unwrap();
+        assert!(others.starts_with("--workloads nexmark_q0,") && !others.contains("nexmark_q3"), "{others}");
+        let points = place.run(&format!("{compare} {others} {option}")).code(0).stdout();
+        assert!(points.contains("nexmark_q5/") && points.contains("arrivals=poisson"), "{points}");
+    }
+}
+
+#[test]
 fn an_open_loop_is_compared_by_latency() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));

@@ -60,14 +60,36 @@ pub(crate) fn check_extra(
     workloads: &[WorkloadChoice],
     entries: &[Option<CatalogueEntry>],
 ) -> Result<(), Problem> {
-    for (workload, entry) in workloads.iter().zip(entries) {
-        for parameter in declared(entry.as_ref()) {
-            let Some(value) = extra.get(&parameter.name) else { continue };
-            let variation = Variation { key: parameter.name.clone(), values: vec![value.clone()] };
-            check(&variation, &parameter, &workload.name, &format!("--extra {}", parameter.name))?;
+    extra.iter().try_for_each(|(key, value)| {
+        let variation = Variation { key: key.clone(), values: vec![value.clone()] };
+        check_each(&variation, workloads, entries, &format!("--extra {key}"))
+    })
+}
+
+/// As [`check`] for each of `workloads` that reads the option; `entries` has what their libraries list of them. Where others take the
+/// values, the remedy is to measure these alone, with what was asked for.
+pub(crate) fn check_each(
+    variation: &Variation,
+    workloads: &[WorkloadChoice],
+    entries: &[Option<CatalogueEntry>],
+    option: &str,
+) -> Result<(), Problem> {
+    let (mut others, mut is_taken, mut refused) = (Vec::new(), false, None);
+    for (WorkloadChoice { name, .. }, entry) in workloads.iter().zip(entries) {
+        let parameter = declared(entry.as_ref()).into_iter().find(|it| it.name == variation.key);
+        match parameter.as_ref().map_or(Ok(()), |it| check(variation, it, name, option)) {
+            Ok(()) => {
+                others.push(name.as_str());
+                is_taken |= parameter.is_some();
+            }
+            Err(problem) => {
+                refused.get_or_insert(problem);
+            }
         }
     }
-    Ok(())
+    let Some(problem) = refused else { return Ok(()) };
+    let alone = format!("the others alone, with --workloads {}", others.join(","));
+    Err(if is_taken { problem.with_remedy(alone) } else { problem })
 }
 
 /// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `workload` cannot have.

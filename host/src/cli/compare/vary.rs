@@ -82,14 +82,13 @@ pub(super) fn apply(
     entries: &[Option<CatalogueEntry>],
 ) -> Result<(), Problem> {
     let declared: Vec<_> = entries.iter().map(|entry| parameters::declared(entry.as_ref())).collect();
+    for variation in options {
+        let option = format!("--vary {}", variation.key);
+        parameters::check_each(variation, &matrix.workloads, entries, &option)?;
+    }
     for (workload, own) in matrix.workloads.iter_mut().zip(&declared) {
-        for variation in options {
-            if let Some(parameter) = own.iter().find(|parameter| parameter.name == variation.key) {
-                let option = format!("--vary {}", variation.key);
-                parameters::check(variation, parameter, &workload.name, &option)?;
-                workload.vary.push(variation.clone());
-            }
-        }
+        let reads = |variation: &&Variation| own.iter().any(|parameter| parameter.name == variation.key);
+        workload.vary.extend(options.iter().filter(reads).cloned());
     }
     let names = || declared.iter().flatten().map(|parameter| parameter.name.as_str());
     match options.iter().find(|variation| !names().any(|name| name == variation.key)) {
