@@ -151,7 +151,7 @@ fn results_of_windows_that_a_backend_cannot_close_are_not_measured() {
 #[test]
 fn an_option_that_one_workload_of_several_cannot_have_is_left_to_the_others() {
     let place = Place::new();
-    let compare = "compare --backends native --dry-run";
+    let compare = "compare --backends native --items 1000 --dry-run";
     for option in ["--extra arrivals=poisson", "--vary arrivals=on_demand,poisson"] {
         let ran = place.run(&format!("{compare} --suite stream {option}")).code(2);
         let told = ran.says("\"poisson\" is not one of on_demand, as nexmark_q3 needs it").stderr();

@@ -75,6 +75,42 @@ fn what_cannot_be_varied_is_one_error_before_anything_is_measured() {
 }
 
 #[test]
+fn values_that_do_not_go_together_are_told_before_anything_is_measured() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads nexmark_q5 --items 1000 --parallelism 1,2";
+    let why = |slide: u32| {
+        format!("extra.window_ms is 7, but must be a multiple of extra.slide_ms, which is {slide}")
+    };
+    for (options, remedy) in [
+        ("--vary window_ms=7", format!("{}; try: --extra slide_ms=7", why(5000))),
+        ("--extra window_ms=7", format!("{}; try: --extra slide_ms=7", why(5000))),
+        // A key that is varied is given by no other option.
+        ("--vary window_ms=7 --vary slide_ms=2,3", format!("{}; try: --vary slide_ms=7", why(2))),
+    ] {
+        for more in ["--dry-run", "--run-id r"] {
+            let ran = place.run(&format!("{compare} {options} {more}")).code(2);
+            ran.says(&format!("nexmark_q5: {remedy}\n"));
+        }
+        assert!(!place.path().join("results").exists(), "{options}");
+    }
+    place.run(&format!("{compare} --extra window_ms=7 --vary slide_ms=7 --dry-run")).code(0);
+    // The other points are measured.
+    for options in [
+        "--vary window_ms=10000,7",
+        "--vary window_ms=10,7 --extra slide_ms=5",
+        "--vary window_ms=7 --vary slide_ms=3,7",
+    ] {
+        let ran = place.run(&format!("{compare} {options} --dry-run")).code(0);
+        ran.says("points whose values do not go together: nexmark_q5: extra.window_ms is 7, but must be");
+    }
+    let others = "compare --backends native --workloads nexmark_q5,null --items 1000 --dry-run";
+    place.run(&format!("{others} --extra window_ms=7")).code(0).says("do not go together");
+    // No workload is asked about what it has anyway.
+    let ran = place.run(&format!("{others} --extra batch_size=5")).code(0);
+    assert!(!ran.stderr().contains("go together"), "{}", ran.explain());
+}
+
+#[test]
 fn records_reports_and_commands_have_the_values_and_a_run_is_resumed_and_paired_by_them() {
     let place = Place::new();
     let vary = "--vary iters=1,2 --vary batch_size=5,10";

@@ -19,6 +19,7 @@ pub(crate) mod parameters;
 pub(crate) mod participants;
 mod plan_beside;
 pub(crate) mod planned;
+pub(crate) mod points;
 pub(crate) mod progress;
 pub(crate) mod records;
 pub(crate) mod reports;

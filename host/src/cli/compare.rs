@@ -15,7 +15,9 @@ use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
 use crate::app::participants::{Selection, check_all_available};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, command_line, machine_history, parameters, reports};
+use crate::app::{
+    Exit, GlobalArguments, Problem, command_line, machine_history, parameters, points, reports,
+};
 use crate::cli::measure::TrialArguments;
 use crate::compare::model::Rigor;
 use crate::plan::whole_rows::row_width;
@@ -124,6 +126,7 @@ impl PreparedRun {
         vary::apply(&varied.options, &mut matrix, &entries)?;
         warnings.extend(matrix.rounded_items());
         let plan = Plan::new(&matrix)?;
+        warnings.extend(points::check(&matrix, &plan, &entries, context)?);
         let output_dir = schedule.output_dir(&matrix.run);
         let participants = selection.participants(&plan);
         let file = PlanFile {

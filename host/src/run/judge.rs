@@ -143,6 +143,12 @@ impl Judge {
         self.session.ask("expect", request, deadline).and_then(|answer| checked("expect", answer))
     }
 
+    /// Opens the workload of `spec` within `limit`, which fails if its values do not go together.
+    pub(crate) fn check(&mut self, spec: &WorkloadSpec, limit: Duration) -> Result<(), CallError> {
+        let request = Request::Plan(self.work(spec)?);
+        self.session.ask::<Planned>("expect", request, limit).map(drop)
+    }
+
     /// What is to be known of the plan of a workload that makes use of a backend's way to run graphs, or to close. Others are not
     /// opened for it.
     pub(crate) fn planned(&mut self, spec: &WorkloadSpec) -> Result<Planned, CallError> {
