@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::outputs::may_mount;
 use super::wrappers::{COMPARE, with_environment_of, wrapped};
-use crate::support::{Place, Ran, eventually, without_chain};
+use crate::support::{Place, Ran, eventually, plugin, without_chain};
 
 const RUN: [&str; 4] = ["run", "--backend", "native", "--no-lock"];
 
@@ -347,6 +347,25 @@ fn a_single_run_is_no_part_of_a_comparison() {
     place.crossrun(&COMPARE).code(0);
     let before = place.records("c", "trials.jsonl");
     place.crossrun(&[&RUN[..], &["--output-dir", "results/c"]].concat()).code(2).says("holds a comparison");
+    assert_eq!(place.records("c", "trials.jsonl"), before);
+}
+
+#[test]
+fn a_single_run_is_not_recorded_in_a_comparison_that_began_beside_it() {
+    let place = Place::with_misbehaving();
+    place.stage(&plugin("native_runner"));
+    let go = place.path().join("go");
+    let mut command = place.misbehaving_command("wait", "open", &["--no-lock", "--output-dir", "results/c"]);
+    command.env("CROSSRUN_TEST_GO", &go).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    eventually("the backend waits", || go.with_extension("begun").exists());
+    place.crossrun(&COMPARE).code(0);
+    let before = place.records("c", "trials.jsonl");
+    fs::write(&go, "").unwrap();
+    let ran = Ran::ended(child).code(2);
+    // What was measured is shown nevertheless.
+    assert!(ran.stdout().contains("\"verified\":true"), "{}", ran.explain());
+    ran.says("the trial is not recorded: results/c holds a comparison, and a single run is no part of it");
     assert_eq!(place.records("c", "trials.jsonl"), before);
 }
 

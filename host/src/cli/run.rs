@@ -24,7 +24,7 @@ use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::names::RESULTS;
 use crate::record::{
-    Access, OpenLoop, Percentiles, RecordError, Recorder, SystemProfile, TrialRecord, writer,
+    Access, Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord, writer,
 };
 use crate::run::backend::{Backend, read_in_runs, without_effect};
 use crate::run::event::{Event, Phase, Stopped};
@@ -216,7 +216,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
             let (altered, completed) = reports::complete(&mut recorder, ui);
             (altered, made_whole.and(completed))
         }
-        Err(error) => (Vec::new(), Err(error.into())),
+        Err(problem) => (Vec::new(), Err(problem)),
     };
     for warning in &record.record.metadata.warnings {
         ui.warning(warning);
@@ -253,7 +253,7 @@ fn round_items(executor: &mut Executor, options: &mut Options, ui: &mut Ui) {
 struct Measured {
     record: TrialRecord,
     outcome: Outcome,
-    recorder: Result<Recorder, RecordError>,
+    recorder: Result<Recorder, Problem>,
 }
 
 /// Runs the trial under the measurement lock, and records it.
@@ -275,10 +275,17 @@ fn measure_and_record(
     let conditions = command.conditions(profile, context, folders, lock.as_ref());
     let outcome = result.outcome.clone();
     let record = TrialRecord::new(&conditions, &trial, result);
-    let opened = Recorder::open(&options.output_dir, Access::Shared, conditions);
-    // What the unified file lacks is appended at the end, or told.
-    let recorder = opened.and_then(|mut recorder| recorder.writer.append(&record).map(|_| recorder));
+    let recorder = recorded(&record, conditions, options);
     Ok(Measured { record, outcome, recorder })
+}
+
+/// Records the trial. A comparison that began in the folder while it was measured would have it among its own.
+fn recorded(record: &TrialRecord, conditions: Conditions, options: &Options) -> Result<Recorder, Problem> {
+    PlanFile::refuse_in(&options.output_dir)?;
+    let mut recorder = Recorder::open(&options.output_dir, Access::Shared, conditions)?;
+    // What the unified file lacks is appended at the end, or told.
+    let _ = recorder.writer.append(record)?;
+    Ok(recorder)
 }
 
 /// Runs the trial. A problem that the backend did not cause, such as a parameter out of range, is an error and not a result.
