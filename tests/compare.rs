@@ -264,7 +264,15 @@ fn a_comparison_does_not_begin_beside_the_trials_of_another_run() {
     std::fs::create_dir(place.path().join("results/c")).unwrap();
     std::fs::write(place.path().join("results/c/trials.jsonl"), "").unwrap();
     // Nor beside its own, without the plan that says which they are.
+    let dry_run = |run: &str| place.run(&format!("{compare} --dry-run --run-id {run}")).code(0).stderr();
+    assert!(!dry_run("c").contains("refused"), "{}", dry_run("c"));
     place.run(&format!("{compare} --run-id c")).code(0);
+    for (run, remedy) in
+        [("c", "crossrun compare --resume c, or another --run-id"), ("null", "another --run-id")]
+    {
+        let why = format!("would be refused: results/{run} already holds a run; try: {remedy}\n");
+        assert!(dry_run(run).contains(&why), "{}", dry_run(run));
+    }
     for name in ["plan.json", "report.html", "report.md", "report.json"] {
         std::fs::remove_file(place.path().join("results/c").join(name)).unwrap();
     }

@@ -54,6 +54,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         None => PreparedRun::new(&context, arguments, limits, ui)?,
     };
     if arguments.dry_run {
+        if let Err(problem) = prepared.file.check_unused(&prepared.output_dir) {
+            ui.warning(&format!("without --dry-run it would be refused: {}", problem.line()));
+        }
         ui.result(&outcome::preview(&prepared.plan, &prepared.file.matrix.warm_up, ui.json()));
         return Ok(Exit::Done);
     }

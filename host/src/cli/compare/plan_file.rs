@@ -109,12 +109,24 @@ impl PlanFile {
 
     /// Refuses a folder that holds a run or other reports, or into which no records can be written.
     pub(super) fn check_folder(&self, folder: &Path) -> Result<(), Problem> {
-        if folder.join(PLAN).exists() {
-            return Err(self.taken(folder));
-        }
-        reports::refuse_other_reports(folder)?;
+        self.refuse_own_files(folder)?;
         writer::check(folder, Access::Exclusive)?;
         self.refuse_trials(folder)
+    }
+
+    /// As [`check_folder`](Self::check_folder), as far as nothing is written there.
+    pub(super) fn check_unused(&self, folder: &Path) -> Result<(), Problem> {
+        self.refuse_own_files(folder)?;
+        self.refuse_trials(folder)
+    }
+
+    /// Refuses a folder with a plan or with reports.
+    fn refuse_own_files(&self, folder: &Path) -> Result<(), Problem> {
+        if folder.join(PLAN).exists() {
+            Err(self.taken(folder))
+        } else {
+            reports::refuse_other_reports(folder)
+        }
     }
 
     /// Refuses a folder with trials to a run that begins: they would be taken for some of this run.
