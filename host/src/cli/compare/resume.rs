@@ -44,8 +44,8 @@ pub(super) fn refuse_without_trials(folder: &Path, file: &PlanFile) -> Result<()
     // In this order: another process, as of a run without the lock, records a trial before it is in the unified file.
     let mut lacking = in_unified(folder, &format!("{}/", file.matrix.run))?;
     if !lacking.is_empty() {
-        let trials = reader::trials(&folder.join(TRIALS));
-        for (_, trial) in trials.filter(|(_, trial)| trial.kind == Kind::Measured) {
+        let path = folder.join(TRIALS);
+        for (_, trial) in reader::trials(&path).filter(|(_, trial)| trial.kind == Kind::Measured) {
             if let Some(id) = trial_id(&trial.record) {
                 lacking.remove(&id);
             }
