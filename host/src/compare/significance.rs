@@ -78,16 +78,19 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
             withhold(ratio, Withheld::Holm);
         }
         if let (Some(Verdict::Inconclusive { .. }), None) = (ratio.verdict, ratio.withheld) {
-            ratio.verdict = Some(Verdict::Inconclusive { more_blocks: more_blocks(ratio, p_values.len()) });
+            ratio.verdict = Some(Verdict::Inconclusive { more_blocks: more_blocks(ratio, &p_values) });
         }
     }
 }
 
-/// How many more blocks a difference needs so that it is significant beside so many others.
-fn more_blocks(ratio: &Ratio, tests: usize) -> Option<u32> {
+/// How many more blocks a difference needs so that it is significant beside all others. Its p-value is multiplied by how many are not
+/// smaller, itself included.
+fn more_blocks(ratio: &Ratio, p_values: &[f64]) -> Option<u32> {
     let RatioInterval { low, high, confidence } = ratio.interval?;
+    let own = ratio.margin_p_value?;
+    let not_smaller = p_values.iter().filter(|other| **other >= own).count();
     let logarithms = RatioInterval { low: low.ln(), high: high.ln(), confidence };
-    more_blocks_beside(ratio.estimate.ln(), logarithms, ratio.blocks as usize, tests)
+    more_blocks_beside(ratio.estimate.ln(), logarithms, ratio.blocks as usize, not_smaller)
 }
 
 /// Without those of a second name of a file that is the baseline, or is compared with the same baseline already.

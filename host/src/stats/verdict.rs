@@ -71,8 +71,9 @@ fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32>
     (more <= MAX_MORE_BLOCKS).then_some(more as u32)
 }
 
-/// The same for one of so many `tests` whose verdicts hold together by Holm's method, from logarithms. The smallest p-value of all is
-/// multiplied by their number, so that its interval must be narrower by what such a confidence takes. Equivalence is not corrected.
+/// The same for one of several tests whose verdicts hold together by Holm's method, from logarithms. Its p-value is multiplied by the
+/// number of `tests` whose p-values are not smaller, itself included, so that its interval must be narrower by what such a confidence
+/// takes. Equivalence is not corrected.
 pub(crate) fn more_blocks_beside(
     estimate: f64,
     Interval { low, high, .. }: Interval,

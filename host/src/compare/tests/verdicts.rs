@@ -119,13 +119,19 @@ fn published_differences_are_significant_over_the_whole_table() {
 
 #[test]
 fn a_difference_needs_more_blocks_to_be_published_beside_others() {
-    let speeds = [("a", 1.0), ("b", 1.0), ("c", 1.3), ("d", 1.3), ("e", 1.3), ("f", 1.3)];
-    let needed = |rigor| match ratio(&rigorous(rigor, unsteady(&speeds)), "b").verdict {
-        Some(Verdict::Inconclusive { more_blocks: Some(more_blocks) }) => more_blocks,
-        verdict => panic!("{verdict:?}"),
+    let needed = |others, rigor| {
+        let speeds = [("a", 1.0), ("b", 1.0), ("c", others), ("d", others), ("e", others), ("f", others)];
+        match ratio(&rigorous(rigor, unsteady(&speeds)), "b").verdict {
+            Some(Verdict::Inconclusive { more_blocks: Some(more_blocks) }) => more_blocks,
+            verdict => panic!("{verdict:?}"),
+        }
     };
-    let (alone, beside_others) = (needed(Rigor::Standard), needed(Rigor::Publish));
-    assert!(beside_others > alone, "{beside_others} {alone}");
+    let alone = needed(1.0, Rigor::Standard);
+    // The others are as fast as a, so that b's is the smallest p-value, which is multiplied by five.
+    let beside_larger = needed(1.0, Rigor::Publish);
+    assert!(beside_larger > alone, "{beside_larger} {alone}");
+    // Of the others each block says that they are faster, so that b's is the largest p-value, and multiplied by one.
+    assert_eq!(needed(1.3, Rigor::Publish), alone);
 }
 
 #[test]
