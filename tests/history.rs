@@ -199,9 +199,19 @@ fn a_run_with_blocks_left_is_told() {
     assert_eq!(trends["warnings"][0], told, "{trends}");
     let later = place.run("history results --since 2999-01-01").code(2);
     assert!(!later.stderr().contains("unfinished"), "{}", later.explain());
+    let at = |path: &str| place.path().join(path);
+    std::fs::create_dir(at("copy")).unwrap();
+    for entry in std::fs::read_dir(at("results/r")).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), at("copy").join(entry.file_name())).unwrap();
+        }
+    }
     place.run("compare --resume r --no-lock").code(0);
     let whole = place.run("history results").code(0);
     assert!(!whole.stderr().contains("unfinished"), "{}", whole.explain());
+    // A copy that was made before counts with the whole run.
+    let beside = place.run("history results copy").code(0).says("the run r is in");
+    assert!(!beside.stderr().contains("unfinished"), "{}", beside.explain());
 }
 
 #[test]

@@ -44,8 +44,8 @@ struct Resumable {
 
 /// A run of which a plan has blocks that are not in the file of records beside it.
 pub(crate) struct Unfinished {
-    /// When its first trial began: ISO 8601, UTC.
-    pub(crate) started: String,
+    /// The file, as the source of its records names it.
+    pub(crate) file: String,
     /// How many blocks are there, and the command that measures the others.
     pub(crate) message: String,
     /// The backends that are still to be measured.
@@ -59,7 +59,7 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     let planned: Resumable = plan_beside(file)?;
     let prefix = format!("{}/", planned.matrix.run);
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
-    let started = inputs.iter().filter(of_run).map(|input| &input.record.timestamp).min()?;
+    let of_file = inputs.iter().find(of_run)?.source.file.clone();
     let done = inputs.iter().filter(of_run).filter_map(measured).collect();
     let plan = planned.plan()?;
     let remaining = plan.remaining(&done);
@@ -69,7 +69,7 @@ pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
     let message = format!("unfinished: {whole} of {blocks} {were} measured");
     let sessions = remaining.iter().flat_map(|block| &block.sessions);
     (missing > 0).then(|| Unfinished {
-        started: started.clone(),
+        file: of_file,
         message: with_remedy(&message, Some(&planned.command(folder))),
         backends: sessions.map(|session| session.backend.name.clone()).collect(),
     })

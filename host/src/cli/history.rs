@@ -55,7 +55,8 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     }
     let since = arguments.since.as_deref();
     let mut trends = trends(&mut read.inputs, since, |machine| machine_history::aa_factors(machine, ui));
-    trends.warnings.splice(0..0, unfinished(&read, since));
+    let unfinished = unfinished(&read, &trends);
+    trends.warnings.splice(0..0, unfinished);
     if left_out > 0 {
         trends.warnings.push(format!("{left_out} trials of METG sweeps are left out"));
     }
@@ -76,11 +77,13 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     Ok(ui.unless_lost(written, exit))
 }
 
-/// The runs that began at `since` or later and have blocks that were not measured: their values are those of a part.
-fn unfinished(read: &Read, since: Option<&str>) -> impl Iterator<Item = String> {
-    let counts = move |started: &str| since.is_none_or(|since| started >= since);
-    let runs = read.unfinished.iter().filter(move |run| counts(&run.started));
-    runs.map(|run| run.message.clone())
+/// The runs that have blocks which were not measured: their values are those of a part. Of a run with copies only the file counts from
+/// which its values are. Where there is no measured trial at all, these say how to go on.
+fn unfinished(read: &Read, trends: &Trends) -> Vec<String> {
+    let is_measured = read.check_measured().is_ok();
+    let has_value = |file: &str| trends.cells.iter().flat_map(|cell| &cell.runs).any(|run| run.file == file);
+    let runs = read.unfinished.iter().filter(|run| !is_measured || has_value(&run.file));
+    runs.map(|run| run.message.clone()).collect()
 }
 
 /// Refuses a page that would replace the records, or be mixed with what is printed.
