@@ -255,7 +255,7 @@ pub(super) fn list(
     if more > 0 {
         let more = plural(more as u64, &format!("more {noun}"));
         // The text may be all that `report` was asked for, and the files that a comparison writes have these formats.
-        let told = format!("and {more}: reports in HTML, Markdown and JSON have all");
+        let told = format!("and {more}: reports in HTML and Markdown have all");
         lines.extend(signed(&told, sign, width));
     }
     lines
@@ -506,7 +506,7 @@ mod tests {
         let page = plain(&examples::many_failures(20));
         assert_eq!(page.matches("✗").count(), MAX_FAILURES + 1, "{page}");
         // Also where this text is the report.
-        let others = "✗ and 14 more failures: reports in HTML, Markdown and JSON have all\n";
+        let others = "✗ and 14 more failures: reports in HTML and Markdown have all\n";
         assert!(page.contains(others), "{page}");
     }
 }
