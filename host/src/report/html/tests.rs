@@ -1,5 +1,5 @@
 use super::*;
-use crate::compare::model::ShownGraph;
+use crate::compare::model::{ShownGraph, Verdict};
 use crate::report::examples;
 use crate::report::metg::examples as metg;
 use crate::worker::protocol::Edge;
@@ -31,6 +31,17 @@ fn pages_are_what_they_were_and_their_links_and_hostile_text_are_safe() {
         let page = page(&comparison);
         check_links_and_text(&page);
         insta::assert_binary_snapshot!(&format!("{name}.html"), without_parts(page));
+    }
+}
+
+#[test]
+fn a_page_says_how_many_more_blocks_may_resolve_a_verdict() {
+    let mut comparison = examples::several_workloads();
+    let ratio = comparison.points[0].rows[2].ratio.as_mut().unwrap();
+    ratio.verdict = Some(Verdict::Inconclusive { more_blocks: Some(1) });
+    let page = page(&comparison);
+    for needed in ["1 more block", "5 more blocks"] {
+        assert!(page.contains(&format!("<small>about {needed} may resolve it</small>")), "{needed}: {page}");
     }
 }
 

@@ -197,7 +197,7 @@ fn dependence(ratio: &Ratio) -> String {
 fn reservation(withheld: Option<Withheld>, no_interval: Option<NoInterval>) -> &'static str {
     match (withheld, no_interval) {
         (Some(Withheld::BelowNoiseFloor), _) => {
-            " The verdict is withheld: in the A/A comparison one backend differed from itself by as much."
+            " There is no verdict of a difference: in the A/A comparison one backend differed from itself by as much."
         }
         (Some(Withheld::Holm), _) => {
             " The verdict is withheld: the difference is not significant after the correction for all comparisons."
@@ -292,6 +292,7 @@ fn notes(samples: &[Sample]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::model::Verdict;
     use crate::report::examples;
 
     #[test]
@@ -321,6 +322,16 @@ mod tests {
         row.ratio.as_mut().unwrap().adjusted_p_value = Some(0.125);
         let p_values = ", p = 0.0156 (equal speeds), p = 0.0312 (within 5 %), 0.1250 after Holm. ";
         assert!(told(&row).contains(p_values), "{}", told(&row));
+    }
+
+    #[test]
+    fn within_noise_there_is_no_verdict_of_a_difference_also_of_an_inconclusive_row() {
+        let mut row = examples::row("beta", Some(1.07));
+        let ratio_of_row = row.ratio.as_mut().unwrap();
+        ratio_of_row.verdict = Some(Verdict::Inconclusive { more_blocks: None });
+        ratio_of_row.withheld = Some(Withheld::BelowNoiseFloor);
+        let told = ratio(&row).unwrap();
+        assert!(told.contains(". There is no verdict of a difference: in the A/A comparison "), "{told}");
     }
 
     #[test]
