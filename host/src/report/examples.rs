@@ -120,10 +120,12 @@ fn rate(items: f64, seconds: f64) -> Spread {
 }
 
 fn library(name: &str) -> Library {
+    // Rows of one file would be an A/A comparison.
+    let hash = name.bytes().fold(0, |hash: u32, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     let build = [("rustc", json!("1.95.0")), ("opt_level", json!("3")), ("debug_assertions", json!(false))];
     Library {
         path: format!("plugins/lib{name}.so"),
-        sha256: "ab12cd34".repeat(8),
+        sha256: format!("{hash:08x}").repeat(8),
         version: Some("1.2.3".into()),
         build: build.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
         locked_by: None,
@@ -418,6 +420,7 @@ fn make_hostile(row: &mut Row) {
     row.versions.insert(HOSTILE.into(), json!({ HOSTILE: long }));
     if let Some(library) = &mut row.plugin {
         (library.path, library.version) = (HOSTILE.into(), Some(HOSTILE.into()));
+        library.sha256 = "ab12cd34".repeat(8);
         library.build.insert(HOSTILE.into(), json!(HOSTILE));
     }
     for failure in &mut row.failures {

@@ -62,28 +62,29 @@ fn noise(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// At which points an A/A comparison gave no noise floor, as it has no interval.
+/// At which points an A/A comparison gave no noise floor, as its two sides have too few blocks in common, or equal ones.
 fn without_noise_floor(comparison: &Comparison) -> Option<String> {
-    let lacks = |point: &&Point| {
-        point.noise_floor.is_none() && point.rows.iter().any(|row| is_aa_without_interval(row, point))
-    };
+    if comparison.rigor == Rigor::Quick {
+        return None;
+    }
+    let lacks = |point: &&Point| point.noise_floor.is_none() && has_aa(point);
     let of = distinct(comparison.points.iter().filter(lacks).map(|point| name(&point.workload)));
     let note = "A/A comparison: there is no noise floor, as it has no interval";
     let at = if comparison.points.len() > 1 { format!(" ({})", of.join(", ")) } else { String::new() };
     (!of.is_empty()).then(|| format!("{note}{at}"))
 }
 
-/// Whether a row has the plugin of another backend, and too few blocks for an interval, or equal ones.
-fn is_aa_without_interval(row: &Row, point: &Point) -> bool {
-    let no_interval = shown_ratio(row).and_then(|ratio| ratio.no_interval);
-    let is_other = |other: &Row| other.backend != row.backend && plugin_file(other) == plugin_file(row);
-    matches!(no_interval, Some(NoInterval::TooFewBlocks | NoInterval::Tied))
-        && plugin_file(row).is_some()
-        && point.rows.iter().any(is_other)
-}
-
-fn plugin_file(row: &Row) -> Option<&str> {
-    row.plugin.as_ref().map(|plugin| plugin.sha256.as_str())
+/// Whether a point has one plugin file under two names, in blocks and on the machine of the baseline.
+fn has_aa(point: &Point) -> bool {
+    let is_compared = |row: &&Row| {
+        row.is_baseline || row.incomparable.is_empty() && row.ratio.is_some_and(|ratio| ratio.paired)
+    };
+    let compared: Vec<_> = point.rows.iter().filter(is_compared).collect();
+    let is_same_file = |one: &Row, other: &Row| {
+        let files = one.plugin.as_ref().zip(other.plugin.as_ref());
+        one.backend != other.backend && files.is_some_and(|(one, other)| one.sha256 == other.sha256)
+    };
+    compared.iter().any(|one| compared.iter().any(|other| is_same_file(one, other)))
 }
 
 /// The rows whose trials show together what an honest backend's do not.

@@ -146,31 +146,34 @@ fn a_backend_beside_itself_needs_no_more_blocks() {
 
 #[test]
 fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
-    let told = |why: NoInterval, of_another_file: bool, workloads: &[&str]| {
-        let mut twin = examples::row("alpha-again", Some(1.0));
-        let ratio = twin.ratio.as_mut().unwrap();
-        (ratio.interval, ratio.verdict, ratio.no_interval) = (None, None, Some(why));
-        if of_another_file {
-            twin.plugin.as_mut().unwrap().sha256 = "ef56".into();
-        }
-        let at = |workload: &&str| Point {
-            rows: vec![examples::row("alpha", None), twin.clone()],
-            ..examples::point(workload, Some(1000), 2)
-        };
-        let points = workloads.iter().map(at).collect();
-        let notes = notes(&Comparison { points, ..examples::empty() });
+    // Of two backends beside the baseline each has an interval with it, and they may have too few blocks in common.
+    let again = |of: &str| {
+        let twin = examples::row(&format!("{of}-again"), Some(1.0));
+        let rows = vec![examples::row("alpha", None), examples::row("beta", Some(1.0)), twin];
+        let mut point = Point { rows, ..examples::point("null", Some(1000), 2) };
+        let file = point.rows.iter().find(|row| row.backend == of).and_then(|row| row.plugin.clone());
+        point.rows[2].plugin = file.or_else(|| point.rows[2].plugin.clone());
+        point
+    };
+    let told = |rigor, points: &[Point]| {
+        let notes = notes(&Comparison { rigor, points: points.to_vec(), ..examples::empty() });
         notes.into_iter().find(|note| note.starts_with("A/A comparison"))
     };
     let note = "A/A comparison: there is no noise floor, as it has no interval";
-    for why in [NoInterval::Tied, NoInterval::TooFewBlocks] {
-        assert_eq!(told(why, false, &["null"]).as_deref(), Some(note));
-        assert_eq!(told(why, true, &["null"]), None);
+    for of in ["alpha", "beta"] {
+        assert_eq!(told(Rigor::Standard, &[again(of)]).as_deref(), Some(note), "{of}");
     }
-    assert_eq!(
-        told(NoInterval::Tied, false, &["null", "pipeline"]),
-        Some(format!("{note} (null, pipeline)"))
-    );
-    assert_eq!(told(NoInterval::Unpaired, false, &["null"]), None);
+    assert_eq!(told(Rigor::Standard, &[again("gamma")]), None);
+    assert_eq!(told(Rigor::Quick, &[again("beta")]), None);
+    let pipeline = Point { workload: "pipeline".into(), ..again("beta") };
+    assert_eq!(told(Rigor::Standard, &[again("alpha"), pipeline]), Some(format!("{note} (null, pipeline)")));
+    let mut single = again("alpha");
+    single.rows[2].ratio.as_mut().unwrap().paired = false;
+    assert_eq!(told(Rigor::Standard, &[single]), None);
+    let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
+    let names = ["beta".into(), "beta-again".into()];
+    let known = Point { noise_floor: Some(NoiseFloor { names, ratio, factor: 1.02 }), ..again("beta") };
+    assert_eq!(told(Rigor::Standard, &[known]), None);
 }
 
 #[test]
