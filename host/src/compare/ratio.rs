@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::group::Group;
 use super::model::{BlockGroup, NoInterval, NoRatio, Ratio, Rigor};
 use super::trial::{Repetition, Trial};
-use crate::record::outcome::figure;
 use crate::stats::{
     Interval, MIN_BLOCKS, MeanRatio, PairedDifference, ValueGroup, Verdict, interval_of, median, ratio_of,
 };
@@ -99,8 +98,8 @@ fn unpaired(row: &Group<'_>, baseline: &Group<'_>) -> Option<Ratio> {
     let seconds =
         |group: &Group<'_>| median(&group.compared().map(|(_, seconds)| seconds).collect::<Vec<_>>());
     Some(Ratio {
-        // The ratio may overflow.
-        estimate: figure(Some(seconds(baseline)? / seconds(row)?))?,
+        // The quotient of the least and the greatest time may lie beyond all numbers.
+        estimate: (seconds(baseline)? / seconds(row)?).clamp(f64::MIN_POSITIVE, f64::MAX),
         no_interval: Some(NoInterval::Unpaired),
         ..Ratio::default()
     })

@@ -33,6 +33,18 @@ fn trials_without_blocks_have_a_ratio_of_medians_and_no_interval() {
 }
 
 #[test]
+fn a_ratio_of_single_runs_beyond_all_numbers_is_one_of_them() {
+    let estimate = |seconds: [f64; 2]| {
+        let timed = |(backend, seconds): (&str, f64)| example(backend, "pipeline", 0, seconds);
+        let runs = ["a", "b"].into_iter().zip(seconds).map(timed).collect();
+        let single = changed(runs, "", |example| example.trial.block = None);
+        ratio(&standard(single), "b").estimate
+    };
+    assert_eq!(estimate([1e-200, 1e200]), f64::MIN_POSITIVE);
+    assert_eq!(estimate([1e200, 1e-200]), f64::MAX);
+}
+
+#[test]
 fn trials_are_paired_by_block_whatever_their_order() {
     let mut examples = pair(7);
     let ordered = ratio(&standard(examples.clone()), "b");
