@@ -50,9 +50,13 @@ pub(crate) fn folder_of(file: &Path) -> Option<&Path> {
 
 /// A path like this one at which there is nothing yet: a command would replace what is there.
 pub(crate) fn free_path(path: &Path) -> PathBuf {
-    let [stem, extension] = [path.file_stem(), path.extension()].map(Option::unwrap_or_default);
     let numbered = |number: u32| {
-        let name = format!("{}-{number}.{}", stem.display(), extension.display());
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push(format!("-{number}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
         path.with_file_name(name)
     };
     let mut paths = std::iter::once(path.to_owned()).chain((1..).map(numbered));
@@ -166,6 +170,8 @@ mod tests {
         std::fs::write(at("a.lock"), "").unwrap();
         symlink("nowhere", at("a-1.lock")).unwrap();
         assert_eq!(super::free_path(&at("a.lock")), at("a-2.lock"));
+        std::fs::write(at("out"), "").unwrap();
+        assert_eq!(super::free_path(&at("out")), at("out-1"));
         for (file, folder) in [("x", "."), ("a/x", "a"), ("./x", "."), ("/x", "/")] {
             assert_eq!(super::folder_of(Path::new(file)), Some(Path::new(folder)));
         }
