@@ -284,6 +284,26 @@ fn a_bound_of_the_kernel_bounds_the_time_of_a_saturating_engine_and_changes_no_v
 }
 
 #[test]
+fn a_warm_up_has_the_shortest_kernel_which_is_the_longest_too_if_it_is_the_only_one() {
+    struct Listed(Simulated, Vec<(Load, Purpose)>);
+    impl LoadRunner for Listed {
+        type Error = std::convert::Infallible;
+        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
+            self.1.push((load, purpose));
+            self.0.run(load, purpose)
+        }
+    }
+    for (finest_seconds, is_only) in [(0.0, false), (100e-6, true)] {
+        let mut backend = Listed(Simulated::new(10e-6), Vec::new());
+        let range = Range { point_seconds: 0.4, finest_seconds, coarsest_seconds: 100e-6 };
+        Sweep { range, ..backend.0.sweep() }.run(&mut backend).unwrap();
+        let warm_ups = backend.1.iter().filter(|(_, purpose)| *purpose != Purpose::Measured);
+        let warm_ups: Vec<_> = warm_ups.map(|(load, _)| (load.is_shortest, load.is_longest)).collect();
+        assert!(!warm_ups.is_empty() && warm_ups.iter().all(|it| *it == (true, is_only)), "{warm_ups:?}");
+    }
+}
+
+#[test]
 fn long_warm_ups_that_do_not_settle_are_the_fewest() {
     /// Each run starts faster than the one before.
     struct Falling {

@@ -91,6 +91,7 @@ impl Sweep {
     /// is unknown.
     fn warm_up<R: LoadRunner>(&self, runner: &mut R) -> Result<Option<MeasuredLoad>, R::Error> {
         let iterations = iterations(self.lowest());
+        let is_longest = self.lowest() == self.highest();
         let (mut each, mut tasks, mut last) = (Vec::new(), self.min_tasks(), None);
         let mut total = 0.0;
         for number in 0.. {
@@ -99,7 +100,7 @@ impl Sweep {
             if is_long || self.warm_up.is_over(&each) {
                 break;
             }
-            let load = Load { iterations, tasks, is_longest: false, is_shortest: true };
+            let load = Load { iterations, tasks, is_longest, is_shortest: true };
             let Some(seconds) = runner.run(load, Purpose::WarmUp(number))? else {
                 return Ok(None);
             };
