@@ -306,7 +306,7 @@ fn cells<'t, 'a>(table: &'t Table<'a>) -> Cells<'t, 'a> {
     cells
 }
 
-/// All trials must be from one machine. A machine without a description counts as another machine.
+/// All trials must be from one machine. One without a description may be another one.
 fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
     let undescribed = |table: &Table<'_>| {
         table.points.iter().flat_map(|point| &point.rows).any(|row| row.identity.machine.is_none())
