@@ -187,6 +187,11 @@ fn runs_that_were_only_warmed_up_are_said_to_be() {
                 runs/1/trials.jsonl\n";
     place.run("history runs").code(2).says(told);
     place.run("history runs --since 2020-01-01").code(2).says(told);
+    // The lines that cannot be read may be the measured trials.
+    let file = place.path().join("runs/2/trials.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}no record\n")).unwrap();
+    place.run("history runs").code(2).says("that was interrupted early; try: what the warnings say\n");
 }
 
 #[test]

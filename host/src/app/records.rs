@@ -56,7 +56,7 @@ impl Read {
         Ok(())
     }
 
-    /// Refuses warm-ups without a measured trial, from which nothing follows.
+    /// Refuses warm-ups without a measured trial, from which nothing follows. Lines that cannot be read may be the measured trials.
     pub(crate) fn check_measured(&self) -> Result<(), Problem> {
         let is_measured = |input: &Input| input.kind == Kind::Measured;
         let Some(first) = self.inputs.first().filter(|_| !self.inputs.iter().any(is_measured)) else {
@@ -66,7 +66,11 @@ impl Read {
             "there are warm-ups only, and no measured trial, as of a run that was interrupted early";
         // A folder may have several runs, of which `show` would take none.
         let file = PathBuf::from(&first.source.file);
-        Err(Problem::usage(message).with_remedy(named_file::about_read("show", [&file])))
+        let remedy = match self.left_out.as_slice() {
+            [] => named_file::about_read("show", [&file]),
+            _ => "what the warnings say".to_owned(),
+        };
+        Err(Problem::usage(message).with_remedy(remedy))
     }
 
     /// How the plans of the runs have them compared, where all agree, and else the defaults. Several quick runs may be enough for
