@@ -140,6 +140,7 @@ fn a_set_up_before_a_measurement_does_not_wait_to_tell_what_is_wrong_without_it(
         (format!("{compare} --run-id taken"), 2, taken),
         ("compare --setup --workloads null --run-id taken".to_owned(), 2, taken),
         (format!("{compare} --baseline native"), 2, "--baseline native does not take part"),
+        ("compare --setup --workloads null --baseline misbehavin".to_owned(), 2, "--baseline misbehaving\n"),
         (format!("{compare} --extra fusion=of"), 2, "--extra fusion"),
         (format!("{compare} --vary color=1,2"), 2, "no workload of this comparison reads it"),
         (format!("{metg} --run-id taken"), 2, taken),

@@ -82,19 +82,13 @@ impl Selection {
         let takes_part = |name: &str| self.backends.iter().any(|(participant, _)| participant == name);
         match asked_for.map(str::to_lowercase) {
             Some(name) if takes_part(&name) => Ok(name),
-            Some(name) => Err(self.no_baseline(&name)),
+            Some(name) => {
+                let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
+                Err(no_baseline(&name, &names))
+            }
             None if takes_part(BASELINE) => Ok(BASELINE.into()),
             None => Ok(self.first()),
         }
-    }
-
-    fn no_baseline(&self, name: &str) -> Problem {
-        let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
-        let remedy = match nearest(name, &names) {
-            Some(near) => format!("--baseline {near}"),
-            None => format!("--backends with {name} among its names"),
-        };
-        Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
     }
 
     pub(crate) fn backends(&self) -> Vec<BackendChoice> {
@@ -176,6 +170,21 @@ impl Selection {
         };
         Err(Problem::new(Exit::Invalid, message).with_remedy(format!("{build}, or --insist")))
     }
+}
+
+/// Refuses a baseline that is the name of no backend that was found: it cannot take part, whichever of them can start.
+pub(crate) fn check_baseline_is_found(context: &Context, baseline: &str) -> Result<(), Problem> {
+    let (name, found) = (baseline.to_lowercase(), context.inventory.runners.names());
+    if found.contains(&name) { Ok(()) } else { Err(no_baseline(&name, &found)) }
+}
+
+/// The baseline is none of these `names`.
+fn no_baseline(name: &str, names: &[String]) -> Problem {
+    let remedy = match nearest(name, names) {
+        Some(near) => format!("--baseline {near}"),
+        None => format!("--backends with {name} among its names"),
+    };
+    Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
 }
 
 fn none_available(context: &Context) -> Problem {

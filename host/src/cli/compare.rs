@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::app::consumers::Consumers;
 use crate::app::context::Context;
 use crate::app::limits::LimitArguments;
-use crate::app::participants::{Selection, check_all_available};
+use crate::app::participants::{Selection, check_all_available, check_baseline_is_found};
 use crate::app::ui::Ui;
 use crate::app::{
     Exit, GlobalArguments, Problem, command_line, machine_history, parameters, points, reports,
@@ -77,9 +77,12 @@ impl PreparedRun {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         let backends = schedule.backends();
         let selection = Selection::unprobed(context, &backends, &arguments.workloads())?;
-        // Which others take part is not known.
-        let are_known = !backends.is_empty();
-        let baseline = arguments.baseline.as_deref().filter(|_| are_known);
+        let (are_known, baseline) = (!backends.is_empty(), arguments.baseline.as_deref());
+        // Without names it is not known which backends take part, but only those that were found can.
+        if let (false, Some(name)) = (are_known, baseline) {
+            check_baseline_is_found(context, name)?;
+        }
+        let baseline = baseline.filter(|_| are_known);
         let (prepared, _) = Self::of(context, arguments, &varied, limits, &selection, baseline)?;
         if are_known {
             selection.check_builds(schedule.insist)?;
