@@ -44,14 +44,16 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     }
     let TrialArguments { setup, no_lock, .. } = arguments.schedule.trial;
     let sets_up = setup && arguments.resume.is_none();
+    // Drawn once, so that the folder that is checked is that of the run.
+    let run_id = arguments.schedule.trial.run_id();
     if sets_up {
-        PreparedRun::check(&context, arguments, limits)?;
+        PreparedRun::check(&context, arguments, &run_id, limits)?;
     }
     // A set-up would change the engine of a measurement that goes on, and take its cores.
     let lock = context.measurement_lock(sets_up && !no_lock, ui)?;
     let prepared = match &arguments.resume {
         Some(run) => PreparedRun::resumed(&mut context, arguments, run)?,
-        None => PreparedRun::new(&context, arguments, limits, ui)?,
+        None => PreparedRun::new(&context, arguments, &run_id, limits, ui)?,
     };
     if arguments.dry_run {
         if let Err(problem) = prepared.file.check_unused(&prepared.output_dir) {
@@ -73,7 +75,12 @@ struct PreparedRun {
 
 impl PreparedRun {
     /// Refuses what is wrong whatever backends can start, before a set-up is waited for.
-    fn check(context: &Context, arguments: &Arguments, limits: LimitArguments) -> Result<(), Problem> {
+    fn check(
+        context: &Context,
+        arguments: &Arguments,
+        run_id: &str,
+        limits: LimitArguments,
+    ) -> Result<(), Problem> {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         let backends = schedule.backends();
         let selection = Selection::unprobed(context, &backends, &arguments.workloads())?;
@@ -83,7 +90,7 @@ impl PreparedRun {
             check_baseline_is_found(context, name)?;
         }
         let baseline = baseline.filter(|_| are_known);
-        let (prepared, _) = Self::of(context, arguments, &varied, limits, &selection, baseline)?;
+        let (prepared, _) = Self::of(context, arguments, run_id, &varied, limits, &selection, baseline)?;
         if are_known {
             selection.check_builds(schedule.insist)?;
         }
@@ -93,6 +100,7 @@ impl PreparedRun {
     fn new(
         context: &Context,
         arguments: &Arguments,
+        run_id: &str,
         limits: LimitArguments,
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
@@ -100,7 +108,8 @@ impl PreparedRun {
         let (backends, workloads) = (schedule.backends(), arguments.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = arguments.baseline.as_deref();
-        let (prepared, warnings) = Self::of(context, arguments, &varied, limits, &selection, baseline)?;
+        let (prepared, warnings) =
+            Self::of(context, arguments, run_id, &varied, limits, &selection, baseline)?;
         warnings.iter().for_each(|warning| ui.warning(warning));
         selection.check_builds(schedule.insist)?;
         if !arguments.dry_run {
@@ -113,6 +122,7 @@ impl PreparedRun {
     fn of(
         context: &Context,
         arguments: &Arguments,
+        run_id: &str,
         varied: &Varied,
         limits: LimitArguments,
         selection: &Selection,
@@ -120,7 +130,7 @@ impl PreparedRun {
     ) -> Result<(Self, Vec<String>), Problem> {
         let schedule = &arguments.schedule;
         let baseline = selection.baseline(baseline)?;
-        let mut matrix = arguments.matrix(schedule.trial.run_id(), selection, varied)?;
+        let mut matrix = arguments.matrix(run_id.to_owned(), selection, varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
         // Each trial says why a library cannot list its workloads.
         let entries = if varied.options.is_empty() { entries.unwrap_or_default() } else { entries? };
