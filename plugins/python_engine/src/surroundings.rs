@@ -25,9 +25,10 @@ const EVERYWHERE: Variables = &[
     ("OMP_*", "settings of libraries with threads of their own, which backends in Rust and C have too"),
     ("GOMP_*", "the same"),
     ("KMP_*", "the same"),
-    ("BLIS_NUM_THREADS", "the same"),
-    ("MKL_NUM_THREADS", "the same"),
-    ("OPENBLAS_NUM_THREADS", "the same"),
+    ("BLIS_*", "the same, and which code such a library chooses for the processor"),
+    ("MKL_*", "the same"),
+    ("OPENBLAS_*", "the same"),
+    ("VECLIB_*", "the same on macOS"),
     ("RAYON_NUM_THREADS", "the same"),
     ("CROSSRUN_*", "the marker by which processes of a session are found when it ends"),
 ];
@@ -70,7 +71,8 @@ mod tests {
         let allocator = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"];
         let threads = ["OMP_NUM_THREADS", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME"];
         let numbers = ["BLIS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
-        for name in linker.into_iter().chain(allocator).chain(threads).chain(numbers) {
+        let others = ["BLIS_ARCH_TYPE", "MKL_DYNAMIC", "OPENBLAS_CORETYPE", "VECLIB_MAXIMUM_THREADS"];
+        for name in linker.into_iter().chain(allocator).chain(threads).chain(numbers).chain(others) {
             assert!(EVERYWHERE.iter().any(|(pattern, _)| matches(pattern, name)), "{name}");
         }
     }
