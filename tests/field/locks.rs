@@ -349,12 +349,21 @@ fn of_two_resumes_that_wait_the_second_measures_nothing_again() {
 
 #[test]
 fn a_run_that_waited_is_not_mixed_with_another_one_in_its_folder() {
-    for verb in ["metg --quick --cores 1", "compare --quick --workloads null --items 5"] {
-        is_not_mixed_after_a_wait(verb);
+    let (metg, compare) = ("metg --quick --cores 1", "compare --quick --workloads null --items 5");
+    let with_setup = format!("{metg} --setup");
+    let taken = "results/m already holds a run; try: another --run-id";
+    let replaced = "results/m/report.html is there already, and would be replaced";
+    for (verb, file, why) in [
+        (metg, "trials.jsonl", taken),
+        (metg, "report.html", replaced),
+        (with_setup.as_str(), "report.html", replaced),
+        (compare, "trials.jsonl", taken),
+    ] {
+        is_not_mixed_after_a_wait(verb, file, why);
     }
 }
 
-fn is_not_mixed_after_a_wait(verb: &str) {
+fn is_not_mixed_after_a_wait(verb: &str, file: &str, why: &str) {
     let place = Place::new();
     std::fs::create_dir(place.data()).unwrap();
     let (folder, said) = (place.path().join("results/m"), place.path().join("said"));
@@ -364,14 +373,13 @@ fn is_not_mixed_after_a_wait(verb: &str) {
     command.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
     let mut waiting = command.spawn().unwrap();
     eventually("it waits", || text(&said).contains("waiting until no other measurement runs"));
-    // Another run into this folder was started before it, and has measured by now.
+    // Another run into this folder was started before it, and has measured by now; or a report of others was put there.
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("trials.jsonl"), "of another run\n").unwrap();
+    std::fs::write(folder.join(file), "of another run\n").unwrap();
     drop(held);
     assert_eq!(shell_code(waiting.wait().unwrap()), Some(2), "{}", text(&said));
-    let why = "results/m already holds a run; try: another --run-id";
     assert!(text(&said).contains(why), "{}", text(&said));
-    assert_eq!(text(&folder.join("trials.jsonl")), "of another run\n");
+    assert_eq!(text(&folder.join(file)), "of another run\n");
     assert!(!folder.join("plan.json").exists(), "{verb}");
 }
 

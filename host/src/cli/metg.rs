@@ -156,6 +156,14 @@ impl Arguments {
         }
     }
 
+    /// Refuses a folder that holds a run or other reports, or into which no records can be written.
+    fn check_folder(&self, folder: &Path) -> Result<(), Problem> {
+        self.refuse_other_run(folder)?;
+        reports::refuse_other_reports(folder)?;
+        writer::check(folder, Access::Exclusive)?;
+        Ok(())
+    }
+
     /// Refuses a folder that holds a run: its trials would be taken for some of this one.
     fn refuse_other_run(&self, folder: &Path) -> Result<(), Problem> {
         if !holds_trials(folder) && !folder.join(PLAN).exists() {
@@ -218,8 +226,8 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         Some(held) => Some(held),
         None => context.measurement_lock(!no_lock, ui)?,
     };
-    // Again: while this run waited, another one may have measured into the folder, or a backend been removed.
-    let mut ready = arguments.refuse_other_run(&prepared.output_dir);
+    // Again: while this run waited, the folder may have been used, or a backend been removed.
+    let mut ready = arguments.check_folder(&prepared.output_dir);
     if lock.as_ref().is_some_and(|lock| lock.waited) {
         let backends = prepared.participants.backends.values();
         let folders = &prepared.folders;
@@ -290,9 +298,7 @@ impl Asked {
         parameters::check_extra(&options, &workloads, &entries)?;
         let run = schedule.trial.run_id();
         let output_dir = schedule.output_dir(&run);
-        arguments.refuse_other_run(&output_dir)?;
-        reports::refuse_other_reports(&output_dir)?;
-        writer::check(&output_dir, Access::Exclusive)?;
+        arguments.check_folder(&output_dir)?;
         let timeout = schedule.trial.timeout()?;
         Ok(Self { run, output_dir, options, workloads, entries, range, coarsest, timeout })
     }
