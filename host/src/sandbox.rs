@@ -46,7 +46,7 @@ pub(crate) use failure::Failure;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{Bytes, Excess, Limits};
 pub(crate) use process::Sandbox;
-pub(crate) use standstill::waited;
+pub(crate) use standstill::with_waits;
 pub(crate) use stop::Deadline;
 pub(crate) use system::{end_with_host, hidden_command};
 pub(crate) use teardown::Teardown;

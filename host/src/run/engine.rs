@@ -128,10 +128,8 @@ impl Engine {
         listener: Listener<'_>,
     ) -> Result<(Finished, f64), CallError> {
         let order = Request::Run(request.order(request.timeout));
-        let before = sandbox::waited();
-        let answer = self.call("run", order, request.timeout, listener);
-        let waited = before.zip(sandbox::waited()).map(|(before, after)| after.saturating_sub(before));
-        self.host_waited = waited.unwrap_or_default().as_secs_f64();
+        let (answer, waited) = sandbox::with_waits(|| self.call("run", order, request.timeout, listener));
+        self.host_waited = waited;
         match answer {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
             Ok(_) => Err(CallError::unexpected("run")),

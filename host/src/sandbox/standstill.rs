@@ -12,6 +12,8 @@ const TICK: Duration = Duration::from_millis(250);
 const LEAST: Duration = Duration::from_secs(1);
 /// How long a look is waited for that is overdue.
 const SETTLE: Duration = Duration::from_secs(5);
+/// What the system says of the thread that reads it.
+const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
 
 /// When it was last looked; `None` if nobody looks.
 static LAST: Mutex<Option<Instant>> = Mutex::new(None);
@@ -73,14 +75,23 @@ fn lost(before: Moment, now: Moment) -> Option<Duration> {
 
 /// How long the thread that calls this has waited for a processor so far: the second number of `1234567 89012 34`, in nanoseconds.
 /// `None` where the system does not say.
-pub(crate) fn waited() -> Option<Duration> {
-    let numbers = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+fn waited() -> Option<Duration> {
+    let numbers = fs::read_to_string(SCHEDSTAT).ok()?;
     numbers.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Makes a call, and says for how many seconds the thread waited for a processor meanwhile; 0 where the system does not say.
+pub(crate) fn with_waits<T>(call: impl FnOnce() -> T) -> (T, f64) {
+    let before = waited();
+    let answer = call();
+    let waits = before.zip(waited()).map(|(before, after)| after.saturating_sub(before));
+    (answer, waits.unwrap_or_default().as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::affinity;
 
     #[test]
     fn only_time_that_nothing_explains_is_lost() {
@@ -101,7 +112,29 @@ mod tests {
 
     #[test]
     fn how_long_a_thread_waits_is_known_where_the_system_says_so() {
-        let is_said = std::path::Path::new("/proc/thread-self/schedstat").exists();
+        let is_said = std::path::Path::new(SCHEDSTAT).exists();
         assert_eq!(waited().is_some(), is_said);
+    }
+
+    #[test]
+    fn what_a_thread_waits_for_a_processor_in_a_call_is_counted() {
+        let until = Instant::now() + Duration::from_millis(500);
+        let spin = || {
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+        };
+        // More threads than processors, so that each waits for others.
+        let ((), seconds) = with_waits(|| {
+            thread::scope(|scope| {
+                for _ in 0..4 * affinity::cores().len() {
+                    scope.spawn(spin);
+                }
+                spin();
+            });
+        });
+        // Without the file nothing is known, and a kernel may have it and count nothing, not even how long a thread ran.
+        let is_counted = fs::read_to_string(SCHEDSTAT).is_ok_and(|numbers| !numbers.starts_with("0 "));
+        assert_eq!(seconds > 0.0, is_counted, "{seconds}");
     }
 }
