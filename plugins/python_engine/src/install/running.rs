@@ -81,11 +81,12 @@ impl<'a> Output<'a> {
         self.text.push('\n');
     }
 
-    /// The last line that begins with "error", or else the last line.
+    /// The last line that begins with "error", or else the last line, of which the beginning is enough.
     pub(super) fn last_error(&self) -> String {
         let is_error = |line: &&str| line.to_ascii_lowercase().starts_with("error");
-        let error = self.text.lines().rev().find(is_error);
-        error.map_or_else(|| last_lines(&self.text, 1), |line| line.trim().to_owned())
+        // A bar that shows progress ends its lines without a new one.
+        let error = self.text.rsplit(['\n', '\r']).find(is_error);
+        last_lines(error.unwrap_or(&self.text), 1)
     }
 }
 

@@ -149,6 +149,11 @@ fn every_failure_is_one_line_with_a_remedy() {
             "exited with code 1: ERROR: something else",
             "tail -n 40 /",
         ),
+        (
+            venv(&format!("50 %\\rERROR: {}", "x".repeat(5000)), 1),
+            "exited with code 1: ERROR: xxx",
+            "tail -n 40 /",
+        ),
         ("kill -9 $$".into(), "was killed by signal 9 (SIGKILL)", "tail -n 40 /"),
         (
             venv("SSLError(CERTIFICATE_VERIFY_FAILED) Max retries exceeded with url: /simple", 1),
@@ -191,6 +196,7 @@ fn every_failure_is_one_line_with_a_remedy() {
         // The one that was chosen, or the place for another one.
         assert_eq!(told.matches(" --python ").count(), told.matches("crossrun setup").count(), "{error}");
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        assert!(error.message.len() < 1000, "{error}");
         assert_ne!(error.remedy.as_deref(), Some("crossrun setup tested"), "{error}");
     }
 }
