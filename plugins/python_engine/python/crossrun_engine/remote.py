@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 
@@ -26,7 +27,8 @@ MANY_RUNS = 16
 # Seconds that a driver may take to accept a connection.
 CONNECT_TIMEOUT = 1.0
 
-# Calls a method of the server on a node: `call(node, slot, method, *arguments)`. A slot serves one call at a time.
+# Calls a method of the server on a node: `call(node, slot, method, *arguments)`. A slot serves one call at a time, but calls to several
+# may be made at once, by as many threads.
 Call = Callable[..., Any]
 
 
@@ -54,9 +56,8 @@ class RemoteReplicas(Replicas):
                 opened.append(node)
         except BaseException:
             # Nobody else closes it there: the caller has no replicas.
-            for node in opened:
-                with suppress(Exception):
-                    call(node, 0, "close", self._run)
+            with suppress(Exception):
+                self._close_on(opened)
             raise
 
     def perform(self, operator: Operator, replica: int, item: Item) -> list[Item]:
@@ -76,12 +77,16 @@ class RemoteReplicas(Replicas):
     def close(self) -> None:
         """Frees what the nodes keep for the run. It is a call to each, so a driver does it when the run has been timed.
 
-        Asks all of them, and raises afterwards what one of them raised.
+        Asks all of them, and raises afterwards what the first of those that failed raised.
         """
-        with ExitStack() as calls:
-            for node in self._nodes:
-                if node not in self._lost:
-                    calls.callback(self._remote, node, 0, "close", self._run)
+        self._close_on([node for node in self._nodes if node not in self._lost])
+
+    def _close_on(self, nodes: Sequence[str]) -> None:
+        # At once, as each that hangs takes its time-out.
+        with ThreadPoolExecutor(len(self._nodes), "crossrun-close") as threads:
+            answers = [threads.submit(self._remote, node, 0, "close", self._run) for node in nodes]
+        for answer in answers:
+            answer.result()
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
         slot, number = divmod(replica, len(self._nodes))

@@ -180,6 +180,17 @@ class Runs(unittest.TestCase):
             replicas.close()
         self.assertEqual(two._runs, {})
 
+    def test_nodes_that_hang_at_the_end_are_waited_for_at_once(self) -> None:
+        replicas = self.nodes.replicas(workload("null"))
+        # Passed only by two calls at once; one that waits for the other in vain fails.
+        both = threading.Barrier(2)
+        with contextlib.ExitStack() as hang:
+            for server in self.nodes.servers.values():
+                closing = mock.patch.object(server, "close", side_effect=lambda run: both.wait(30))
+                hang.enter_context(closing)
+            replicas.close()
+        replicas.close()
+
     def test_nodes_that_have_opened_an_open_loop_are_told_its_start(self) -> None:
         def open_loop(**start: int) -> Workload:
             told = {
