@@ -139,7 +139,7 @@ fn counts_say_in_one_way_which_there_may_be() {
 fn a_parameter_out_of_range_is_2_and_leaves_no_record() {
     let place = Place::new();
     let run = ["run", "--backend", "native", "--workload", "pipeline", "--extra", "stages=1000"];
-    place.crossrun(&run).code(2).says("extra.stages is 1000, but must be a whole number from 1 to");
+    place.crossrun(&run).code(2).says("--extra stages: 1000 is not a whole number from 1 to");
     assert!(!place.path().join("results").exists());
 }
 

@@ -142,7 +142,10 @@ fn results_of_windows_that_a_backend_cannot_close_are_not_measured() {
     assert_eq!(record["metadata"]["error"]["phase"], "negotiation", "{record}");
     windows(&place, "native", "fusion=off").code(4).says("emits them at the end");
     let words = ["run", "--backend", "native", "--workload", "nexmark_q3", "--extra", "arrivals=poisson"];
-    place.crossrun(&words).code(2).says("must be one of on_demand; try: --extra arrivals=");
+    place
+        .crossrun(&words)
+        .code(2)
+        .says("is not one of on_demand, as nexmark_q3 needs it; try: --extra arrivals=");
     let compared =
         place.run("compare --no-lock --backends native --workloads nexmark_q3 --extra arrivals=poisson");
     compared.code(2).says("is not one of on_demand, as nexmark_q3 needs it");

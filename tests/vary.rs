@@ -75,6 +75,27 @@ fn what_cannot_be_varied_is_one_error_before_anything_is_measured() {
 }
 
 #[test]
+fn what_is_spelled_nearly_as_a_word_or_a_key_is_answered_with_that() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads null,pipeline,open_loop";
+    for (command, remedy) in [
+        ("metg --backends native --cores 1 --pattern nearst".to_owned(), r#"--pattern="nearest""#),
+        (format!("{compare} --vary fusion=of"), r#"--vary fusion="off""#),
+        (format!("{compare} --vary fusion=on"), r#"--vary fusion="auto""#),
+        (format!("{compare} --vary iter=1,2"), "--vary iters=1,2"),
+        (format!("{compare} --vary schedul=poisson"), r#"--vary 'schedule="poisson"'"#),
+        (
+            "run --backend native --workload nexmark_q5 --extra arrivals=poison".to_owned(),
+            r#"--extra arrivals="poisson""#,
+        ),
+        ("workloads show nexmark_q5 --extra arrivals=poison".to_owned(), r#"--extra arrivals="poisson""#),
+    ] {
+        place.run(&command).code(2).says(&format!("; try: {remedy}\n"));
+        assert!(!place.path().join("results").exists(), "{command}");
+    }
+}
+
+#[test]
 fn values_that_do_not_go_together_are_told_before_anything_is_measured() {
     let place = Place::new();
     let compare = "compare --backends native --workloads nexmark_q5 --items 1000 --parallelism 1,2";

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use plugin_api::spec::MAX_BATCH_SIZE;
-use plugin_api::workload::CatalogueEntry;
+use plugin_api::workload::{CatalogueEntry, Domain};
 use plugin_api::{Parameter, Parameters};
 use serde_json::{Map, Value};
 
 use super::Problem;
 use super::context::Context;
 use crate::plan::{Variation, WorkloadChoice};
+use crate::text::nearest;
 
 /// What `--extra` gives, by its keys.
 ///
@@ -66,6 +67,12 @@ pub(crate) fn check_extra(
     })
 }
 
+/// As [`check_extra`] for the workload of `entry` alone.
+pub(crate) fn check_extra_of(extra: &Map<String, Value>, entry: &CatalogueEntry) -> Result<(), Problem> {
+    let workload = WorkloadChoice { name: entry.name.clone(), ..WorkloadChoice::default() };
+    check_extra(extra, &[workload], &[Some(entry.clone())])
+}
+
 /// As [`check`] for each of `workloads` that reads the option; `entries` has what their libraries list of them. Where others take the
 /// values, the remedy is to measure these alone, with what was asked for.
 pub(crate) fn check_each(
@@ -106,5 +113,45 @@ pub(crate) fn check(
     };
     let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
     let message = format!("{option}: {value} is not {}, as {workload} needs it", parameter.domain);
-    Err(Problem::usage(message).with_remedy(format!("{option}={}", parameter.default)))
+    Err(Problem::usage(message).with_remedy(format!("{option}={}", likely(value, parameter))))
+}
+
+/// The value that is meant by one that `parameter` cannot have: the word that is spelled nearly as it is, or else the default.
+fn likely(value: &Value, parameter: &Parameter) -> Value {
+    let near = match (&parameter.domain, value) {
+        (Domain::Choice { options }, Value::String(word)) => near(word, options),
+        _ => None,
+    };
+    near.map_or_else(|| parameter.default.clone(), Value::from)
+}
+
+/// The one of `words` that differs from `word` in so little that it is meant. Of short words, as `on` and `off`, two that have
+/// few letters in common mean different things.
+pub(crate) fn near(word: &str, words: &[String]) -> Option<String> {
+    let word = word.to_lowercase();
+    nearest(&word, words).filter(|near| {
+        let length = word.chars().count().max(near.chars().count());
+        strsim::levenshtein(&word, near) * 2 <= length
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_is_meant_is_proposed_and_else_the_default() {
+        let parameter = Parameter::choice("arrivals", "how events come", &["on_demand", "poisson", "off"]);
+        for (value, meant) in [
+            ("poison", "poisson"),
+            ("Poisson", "poisson"),
+            ("of", "off"),
+            ("on", "on_demand"),
+            ("x", "on_demand"),
+        ] {
+            assert_eq!(likely(&value.into(), &parameter), meant, "{value}");
+        }
+        assert_eq!(likely(&5.into(), &parameter), "on_demand");
+        assert_eq!(likely(&"9".into(), &Parameter::integer("keys", "keys", 7, 1, 8)), 7);
+    }
 }

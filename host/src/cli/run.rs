@@ -16,7 +16,7 @@ use crate::app::exit::exit_of;
 use crate::app::limits::LimitArguments;
 use crate::app::reproduce::{LoadingOptions, RunCommand};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options, progress, reports};
+use crate::app::{Exit, GlobalArguments, Problem, options, parameters, progress, reports};
 use crate::cli::compare::plan_file::PlanFile;
 use crate::cli::measure::TrialArguments;
 use crate::plan::BackendChoice;
@@ -263,7 +263,10 @@ fn measure_and_record(
     options: &Options,
     ui: &mut Ui,
 ) -> Result<Measured, Problem> {
-    executor.judge(&options.spec.name)?;
+    // What its library does not list of it is an error of the trial.
+    if let Ok(entry) = context::entry(executor.judge(&options.spec.name)?, &options.spec.name) {
+        parameters::check_extra_of(&options.spec.extra, &entry)?;
+    }
     let lock = context.measurement_lock(options.lock, ui)?;
     // Again: while this run waited, a comparison may have begun in the folder.
     PlanFile::refuse_in(&options.output_dir)?;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::app::{Problem, options, parameters};
 use crate::first_seen::distinct;
 use crate::plan::{Matrix, Variation};
+use crate::shell;
 use crate::text::json_text;
 
 /// The keys that have options of their own.
@@ -93,15 +94,22 @@ pub(super) fn apply(
     let names = || declared.iter().flatten().map(|parameter| parameter.name.as_str());
     match options.iter().find(|variation| !names().any(|name| name == variation.key)) {
         None => Ok(()),
-        Some(Variation { key, .. }) => {
-            let may_be = distinct([ITEMS, PARALLELISM].into_iter().chain(names())).join(", ");
-            let message =
-                format!("--vary {key}: no workload of this comparison reads it; they read {may_be}");
+        Some(Variation { key, values }) => {
+            let may_be = [ITEMS, PARALLELISM].into_iter().chain(names()).map(str::to_owned);
+            let may_be = distinct(may_be);
+            let read = may_be.join(", ");
+            let message = format!("--vary {key}: no workload of this comparison reads it; they read {read}");
+            let near = || {
+                let meant = Variation { key: parameters::near(key, &may_be)?, values: values.clone() };
+                Some(format!("--vary {}", shell::quote(argument(&meant))))
+            };
             let each = "a comparison for each value";
             let remedy = match key.as_str() {
                 "scheduler" | "schedulers" => "--schedulers NAME,NAME".to_owned(),
                 "seed" | "data-seed" | "nodes" | "cores" | "timeout" => format!("{each} with --{key}"),
-                _ => format!("for an option of a backend, {each} with --extra {key}=VALUE"),
+                _ => near().unwrap_or_else(|| {
+                    format!("for an option of a backend, {each} with --extra {key}=VALUE")
+                }),
             };
             Err(Problem::usage(message).with_remedy(remedy))
         }

@@ -120,6 +120,7 @@ fn of_judge<T>(
     };
     let mut judge = context.judge(&library, folders)?;
     let entry = context::entry(&mut judge, &spec.name)?;
+    parameters::check_extra_of(&spec.extra, &entry)?;
     let known = read_in_trials(entry.parameters.iter());
     without_effect(&spec.extra, known, "the workload reads").iter().for_each(|warning| ui.warning(warning));
     let answer = ask(&mut judge, &spec).map_err(|error| {
