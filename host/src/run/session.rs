@@ -430,12 +430,17 @@ fn tail(path: &Path, start: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    // A bar that shows progress ends its lines without a new one.
-    let lines = text.split(['\n', '\r']).map(str::trim);
+    let lines = text.split('\n').map(shown);
     let lines: Vec<_> = lines.filter(|line| !line.is_empty() && !is_of_a_backtrace(line)).collect();
     let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
     let last: Vec<String> = last.iter().map(|line| line.chars().take(LINE_CHARACTERS).collect()).collect();
     Ok(last.join(" / ").replace(char::is_control, "?"))
+}
+
+/// What a terminal shows in the end of a line: a bar that shows progress returns to the beginning of its line for each state.
+fn shown(line: &str) -> &str {
+    let is_visible = |part: &&str| part.chars().any(|c| !c.is_control() && !c.is_whitespace());
+    line.rsplit('\r').find(is_visible).unwrap_or_default().trim()
 }
 
 /// Whether a line says where a process was, as Rust (with `RUST_BACKTRACE`) and Java print it after the reason.
@@ -476,6 +481,20 @@ mod tests {
         let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
         std::fs::write(&file, format!("{bar}\r\nno room\n{}\n", "é".repeat(5000))).unwrap();
         assert_eq!(tail(file.path(), 0).unwrap(), format!("99 % / no room / {}", "é".repeat(500)));
+    }
+
+    #[test]
+    fn a_bar_after_the_cause_is_one_line_of_a_message() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
+        for (text, quoted) in [
+            (format!("no room\n{bar}"), "no room / 99 %"),
+            (format!("no room\r\n{bar}\x1b\r \n"), "no room / 99 %"),
+            (format!("{bar}no room\n\r\n"), "no room"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(tail(file.path(), 0).unwrap(), quoted);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use rustix::process::Signal;
 
 /// How much of a log's end is read for its last lines.
-const TAIL: u64 = 4096;
+const TAIL: u64 = 64 << 10;
 /// How many characters of a line are told.
 const LINE_CHARACTERS: usize = 500;
 
@@ -52,11 +52,16 @@ impl Log {
 
 /// The last `count` lines with anything on them, joined into one.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
-    // A bar that shows progress ends its lines without a new one.
-    let lines: Vec<_> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = text.split('\n').map(shown).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(count)..];
     let last: Vec<String> = last.iter().map(|line| line.chars().take(LINE_CHARACTERS).collect()).collect();
     last.join(" | ")
+}
+
+/// What a terminal shows in the end of a line: a bar that shows progress returns to the beginning of its line for each state.
+fn shown(line: &str) -> &str {
+    let is_visible = |part: &&str| part.chars().any(|c| !c.is_control() && !c.is_whitespace());
+    line.rsplit('\r').find(is_visible).unwrap_or_default().trim()
 }
 
 /// How a process ended: `exited with code 3`, `was killed by signal 9 (SIGKILL)`.
@@ -121,6 +126,20 @@ mod tests {
         let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
         let text = format!("{bar}\r\nno room\n{}\n", "é".repeat(5000));
         assert_eq!(last_lines(&text, 3), format!("99 % | no room | {}", "é".repeat(500)));
+    }
+
+    #[test]
+    fn a_bar_after_the_cause_is_one_line() {
+        let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
+        assert_eq!(last_lines(&format!("no room\n{bar}"), 3), "no room | 99 %");
+        assert_eq!(last_lines(&format!("no room\r\n{bar}\x1b\r \n"), 3), "no room | 99 %");
+        assert_eq!(last_lines(&format!("{bar}no room\n\r\n"), 3), "no room");
+        // Its states may be longer than all that a message quotes.
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(folder.path().join("log")).unwrap();
+        write!(log.writer().unwrap(), "no room\n{}", bar.replace('\r', &format!("{}\r", "#".repeat(99))))
+            .unwrap();
+        assert!(log.last_lines(3).starts_with("no room | 99 %#"), "{}", log.last_lines(3));
     }
 
     #[test]
