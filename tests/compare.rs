@@ -280,6 +280,37 @@ fn a_comparison_does_not_begin_beside_the_trials_of_another_run() {
 }
 
 #[test]
+fn no_run_begins_beside_the_measured_trials_of_another_comparison() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads null --items 20 --blocks 1 --run-id c";
+    let metg = "metg --quick --cores 1 --backends native --run-id c";
+    place.run(compare).code(0);
+    let folder = place.path().join("results/c");
+    for name in ["plan.json", "report.html", "report.md", "report.json"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let before = place.records("c", "unified_results.jsonl");
+    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
+    for is_removed in [false, true] {
+        if is_removed {
+            std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
+        }
+        for command in [compare, metg] {
+            let told = place.run(command).code(2);
+            told.says("results/c already holds a run; try: another --run-id\n");
+        }
+        assert_eq!(place.records("c", "unified_results.jsonl"), before);
+        assert!(!folder.join("plan.json").exists());
+    }
+    // Records of the original project are in no block, and a comparison may begin beside them.
+    let original = crate::support::repository().join("tests/fixtures/original/unified_results.jsonl");
+    std::fs::copy(original, folder.join("unified_results.jsonl")).unwrap();
+    std::fs::remove_file(folder.join("unified_results.csv")).unwrap();
+    let dry_run = place.run(&format!("{compare} --dry-run")).code(0);
+    assert!(!dry_run.stderr().contains("refused"), "{}", dry_run.explain());
+}
+
+#[test]
 fn a_key_that_no_backend_and_no_workload_reads_is_warned_of() {
     let place = Place::with_misbehaving();
     place.stage(&crate::support::plugin("native_runner"));

@@ -278,6 +278,18 @@ pub(crate) fn holds_records(file: &Path) -> bool {
         && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
 }
 
+/// Whether a measured trial of a comparison or of a sweep is in `file`, as far as its lines can be read. Those of the original project and
+/// of single runs are in no block. What a later version wrote may be in one.
+pub(crate) fn holds_blocks(file: &Path) -> bool {
+    let is_in_block = |entry: Result<Entry<UnifiedRecord>, RecordError>| match entry {
+        Ok(Entry::Record { record, .. }) => record.metadata.block.is_some(),
+        Err(RecordError::Later { .. }) => true,
+        _ => false,
+    };
+    file.is_file()
+        && Records::<UnifiedRecord, _>::open(file).is_ok_and(|mut records| records.any(is_in_block))
+}
+
 /// Whether a text that is no whole record may be the beginning of one. After a crash, some file systems have zeros in its place.
 fn begins_a_record(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | 0))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::reader::holds_records;
+use super::reader::{holds_blocks, holds_records};
 use super::writer::{PLAN, TABLE, TRIALS, UNIFIED};
 use crate::regular_file;
 use crate::text::without_mark;
@@ -52,9 +52,11 @@ pub(crate) fn is_of_a_run(file: &Path) -> bool {
     [TRIALS, UNIFIED].iter().any(|name| holds_records(&folder.join(name))) || holds_plan(&folder.join(PLAN))
 }
 
-/// Whether trials are recorded in the folder. A run that ended before its first one has left an empty file.
+/// Whether trials are recorded in the folder. A run that ended before its first one has left an empty file. The measured trials of a
+/// comparison or a sweep may be left in their other file alone, which the original project has too.
 pub(crate) fn holds_trials(folder: &Path) -> bool {
-    folder.join(TRIALS).metadata().is_ok_and(|trials| !trials.is_file() || trials.len() > 0)
+    let has_own = folder.join(TRIALS).metadata().is_ok_and(|trials| !trials.is_file() || trials.len() > 0);
+    has_own || holds_blocks(&folder.join(UNIFIED))
 }
 
 /// Whether the file is the plan of a comparison.
