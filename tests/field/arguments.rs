@@ -337,6 +337,12 @@ fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be
         let told = place.crossrun(&[&compare[..], &more].concat()).code(2);
         told.says(&format!("--baseline {baseline} does not take part; try: {remedy}\n"));
     }
+    // The second name in an A/A comparison is that of no backend that can be named.
+    for aa in [&["--aa"][..], &[]] {
+        let more = [&compare[..], &["native", "--baseline", "native-again"], aa].concat();
+        let told = place.crossrun(&more).code(2);
+        told.says("--baseline native-again does not take part; try: --baseline native\n");
+    }
     place.run("run --no-lock --backend native --workload null").code(0);
     place.run("report results/null --baseline NATVIE").code(2).says("; try: --baseline native\n");
 

@@ -180,7 +180,9 @@ pub(crate) fn check_baseline_is_found(context: &Context, baseline: &str) -> Resu
 
 /// The baseline is none of these `names`.
 fn no_baseline(name: &str, names: &[String]) -> Problem {
-    let remedy = match nearest(name, names) {
+    // The second name in an A/A comparison is of the backend that runs twice.
+    let twin = || nearest(name.strip_suffix("-again")?, names);
+    let remedy = match nearest(name, names).or_else(twin) {
         Some(near) => format!("--baseline {near}"),
         None => format!("--backends with {name} among its names"),
     };
