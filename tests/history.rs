@@ -217,6 +217,16 @@ fn a_run_with_blocks_left_is_told() {
     // A copy that was made before counts with the whole run.
     let beside = place.run("history results copy").code(0).says("the run r is in");
     assert!(!beside.stderr().contains("unfinished"), "{}", beside.explain());
+    let by_itself = place.run("report copy").code(0).stdout();
+    assert!(by_itself.contains("unfinished: 1 of 3 blocks was measured"), "{by_itself}");
+    std::fs::rename(at("copy"), at("results/copy")).unwrap();
+    for words in ["report results", "report results/r results/copy", "diff results results"] {
+        let beside = place.run(words).code(0);
+        assert!(!beside.stdout().contains("unfinished"), "{words}: {}", beside.explain());
+        assert!(!beside.stderr().contains("unfinished"), "{words}: {}", beside.explain());
+    }
+    // Each side of a difference stands by itself.
+    place.run("diff results/copy results/r").says("unfinished: 1 of 3 blocks was measured");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the plan beside a file of records says of its run: how the records are compared, and whether all of it was measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -42,6 +43,27 @@ struct Resumable {
     matrix: Matrix,
 }
 
+/// The run of a plan, as far as it is in the file of records beside it.
+pub(super) struct PlannedRun {
+    /// Its id and when it began, which are the same of a copy.
+    run: (String, Option<Arc<str>>),
+    /// How many of its trials were measured.
+    trials: usize,
+    pub(super) unfinished: Option<Unfinished>,
+}
+
+impl PlannedRun {
+    /// Adds the run of a file. Of a run and its copies counts that with the most trials: a copy that was made while the run went on has
+    /// fewer, and says nothing of what is still to be measured.
+    pub(super) fn add_to(self, runs: &mut Vec<Self>) {
+        match runs.iter_mut().find(|known| known.run == self.run) {
+            Some(known) if self.trials > known.trials => *known = self,
+            Some(_) => {}
+            None => runs.push(self),
+        }
+    }
+}
+
 /// A run of which a plan has blocks that are not in the file of records beside it.
 pub(crate) struct Unfinished {
     /// The file, as the source of its records names it.
@@ -52,27 +74,19 @@ pub(crate) struct Unfinished {
     pub(crate) backends: Vec<String>,
 }
 
-/// What is missing in a file of records by the plan beside it, if anything is. `inputs` are the records of the file.
-pub(super) fn unfinished(file: &Path, inputs: &[Input]) -> Option<Unfinished> {
+/// What a file of records has of the run whose plan is beside it, if anything. `inputs` are the records of the file.
+pub(super) fn recorded_run(file: &Path, inputs: &[Input]) -> Option<PlannedRun> {
     // Another file may have a part of the trials only.
     let folder = shell::folder_of(file).filter(|_| file.ends_with(TRIALS))?;
     let planned: Resumable = plan_beside(file)?;
     let prefix = format!("{}/", planned.matrix.run);
     let of_run = |input: &&Input| input.record.run_id.starts_with(&prefix);
-    let of_file = inputs.iter().find(of_run)?.source.file.clone();
-    let done = inputs.iter().filter(of_run).filter_map(measured).collect();
+    let first = inputs.iter().find(of_run)?;
+    let done: HashSet<_> = inputs.iter().filter(of_run).filter_map(measured).collect();
     let plan = planned.plan()?;
-    let remaining = plan.remaining(&done);
-    let (all, missing) = (plan.blocks.len(), remaining.len());
-    let (whole, blocks) = (all - missing, plural(all as u64, "block"));
-    let were = if all == 1 || whole == 1 { "was" } else { "were" };
-    let message = format!("unfinished: {whole} of {blocks} {were} measured");
-    let sessions = remaining.iter().flat_map(|block| &block.sessions);
-    (missing > 0).then(|| Unfinished {
-        file: of_file,
-        message: with_remedy(&message, Some(&planned.command(folder))),
-        backends: sessions.map(|session| session.backend.name.clone()).collect(),
-    })
+    let run = (planned.matrix.run.clone(), first.run_started.clone());
+    let unfinished = planned.unfinished(&plan, &done, folder, &first.source.file);
+    Some(PlannedRun { run, trials: done.len(), unfinished })
 }
 
 /// The command that measures the comparison whose plan is beside a file of trials that is empty or not there, as one leaves that was
@@ -95,6 +109,27 @@ impl Resumable {
     /// The plan, unless it is of another version, which may have other trials.
     fn plan(&self) -> Option<Plan> {
         Plan::new(&self.matrix).ok().filter(|plan| plan.hash() == self.plan_hash)
+    }
+
+    /// The blocks of the plan that lack a trial in `done`, which are those of `file` in `folder`.
+    fn unfinished(
+        &self,
+        plan: &Plan,
+        done: &HashSet<TrialId>,
+        folder: &Path,
+        file: &str,
+    ) -> Option<Unfinished> {
+        let remaining = plan.remaining(done);
+        let (all, missing) = (plan.blocks.len(), remaining.len());
+        let (whole, blocks) = (all - missing, plural(all as u64, "block"));
+        let were = if all == 1 || whole == 1 { "was" } else { "were" };
+        let message = format!("unfinished: {whole} of {blocks} {were} measured");
+        let sessions = remaining.iter().flat_map(|block| &block.sessions);
+        (missing > 0).then(|| Unfinished {
+            file: file.to_owned(),
+            message: with_remedy(&message, Some(&self.command(folder))),
+            backends: sessions.map(|session| session.backend.name.clone()).collect(),
+        })
     }
 
     fn command(&self, folder: &Path) -> String {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::is_standard_output;
 use super::output_file;
-use super::planned::{Unfinished, not_begun, planned_options, unfinished};
+use super::planned::{PlannedRun, Unfinished, not_begun, planned_options, recorded_run};
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::compare::model::{Rigor, Source};
@@ -30,8 +30,8 @@ pub(crate) struct Read {
     pub(crate) left_out: Vec<String>,
     /// What was altered after it was written, a line of text each.
     pub(crate) altered: Vec<String>,
-    /// The runs of which blocks are missing.
-    pub(crate) unfinished: Vec<Unfinished>,
+    /// The runs whose plan is beside their records, each once.
+    runs: Vec<PlannedRun>,
     /// The command that measures the first comparison of which nothing was measured.
     not_begun: Option<String>,
     /// The files without a hash chain, in which nobody sees an edit.
@@ -54,6 +54,11 @@ impl Read {
             return Err(nothing(self.not_begun.as_deref()));
         }
         Ok(())
+    }
+
+    /// The runs of which blocks are missing, but for copies of which a longer one was read.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Unfinished> {
+        self.runs.iter().filter_map(|run| run.unfinished.as_ref())
     }
 
     /// Refuses warm-ups without a measured trial, from which nothing follows. Lines that cannot be read may be the measured trials.
@@ -260,7 +265,9 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     };
     let left_out = left_out.map_err(Problem::of_record)?;
     compare::mark_runs(&mut inputs[first..]);
-    read.unfinished.extend(unfinished(path, &inputs[first..]));
+    if let Some(run) = recorded_run(path, &inputs[first..]) {
+        run.add_to(&mut read.runs);
+    }
     if read.inputs.len() == first && read.not_begun.is_none() {
         read.not_begun = not_begun(path);
     }

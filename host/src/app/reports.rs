@@ -59,9 +59,9 @@ pub(crate) fn compared(read: Read, options: &Options) -> Result<Comparison, Prob
     let warnings = |kind, messages: Vec<String>| {
         messages.into_iter().map(move |message| Warning { kind, message, points: Vec::new() })
     };
+    let unfinished = read.unfinished().map(|run| run.message.clone()).collect();
     let of_files = warnings(WarningKind::Unreadable, read.left_out);
     let of_files = of_files.chain(warnings(WarningKind::Altered, read.altered));
-    let unfinished = read.unfinished.into_iter().map(|run| run.message).collect();
     let of_files = of_files.chain(warnings(WarningKind::Unfinished, unfinished));
     comparison.warnings.splice(0..0, of_files);
     comparison.without_chain = read.without_chain;

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if left_out > 0 {
         ui.warning(&format!("{left_out} trials of METG sweeps are left out, as each chooses its own points"));
     }
-    before.unfinished.iter().chain(&after.unfinished).for_each(|run| ui.warning(&run.message));
+    before.unfinished().chain(after.unfinished()).for_each(|run| ui.warning(&run.message));
     before.check_measured()?;
     after.check_measured()?;
     let read = before.exit(after.exit(Exit::Done));
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     // What its run has still to measure is not missing.
     let is_to_come = |change: &CellChange| {
         let has_it = change.call == ChangeVerdict::Missing;
-        has_it && after.unfinished.iter().any(|run| run.backends.contains(&change.backend))
+        has_it && after.unfinished().any(|run| run.backends.contains(&change.backend))
     };
     history.changes.retain(|change| !is_to_come(change));
     history.altered = [before.altered.as_slice(), &after.altered].concat();

@@ -77,12 +77,12 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     Ok(ui.unless_lost(written, exit))
 }
 
-/// The runs that have blocks which were not measured: their values are those of a part. Of a run with copies only the file counts from
-/// which its values are. Where there is no measured trial at all, these say how to go on.
+/// The runs that have blocks which were not measured: their values are those of a part. Only the files count from which values are.
+/// Where there is no measured trial at all, these say how to go on.
 fn unfinished(read: &Read, trends: &Trends) -> Vec<String> {
     let is_measured = read.check_measured().is_ok();
     let has_value = |file: &str| trends.cells.iter().flat_map(|cell| &cell.runs).any(|run| run.file == file);
-    let runs = read.unfinished.iter().filter(|run| !is_measured || has_value(&run.file));
+    let runs = read.unfinished().filter(|run| !is_measured || has_value(&run.file));
     runs.map(|run| run.message.clone()).collect()
 }
 
