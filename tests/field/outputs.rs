@@ -50,6 +50,25 @@ fn a_report_follows_links_and_writes_through_pipes_and_devices() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_keeps_no_other_from_being_written() {
+    let place = recorded();
+    let formats = [("html", "junit"), ("md", "parquet"), ("csv", "csv")];
+    for (number, (full, format)) in formats.into_iter().enumerate() {
+        let mut line = format!("report {RECORDS} --{full} /dev/full");
+        let mut files: Vec<_> = ["html", "md", "csv"].into_iter().filter(|other| *other != full).collect();
+        for other in &files {
+            line += &format!(" --{other} {number}.{other}");
+        }
+        files.push("out");
+        place.run(&format!("{line} --format {format} --output {number}.out")).code(1).says("/dev/full");
+        for file in files {
+            let written = fs::read(place.path().join(format!("{number}.{file}"))).unwrap();
+            assert!(!written.is_empty(), "{line}: {file}");
+        }
+    }
+}
+
+#[test]
 fn standard_output_has_a_name_and_gets_the_report_alone() {
     let place = recorded();
     let csv = place.crossrun(&["report", RECORDS, "--csv", "table.csv"]).code(0);

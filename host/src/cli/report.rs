@@ -11,7 +11,7 @@ use crate::app::reports::Reported;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, reports};
 use crate::compare::Options;
-use crate::compare::model::Rigor;
+use crate::compare::model::{Comparison, Rigor};
 use crate::named_file;
 use crate::report::export::{self, ExportedRow, State};
 use crate::text::{listed, plural, single_line};
@@ -82,20 +82,17 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         return Err(Problem::usage("a Parquet file is no text for a terminal")
             .with_remedy("--output with a file, such as trials.parquet"));
     }
-    let table = of_format.map(|path| Ok::<_, Problem>((path, crate::report::parquet(&read.inputs)?)));
-    let table = table.transpose()?;
-    let exit = report(global, arguments, read, ui)?;
-    if let Some((path, table)) = table {
-        reports::write_bytes(path, &table, ui)?;
-    }
-    Ok(exit)
+    let table = of_format.map(|_| crate::report::parquet(&read.inputs)).transpose()?;
+    report(global, arguments, read, table.as_deref(), ui)
 }
 
-/// Shows the records and writes all reports of what is made of them.
+/// Shows the records and writes all reports of what is made of them, and `table`. Returns the first problem after it has tried to write
+/// each: what keeps one from being written, as its size on a disk that is nearly full, need not keep the others from it.
 fn report(
     global: &GlobalArguments,
     arguments: &Arguments,
     mut read: Read,
+    table: Option<&[u8]>,
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
@@ -114,10 +111,9 @@ fn report(
             return Err(unmeasured(&arguments.paths));
         }
         show(arguments, &sweeps, ui)?;
-        if let Some(path) = &arguments.html {
-            reports::write_html(path, &sweeps, None, ui)?;
-        }
-        write(arguments, &sweeps, ui)?;
+        let page = arguments.html.as_deref();
+        let page = page.map_or(Ok(()), |path| reports::write_html(path, &sweeps, None, ui));
+        first_problem([page, write(arguments, &sweeps, table, ui)])?;
         return Ok(exit);
     }
     if !of_sweeps.is_empty() {
@@ -132,18 +128,30 @@ fn report(
     let options = arguments.options(read.planned());
     let mut comparison = reports::compared(read, &options)?;
     show(arguments, &comparison, ui)?;
-    if let Some(path) = &arguments.html {
+    let page = arguments.html.as_deref().map_or(Ok(()), |path| {
         GraphsOfRecords::new(global).add(&mut comparison, ui);
-        reports::write(path, &reports::page_of_records(&comparison, sweeps.as_ref())?, ui)?;
-    }
-    if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
-        let text = crate::report::csv(&comparison)?;
-        let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Csv));
-        let files = arguments.csv.as_deref().into_iter().chain(of_format);
-        files.into_iter().try_for_each(|path| reports::write(path, &text, ui))?;
-    }
-    write(arguments, &comparison, ui)?;
+        reports::write(path, &reports::page_of_records(&comparison, sweeps.as_ref())?, ui)
+    });
+    let rows = write_csv(arguments, &comparison, ui);
+    first_problem([page, rows, write(arguments, &comparison, table, ui)])?;
     Ok(exit)
+}
+
+/// Of what was written. Each has been tried.
+fn first_problem(written: impl IntoIterator<Item = Result<(), Problem>>) -> Result<(), Problem> {
+    written.into_iter().collect()
+}
+
+/// Writes the rows of a comparison to each file that was asked for.
+fn write_csv(arguments: &Arguments, comparison: &Comparison, ui: &mut Ui) -> Result<(), Problem> {
+    let of_format = arguments.export_file().filter(|_| arguments.format == Some(Format::Csv));
+    let files: Vec<_> = arguments.csv.as_deref().into_iter().chain(of_format).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let text = crate::report::csv(comparison)?;
+    let written: Vec<_> = files.into_iter().map(|path| reports::write(path, &text, ui)).collect();
+    first_problem(written)
 }
 
 /// A report of sweeps without a row would pass for one of what was measured.
@@ -204,11 +212,25 @@ fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<
     Ok(())
 }
 
-/// Writes the files that were asked for.
-fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<(), Problem> {
-    if let Some(path) = &arguments.md {
-        reports::write(path, &reported.markdown(), ui)?;
-    }
+/// Writes the files that were asked for and that are no page and no CSV.
+fn write(
+    arguments: &Arguments,
+    reported: &impl Reported,
+    table: Option<&[u8]>,
+    ui: &mut Ui,
+) -> Result<(), Problem> {
+    let text = arguments.md.as_deref();
+    let text = text.map_or(Ok(()), |path| reports::write(path, &reported.markdown(), ui));
+    first_problem([text, write_format(arguments, reported, table, ui)])
+}
+
+/// Writes what `--format` says. `table` is that of all trials.
+fn write_format(
+    arguments: &Arguments,
+    reported: &impl Reported,
+    table: Option<&[u8]>,
+    ui: &mut Ui,
+) -> Result<(), Problem> {
     let Some((format, path)) = arguments.format.zip(arguments.export_file()) else { return Ok(()) };
     let rows = reported.exported();
     let text = match format {
@@ -219,8 +241,9 @@ fn write(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result
         Format::Md => reported.markdown(),
         Format::Json => crate::report::json(reported)?,
         // A comparison has been written as that, and sweeps have been refused.
-        // Parquet has the trials, and not what is made of them.
-        Format::Csv | Format::Parquet => return Ok(()),
+        Format::Csv => return Ok(()),
+        // Of the trials, and not of what is made of them.
+        Format::Parquet => return table.map_or(Ok(()), |table| reports::write_bytes(path, table, ui)),
     };
     if matches!(format, Format::Bencher | Format::Github | Format::Openmetrics) {
         tell_left_out(&rows, ui);
