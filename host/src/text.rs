@@ -16,7 +16,11 @@ const LISTED: usize = 10;
 /// The one of the `known` names that is spelled nearly as `name`, if there is one.
 pub(crate) fn nearest(name: &str, known: &[String]) -> Option<String> {
     let distances = known.iter().map(|candidate| (strsim::levenshtein(name, candidate), candidate));
-    distances.filter(|(edits, _)| *edits <= 2).min().map(|(_, candidate)| candidate.clone())
+    // Short words that have few letters in common, as `on` and `off`, are different words.
+    let is_near = |(edits, candidate): &(usize, &String)| {
+        *edits <= 2 && *edits * 2 <= name.chars().count().max(candidate.chars().count())
+    };
+    distances.filter(is_near).min().map(|(_, candidate)| candidate.clone())
 }
 
 /// Writes a path as text. Bytes that are not UTF-8 are replaced.

@@ -125,14 +125,9 @@ fn likely(value: &Value, parameter: &Parameter) -> Value {
     near.map_or_else(|| parameter.default.clone(), Value::from)
 }
 
-/// The one of `words` that differs from `word` in so little that it is meant. Of short words, as `on` and `off`, two that have
-/// few letters in common mean different things.
+/// The one of `words` that is spelled nearly as `word`, in whatever case that is.
 pub(crate) fn near(word: &str, words: &[String]) -> Option<String> {
-    let word = word.to_lowercase();
-    nearest(&word, words).filter(|near| {
-        let length = word.chars().count().max(near.chars().count());
-        strsim::levenshtein(&word, near) * 2 <= length
-    })
+    nearest(&word.to_lowercase(), words)
 }
 
 #[cfg(test)]
