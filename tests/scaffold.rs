@@ -210,7 +210,7 @@ fn a_workload_in_rust_is_built_outside_and_runs_on_every_kind_of_backend() {
     project.build();
     project.compare("native,python,timely", &["stranger-3".into()], &["batch_size=7", "divisor=5"]);
     let bad = ["run", "--backend", "native", "--workload", "stranger-3", "--extra", "divisor=1"];
-    project.place.crossrun(&bad).code(2).says("must be a whole number from 2 to 99");
+    project.place.crossrun(&bad).code(2).says("is not a whole number from 2 to 99");
     // Its test runs a graph of tasks as well, which needs a word of its backend.
     project.becomes("src/lib.rs", "tests/hostile/graph_workloads/src/lib.rs", |text| {
         let needing = text.replace("fn uses()", "fn needs()");
