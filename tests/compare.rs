@@ -648,6 +648,11 @@ fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured
     let begun = place.run("report results/r --json").code(0).json();
     let warning = begun["warnings"].as_array().unwrap().iter().find(|it| it["kind"] == "unfinished").unwrap();
     assert_eq!(warning["message"], format!("unfinished: 0 of 3 blocks were measured; try: {resume}"));
+    // Of warm-ups alone there is no report, and the command is told nevertheless.
+    let warm_ups = text.lines().filter(|line| line.contains(r#""kind":"warmup""#));
+    std::fs::write(&trials, warm_ups.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let refused = place.run("report results/r").code(2).says("there are warm-ups only");
+    refused.says(&format!("unfinished: 0 of 3 blocks were measured; try: {resume}\n"));
     std::fs::write(&trials, text).unwrap();
     for words in ["compare --resume r", "report results/r"] {
         let whole = place.run(words).code(0).stdout();

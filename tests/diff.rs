@@ -378,6 +378,10 @@ fn a_run_that_was_only_warmed_up_is_said_to_be() {
     for [one, other] in [[&whole, &warmed], [&warmed, &whole], [&warmed, &warmed]] {
         place.crossrun(&["diff", one, other]).code(2).says(&told);
     }
+    for more in [&[][..], &["--format", "bencher"], &["--format", "parquet"]] {
+        let ran = place.crossrun(&[&["report", &warmed][..], more].concat()).code(2).says(&told);
+        assert_eq!(ran.stdout(), "", "{more:?}");
+    }
     place.crossrun(&["show", &format!("{warmed}/trials.jsonl")]).code(0);
 }
 

@@ -116,7 +116,9 @@ fn report(
         first_problem([page, write(arguments, &sweeps, table, ui)])?;
         return Ok(exit);
     }
-    if !of_sweeps.is_empty() {
+    if of_sweeps.is_empty() {
+        check_measured(&read, ui)?;
+    } else {
         let trials = plural(of_sweeps.len() as u64, "trial");
         let page = if arguments.html.is_some() { ", and the page" } else { "" };
         let table = if arguments.format == Some(Format::Parquet) { ", and the Parquet file" } else { "" };
@@ -135,6 +137,11 @@ fn report(
     let rows = write_csv(arguments, &comparison, ui);
     first_problem([page, rows, write(arguments, &comparison, table, ui)])?;
     Ok(exit)
+}
+
+/// Refuses warm-ups without a measured trial, and says how their runs go on: a report of them would pass for one of what was measured.
+fn check_measured(read: &Read, ui: &mut Ui) -> Result<(), Problem> {
+    read.check_measured().inspect_err(|_| read.unfinished().for_each(|run| ui.warning(&run.message)))
 }
 
 /// Of what was written. Each has been tried.
