@@ -301,7 +301,7 @@ fn rank(row: &Row) -> f64 {
 fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<'_>) -> Row {
     let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
     let mut blocks: Vec<_> =
-        samples.iter().map(|((.., number), samples)| block(*number, samples, shortest)).collect();
+        samples.iter().map(|((_, run, number), samples)| block(run, *number, samples, shortest)).collect();
     if let Some(wrong) = by_slow_clock_at_target(samples, &blocks) {
         for block in blocks.iter_mut().filter(|block| block.value().is_some()) {
             (block.outcome, block.floor) = (wrong.clone(), None);
@@ -330,7 +330,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<
     }
 }
 
-fn block(number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block {
+fn block(run: &str, number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block {
     let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
     let failed = samples.iter().find(|sample| sample.measured().is_none());
     let wrong = failed.map(|sample| sample.failed()).or_else(|| by_slow_clock(samples));
@@ -353,6 +353,7 @@ fn block(number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block
     };
     let reference = samples.first().map(|sample| sample.granularity.seconds_per_iteration);
     Block {
+        run: run.to_owned(),
         block: number,
         seconds_per_iteration: reference.unwrap_or_default(),
         floor: metg::floor(&measured).filter(|_| matches!(outcome, SweepOutcome::Value { .. })),

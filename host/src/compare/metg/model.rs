@@ -121,6 +121,9 @@ pub(crate) struct Line {
 /// One sweep of one backend.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Block {
+    /// The id of its run. Not in JSON, where each point has its source.
+    #[serde(skip)]
+    pub run: String,
     /// Counted from 0.
     pub block: u32,
     /// Seconds of one iteration of the kernel in the serial reference of this block.

@@ -17,6 +17,7 @@ const BLOCKS: u32 = 7;
 pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
     let points: Vec<_> = exponents(floor).map(|exponent| point(exponent, floor)).collect();
     let block = |block| Block {
+        run: "run".into(),
         block,
         seconds_per_iteration: ITERATION,
         outcome: SweepOutcome::Value {

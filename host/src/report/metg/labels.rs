@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::compare::metg::model::{Column, Group, Row, SweepOutcome, Sweeps, Table};
+use crate::compare::metg::model::{Block, Column, Group, Row, SweepOutcome, Sweeps, Table};
 use crate::compare::model::{Form, Status};
 use crate::metg::Value;
 use crate::report::labels::{Tone, by_block, name, one_line, or_none, reason, short_name};
@@ -76,12 +76,18 @@ fn checks(row: &Row) -> (&'static str, Tone) {
     }
 }
 
-/// Why blocks of a row have no value, each reason once.
+/// Why blocks of a row have no value, each reason once for each run: several runs have blocks of one number.
 pub(in crate::report) fn failures(row: &Row) -> Vec<String> {
-    let reasons =
-        row.blocks.iter().filter_map(|block| Some((failure(row, &block.outcome)?, Some(block.block))));
-    let labelled = |(reason, blocks)| format!("{}, {blocks}: {reason}", name(&row.name()));
-    by_block(reasons).into_iter().map(labelled).collect()
+    let runs: Vec<_> = row.blocks.chunk_by(|one, other| one.run == other.run).collect();
+    let of_run = |blocks: &&[Block]| {
+        let run = blocks.first().filter(|_| runs.len() > 1);
+        let run = run.map_or_else(String::new, |block| format!(" of run {}", short_name(&block.run, 40)));
+        let reasons =
+            blocks.iter().filter_map(|block| Some((failure(row, &block.outcome)?, Some(block.block))));
+        let labelled = |(reason, blocks)| format!("{}, {blocks}{run}: {reason}", name(&row.name()));
+        by_block(reasons).into_iter().map(labelled).collect::<Vec<_>>()
+    };
+    runs.iter().flat_map(of_run).collect()
 }
 
 fn failure(row: &Row, outcome: &SweepOutcome) -> Option<String> {
@@ -174,4 +180,22 @@ pub(in crate::report) fn setting_value(setting: &str, value: &Json) -> String {
 fn cell(row: &Row) -> String {
     let TableRow { metg, tone, .. } = TableRow::of(row);
     if tone == Tone::Bad { format!("{metg} ✗") } else { metg }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::metg::examples;
+
+    #[test]
+    fn failures_name_the_run_of_a_block_where_there_are_several() {
+        let mut row = examples::row("native", 1e-6);
+        row.blocks.truncate(3);
+        row.blocks.iter_mut().for_each(|block| block.outcome = SweepOutcome::Unfinished);
+        let why = "the run ended before the sweep did, or still goes on";
+        assert_eq!(failures(&row), [format!("native, blocks 1, 2, 3: {why}")]);
+        (row.blocks[2].run, row.blocks[2].block) = ("other".into(), 0);
+        let told = ["blocks 1, 2 of run run", "block 1 of run other"];
+        assert_eq!(failures(&row), told.map(|blocks| format!("native, {blocks}: {why}")));
+    }
 }
