@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
-use super::session::{CallError, Launch, NO_PLUGIN, WorkerSession};
+use super::session::{CallError, Launch, NO_PLUGIN, START, WorkerSession};
 use super::trial::Phases;
 use crate::first_seen::distinct;
 use crate::sandbox::stop::{self, Stopped};
@@ -151,7 +151,7 @@ fn load_in(
 ) -> Result<Loaded, CallError> {
     if let Some(stdout) = stdout {
         let redirect = Request::Redirect { stdout: stdout.into() };
-        session.ask::<()>("start", redirect, NO_PLUGIN)?;
+        session.ask::<()>(START, redirect, NO_PLUGIN)?;
     }
     let (started, deadline) = (Instant::now(), session.deadlines.load);
     let request = Request::LoadRunner { library: library.clone() };

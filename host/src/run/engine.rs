@@ -174,12 +174,13 @@ impl Engine {
         self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)
     }
 
-    /// Ends the processes of an engine that has failed, before it is closed; whether it has failed.
-    pub(super) fn end_failed(&mut self) -> bool {
-        if !self.alive {
-            self.session.end_processes();
+    /// Stops the engine, unless it has failed, and ends its processes, before it is closed. No other trial can be run then.
+    pub(super) fn end_processes(&mut self) {
+        if std::mem::take(&mut self.alive) {
+            // So that nothing of it stays in a cluster that it joined. If it fails, its processes end nevertheless.
+            let _ = self.stop(&mut |_| ());
         }
-        !self.alive
+        self.session.end_processes();
     }
 
     /// Stops the engine and ends its worker. A failure here costs a warning, not the answers.

@@ -19,7 +19,7 @@ use super::outcome::Outcome;
 use super::participants::Participants;
 use super::pause::Pauses;
 use super::reference::{References, point};
-use super::session::{CallError, Fault, Isolation, Launch, WorkerSession};
+use super::session::{CallError, Fault, Isolation, Launch, START, WorkerSession};
 use super::shared_files::SharedFiles;
 use super::task_graph::TaskGraph;
 use super::trial::{Phases, TrialResult, TrialSpec};
@@ -167,37 +167,48 @@ impl Executor {
         let supported = self.needs(&spec).and_then(|needs| backend::check_supports(&engine.supports, &needs));
         let ready = supported.and_then(|()| self.expect(&spec));
         let ready = ready.and_then(|expected| self.judge(&spec.name).map(|_| expected));
-        let result = match ready {
+        let mut result = match ready {
             Ok(expected) => self.measure(trial, expected, engine, sink),
             Err(error) => TrialResult::new(started, Outcome::Failed(error)),
         };
-        if let Outcome::Failed(error) = &result.outcome {
+        if let Outcome::Failed(error) = &mut result.outcome {
             if error.fault == Fault::Interrupted {
                 return Err(Stopped::Interrupted);
             }
             if let Some(fault) = self.fault_without(engine, trial, error) {
                 return Err(Stopped::Failed(fault));
             }
+            // An interrupt ends the look for a fault too, which then finds none.
+            if error.fault == Fault::Host && self.is_interrupted() {
+                return Err(Stopped::Interrupted);
+            }
             // `expect` has already dealt with a judge that died in the oracle.
             if error.phase == "judge" {
                 self.forget_dead_judge(&trial.cell.spec.name, error);
             }
+            *error = error.clone().of_backend();
         }
         Ok(TrialResult { started, ..result.unless_stopped(stops.stopped()) })
     }
 
-    /// The same as [`host_fault`](Self::host_fault), but looked for again once the processes of an engine that failed have ended: they may
-    /// have all that the system allows, so that no worker can be started beside them.
+    /// The same as [`host_fault`](Self::host_fault), but if no worker can be started, that is tried again once the processes of the engine
+    /// have ended: also those of one that works may have all that the system allows.
     fn fault_without(&self, engine: &mut Engine, trial: &TrialSpec, error: &CallError) -> Option<CallError> {
         let fault = self.host_fault(trial, error)?;
-        if engine.end_failed() { self.host_fault(trial, error) } else { Some(fault) }
+        if fault.phase != START || self.setting.launch.isolation == Isolation::None {
+            return Some(fault);
+        }
+        engine.end_processes();
+        self.fault_now(trial)
     }
 
     /// Why `error` is no result of the backend of `trial`: a plugin's file is another one by now, or no worker can be started.
     pub(super) fn host_fault(&self, trial: &TrialSpec, error: &CallError) -> Option<CallError> {
-        if error.fault == Fault::Host {
-            return Some(error.clone());
-        }
+        if error.fault == Fault::Host { Some(error.clone()) } else { self.fault_now(trial) }
+    }
+
+    /// What keeps the trials of `trial`'s backend from being run now, whatever the backend does.
+    fn fault_now(&self, trial: &TrialSpec) -> Option<CallError> {
         let Setting { launch, participants, folders, .. } = &self.setting;
         if launch.isolation == Isolation::None {
             return None;

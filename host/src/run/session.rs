@@ -22,7 +22,7 @@ use crate::shell;
 use crate::worker::protocol::{Message as _, Reply, Request, ResourceSnapshot, VERSION, number_of};
 use crate::worker::{self, Worker};
 
-pub(crate) use call_error::{CallError, Fault, NEGOTIATION};
+pub(crate) use call_error::{CallError, Fault, NEGOTIATION, START};
 pub use deadlines::Deadlines;
 
 /// How long a worker may take to answer the first request.
@@ -123,11 +123,11 @@ impl WorkerSession {
         let mut session =
             Self { endpoint, interrupt, limits, deadlines, log, log_start, number, killed_for_memory };
         let hello = Request::Hello { version: VERSION, log_level: log_level as u32 };
-        match session.call("start", hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
+        match session.call(START, hello, Some(HELLO), &mut |_| ()).map_err(CallError::of_host)? {
             Reply::Hello { version: VERSION } => Ok(session),
             _ => Err(CallError::new(
                 Fault::Host,
-                "start",
+                START,
                 "the worker is of another version than this program; was its file replaced meanwhile?",
             )),
         }
@@ -296,7 +296,7 @@ impl WorkerSession {
             Failure::Died(reason) => {
                 let message = format!("the worker was lost in {phase}: it {reason}");
                 // No code of a plugin runs before it is loaded.
-                let crash = || (phase != "start").then(|| crash_remedy(&last).to_owned());
+                let crash = || (phase != START).then(|| crash_remedy(&last).to_owned());
                 let remedy = more_processor_time(reason).or_else(|| larger_files(reason));
                 let remedy = remedy.or_else(|| more_address_space(&last));
                 let remedy = remedy.or_else(null_device).or_else(crash);
@@ -351,7 +351,7 @@ fn crash_remedy(last: &str) -> &'static str {
 fn longer_deadline(phase: &str, seconds: f64) -> Option<String> {
     match phase {
         "run" => Some("a longer --timeout".to_owned()),
-        "start" => Some("end other programs, or copy crossrun to a local disk".to_owned()),
+        START => Some("end other programs, or copy crossrun to a local disk".to_owned()),
         "reference" => {
             Some(format!("export CROSSRUN_DEADLINES=expect=TIME, and --timeout, with more than {seconds}s"))
         }
@@ -402,7 +402,7 @@ fn start_process(
     };
     Sandbox::start(&command).map_err(|error| {
         let message = format!("no worker could be started: {error}{}", last_lines(log, log_start));
-        CallError { remedy: error.remedy(), ..CallError::new(Fault::Host, "start", message) }
+        CallError { remedy: error.remedy(), ..CallError::new(Fault::Host, START, message) }
     })
 }
 

@@ -93,6 +93,9 @@ impl<'de> Deserialize<'de> for Fault {
 /// The phase in which the host compares what a workload needs with what a backend supports. Nothing has been started then.
 pub(crate) const NEGOTIATION: &str = "negotiation";
 
+/// The phase in which a worker is started.
+pub(crate) const START: &str = "start";
+
 /// A call that failed: its phase, its kind, a message and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -133,7 +136,7 @@ impl CallError {
     /// A plugin's file is not the one that takes part.
     pub(in crate::run) fn replaced(path: &Path, why: &str) -> Self {
         let message = format!("{} is not the file that takes part any more: {why}", path.display());
-        Self { remedy: Some("put the same file back".into()), ..Self::new(Fault::Host, "start", message) }
+        Self { remedy: Some("put the same file back".into()), ..Self::new(Fault::Host, START, message) }
     }
 
     /// The same error where no code of a plugin runs, so that a backend cannot be its cause.
@@ -142,6 +145,15 @@ impl CallError {
             Fault::Crashed | Fault::TimedOut | Fault::Protocol => Self { fault: Fault::Host, ..self },
             _ => self,
         }
+    }
+
+    /// The same error where this machine is not at fault: a worker that could not be started beside a backend can be started without it.
+    pub(in crate::run) fn of_backend(self) -> Self {
+        if self.fault != Fault::Host {
+            return self;
+        }
+        let message = format!("{}; without the processes of the backend one can be started", self.message);
+        Self { fault: Fault::Reported(ErrorKind::Engine), message, ..self }
     }
 
     /// The user asked to stop.
@@ -175,5 +187,14 @@ mod tests {
             assert_eq!(Fault::from_label(label.into()).label(), label);
         }
         assert_eq!(Fault::from_label("engine".into()), Fault::Reported(ErrorKind::Engine));
+    }
+
+    #[test]
+    fn what_only_a_backend_keeps_from_being_started_is_an_error_of_the_backend() {
+        let start = |fault| CallError::new(fault, START, "no worker could be started");
+        let error = start(Fault::Host).of_backend();
+        assert_eq!(error.fault, Fault::Reported(ErrorKind::Engine));
+        assert!(error.message.contains("without the processes of the backend"), "{error}");
+        assert_eq!(start(Fault::Crashed).of_backend(), start(Fault::Crashed));
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn lie(behaviour: &str, honest: RunResult) -> RunResult {
         "claim_absurd_results" => RunResult { results_count: u64::MAX, ..honest },
         "claim_another_name" => RunResult { backend: "native".into(), ..honest },
         "opened_late" => honest.with_metric("late_opens", 1),
-        "rubbish_state" => RunResult { sink_state: b"rubbish".to_vec(), ..honest },
+        "rubbish_state" | "hold_threads" => RunResult { sink_state: b"rubbish".to_vec(), ..honest },
         "empty_state" => RunResult { sink_state: Vec::new(), ..honest },
         // Of another kind than the workload's, so that it is refused, but by the workload.
         "largest_state" => RunResult { sink_state: vec![0; 64 << 20], ..honest },

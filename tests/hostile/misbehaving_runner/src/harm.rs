@@ -83,6 +83,9 @@ fn harm(behaviour: &str) {
             (0..300).for_each(|_| drop(std::thread::spawn(|| std::thread::sleep(Duration::from_secs(3600)))));
             harm("sleep");
         }
+        "hold_threads" => (0..300).for_each(|_| {
+            drop(std::thread::Builder::new().spawn(|| std::thread::sleep(Duration::from_secs(3600))));
+        }),
         "trace_supervisor" => trace_supervisor(),
         "kill_supervisor" => kill_supervisor(),
         "pipe_for_log" => pipe_for_log(),
