@@ -139,6 +139,25 @@ fn sage_runs_in_odd_folders() {
     is_verified_in_odd_folders("sage");
 }
 
+/// A run of an installed engine in a folder that has modules of these names, which are no concern of its processes.
+fn is_verified_beside_modules(engine: &'static str, names: &[&str]) {
+    let engine = Installed::new(engine);
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        std::fs::write(folder.path().join(format!("{name}.py")), "raise SystemExit('of the user')\n")
+            .unwrap();
+    }
+    let mut command = engine.run_command(engine.name, "--workload word_count --items 2000");
+    command.current_dir(folder.path());
+    Ran::of(command).verified();
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
+fn ray_runs_beside_modules_that_are_called_as_those_of_its_driver() {
+    is_verified_beside_modules("ray", &["cluster", "driver", "engine", "environment", "member"]);
+}
+
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
 fn ray_says_that_the_shared_memory_is_small() {

@@ -18,6 +18,7 @@ static RAY: Engine = Engine {
     driver: include_str!("../driver.py"),
     files: &[
         ("cluster.py", include_str!("../cluster.py")),
+        ("crossrun_ray.py", include_str!("../crossrun_ray.py")),
         ("engine.py", include_str!("../engine.py")),
         ("member.py", include_str!("../member.py")),
         ("environment.py", include_str!("../environment.py")),

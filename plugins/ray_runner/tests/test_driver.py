@@ -100,6 +100,13 @@ class Idioms(unittest.TestCase):
         self.assertEqual([call.args for call in module.ray.kill.call_args_list], [("one",), ("two",)])
 
 
+class Travelling(unittest.TestCase):
+    def test_modules_that_workers_import_are_called_as_no_file_in_the_current_folder_is(self) -> None:
+        module = without_ray()
+        for travels in (module.RayJob, module.Replica):
+            self.assertTrue(travels.__module__.startswith("crossrun_"), travels.__module__)
+
+
 class Reserved(unittest.TestCase):
     """Three processors of a cluster, on two machines that were asked for."""
 
