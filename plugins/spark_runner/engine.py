@@ -59,6 +59,8 @@ class Engine:
         Path(folder, "log4j2.properties").write_text(java.logging_properties(logs / "spark.log"))
         os.environ.update(SPARK_CONF_DIR=folder, TMPDIR=folder, SPARK_LOCAL_IP=address)
         os.environ.update(PYSPARK_PYTHON=python, PYSPARK_DRIVER_PYTHON=sys.executable)
+        # Java starts workers with `python -m`, which takes modules from the current folder first, also in place of Python's own.
+        os.environ["PYTHONSAFEPATH"] = "1"
         # Java would leave a folder of its own for each user.
         os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
         if name := java.user_name():

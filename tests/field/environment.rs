@@ -160,6 +160,12 @@ fn ray_runs_beside_modules_that_are_called_as_those_of_its_driver() {
 
 #[test]
 #[ignore = "installs a large engine: .ci/run --full"]
+fn spark_runs_beside_modules_that_are_called_as_those_of_python() {
+    is_verified_beside_modules("spark", &["queue", "random", "signal", "socket", "struct", "types"]);
+}
+
+#[test]
+#[ignore = "installs a large engine: .ci/run --full"]
 fn ray_says_that_the_shared_memory_is_small() {
     let ray = Installed::new("ray");
     let mut command = ray.run_command("ray", "--workload word_count --items 2000");
