@@ -16,7 +16,7 @@ import environment
 import shipment
 from crossrun_dask import LIBRARY, SentJob, folder_name
 from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
-from crossrun_engine.executors import Processes, joined, select_workers
+from crossrun_engine.executors import Processes, joined, other_versions, select_workers
 from crossrun_engine.network import host
 
 # Seconds that a cluster has to answer.
@@ -31,6 +31,9 @@ AHEAD = 256
 REPLACING = 30
 
 LOOPBACK = "127.0.0.1"
+
+# What the speed of a cluster depends on, beside its machines.
+PACKAGES = ("python", "dask", "distributed")
 
 
 class Cluster:
@@ -113,6 +116,7 @@ class ExistingCluster(Cluster):
         self.client = _connect(address)
         self._shipped: list[str] = []
         self._at_scheduler = ""
+        self._versions: list[str] = []
         self._code = shipment.code(Path(crossrun_dask.__file__).parent)
         # Workers that were there when the run was prepared, and those that got something since then.
         self._there, self._arrived = set[str](), set[str]()
@@ -124,6 +128,7 @@ class ExistingCluster(Cluster):
             self._ship(self._code)
             self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
             self.client.run(crossrun_dask.ready, workers=self._workers)
+            self._versions = self._other_versions()
         except BaseException:
             self.close()
             raise
@@ -148,6 +153,12 @@ class ExistingCluster(Cluster):
     def _threads(self) -> dict[str, int]:
         # Not from `scheduler_info`: a clock of the client's replaces that by one without workers, also while it is returned.
         return dict(self.client.nthreads())
+
+    def _other_versions(self) -> list[str]:
+        """Asks once a session: Dask itself only prints that versions differ, and goes on."""
+        told = self.client.get_versions()
+        others = [one["packages"] for one in (told["scheduler"], *told["workers"].values())]
+        return other_versions(told["client"]["packages"], others, PACKAGES)
 
     def _ship(self, shipped: shipment.Shipment) -> None:
         self._shipped.append(shipped.name)  # Before it is there: a stop may come while it travels.
@@ -184,8 +195,9 @@ class ExistingCluster(Cluster):
         return ""
 
     def warnings(self) -> list[str]:
-        """That workers came, which get tasks where these are not restricted. A worker tells it, so that nobody is asked."""
-        return [] if self.restriction else joined(self._arrived, self._there, self._session.parallelism)
+        """Versions that differ; and that workers came, which get tasks where these are not restricted. A worker tells it: nobody is asked."""
+        came = [] if self.restriction else joined(self._arrived, self._there, self._session.parallelism)
+        return [*self._versions, *came]
 
     def close(self) -> None:
         """Takes back what was sent, and leaves the cluster alone."""

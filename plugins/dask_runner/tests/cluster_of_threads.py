@@ -3,6 +3,7 @@
 - no task is restricted to workers where all of them are used, and every task is where some are not, and in the time of a
   run the scheduler is not asked which there are;
 - a run after the loss of a worker is refused, as it has fewer threads, and one after another has come uses it;
+- a session on a cluster of another version of Dask warns of it in each run, and one of the same version does not;
 - a run that a worker joins after it was prepared warns of it, and one that is restricted to other workers does not;
 - a run whose workers were all replaced is lost only if it is restricted to them;
 - a run ends at once when the host stops it, also while the driver waits for nothing, and so does a preparation while the
@@ -117,6 +118,17 @@ def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
     return told
 
 
+def in_another_version(address: str, library: Path) -> list[Any]:
+    """The warnings of a run on a cluster of another version."""
+    packages = [{"packages": {"python": "3", "dask": version, "distributed": "1"}} for version in ("2", "1")]
+    told = {"client": packages[0], "scheduler": packages[1], "workers": {"one": packages[1]}}
+    with mock.patch.object(Client, "get_versions", return_value=told):
+        dask = opened(address, 2)
+    warnings: list[Any] = shape.run(dask, library, "word_count", 50, 2, {}).metrics.get("warnings", [])
+    dask.close()
+    return warnings
+
+
 def after_joining(cluster: LocalCluster, library: Path) -> list[Any]:
     """The warnings of a run that a third worker joins, and of the next, which is restricted to two."""
     dask, told = opened(cluster.scheduler_address, 2), list[Any]()
@@ -183,6 +195,9 @@ def main(library: Path) -> str:
             return "one of two workers is to be used, and tasks are not restricted to one"
         if after := submitted_after_stop(address, library):
             return f"tasks were submitted {after} times after the run was to stop"
+        versions = in_another_version(address, library)
+        if len(versions) != 1 or not versions[0].startswith("the cluster has dask 1, and the driver 2"):
+            return f"warnings of a run on a cluster of another version: {versions}"
         if not stops_while_the_library_travels(address, library):
             return "a preparation went on after it was to stop"
         told = after_a_loss(cluster, library)

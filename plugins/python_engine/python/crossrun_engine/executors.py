@@ -10,8 +10,8 @@ import itertools
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .failure import EngineError, UnavailableError
 from .network import host
@@ -190,6 +190,19 @@ def joined(told: set[str], there: set[str], parallelism: int) -> list[str]:
     when = "joined the cluster after the run was prepared"
     what = "a part of the work may have been done there, beside the other workers or again in place of a lost one"
     return [f"{who} {when}: {what}. The run may have had more threads than its parallelism, {parallelism}"]
+
+
+def other_versions(own: Mapping[str, Any], others: Collection[Mapping[str, Any]], packages: Sequence[str]) -> list[str]:
+    """A warning for each package that some `others` of a cluster have in another version than the driver's `own`, which the record has."""
+    warnings = []
+    for package in packages:
+        found = sorted({str(one.get(package, "none")) for one in others} - {str(own.get(package, "none"))})
+        if found:
+            there, here = ", ".join(found), own.get(package, "none")
+            warnings.append(
+                f"the cluster has {package} {there}, and the driver {here}: the record has the driver's version"
+            )
+    return warnings
 
 
 def select_workers(threads: Mapping[str, int], parallelism: int) -> list[str]:

@@ -6,7 +6,16 @@ import errno
 import unittest
 
 from crossrun_engine import EngineError, UnavailableError
-from crossrun_engine.executors import Executor, Executors, LostError, Processes, failure_of, joined, select_workers
+from crossrun_engine.executors import (
+    Executor,
+    Executors,
+    LostError,
+    Processes,
+    failure_of,
+    joined,
+    other_versions,
+    select_workers,
+)
 
 
 class SelectWorkers(unittest.TestCase):
@@ -45,6 +54,18 @@ class Joining(unittest.TestCase):
         self.assertEqual(joined({"a", "b"}, {"a", "b", "c"}, 2), [])
         (warning,) = joined({"a", "d", "e"}, {"a", "b"}, 2)
         self.assertEqual(warning.split(" joined the cluster after the run was prepared")[0], "2 workers")
+
+
+class Versions(unittest.TestCase):
+    def test_each_package_that_differs_is_told_once(self) -> None:
+        own = {"python": "3.11.7", "dask": "3", "numpy": "2"}
+        packages = ("python", "dask")
+        self.assertEqual(other_versions(own, [{**own, "numpy": "1"}, own], packages), [])
+        self.assertEqual(other_versions(own, [], packages), [])
+        (warning,) = other_versions(
+            own, [{**own, "dask": "2"}, own, {"python": "3.11.7"}, {**own, "dask": "2"}], packages
+        )
+        self.assertTrue(warning.startswith("the cluster has dask 2, none, and the driver 3"), warning)
 
 
 class Failures(unittest.TestCase):
