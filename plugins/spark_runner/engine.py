@@ -19,6 +19,7 @@ import crossrun_spark as functions
 from cluster import NONE, Executors, own_address
 from crossrun_engine import Job, Session, SessionFolder, UnavailableError, Workload, java
 from crossrun_engine.code import code_files
+from crossrun_engine.network import bracketed
 
 # Seconds that Java may take to end.
 EXIT_TIMEOUT = 8
@@ -75,8 +76,9 @@ class Engine:
             "spark.ui.showConsoleProgress": "false",
             "spark.local.dir": str(self._folder.path),
             "spark.driver.extraJavaOptions": java.options(java.properties(self._folder.path)),
-            "spark.driver.host": address,
-            "spark.driver.bindAddress": address,
+            # Spark ends with an assertion at an IPv6 address without brackets.
+            "spark.driver.host": bracketed(address),
+            "spark.driver.bindAddress": bracketed(address),
             "spark.cores.max": str(session.parallelism),
             # What is shuffled are states, a few kilobytes: a core that is free must not wait to be near them.
             "spark.locality.wait": "0s",

@@ -21,6 +21,11 @@ def host(address: str) -> str:
     return address.split("://")[-1].rsplit(":", 1)[0]
 
 
+def bracketed(name: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{name}]" if ":" in name else name
+
+
 def listens(address: str, timeout: float) -> bool:
     """Whether something may listen there: only a refused connection means that nothing does. `timeout` in seconds."""
     try:

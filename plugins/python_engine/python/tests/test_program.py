@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from crossrun_engine import UnavailableError, executors, java
-from crossrun_engine.network import free_address, reach, split_address
+from crossrun_engine.network import bracketed, free_address, reach, split_address
 from crossrun_engine.program import Program
 
 
@@ -103,6 +103,11 @@ class Addresses(unittest.TestCase):
         host, port = split_address(free_address(address))
         self.assertEqual(host, "127.0.0.1")
         socket.create_server((host, port)).close()
+
+    def test_an_ipv6_address_stands_in_brackets_before_a_port(self) -> None:
+        for host, expected in (("10.0.0.1", "10.0.0.1"), ("a.example", "a.example"), ("fd00::1", "[fd00::1]")):
+            self.assertEqual(bracketed(host), expected)
+            self.assertEqual(split_address(f"{bracketed(host)}:80"), (host, 80))
 
     def test_an_address_may_have_brackets_and_is_no_url(self) -> None:
         for address, host in (("host:80", "host"), (" [::1]:80\n", "::1"), ("::1:80", "::1")):
