@@ -55,11 +55,7 @@ pub(super) fn is_plain(entry: &CatalogueEntry) -> bool {
     !is_keyed(entry) && !entry.plan.open_loop
 }
 
-/// Runs all `specs`. Each must be verified, or refused as unsupported.
-fn all_verified(fixture: &mut Fixture, specs: Vec<WorkloadSpec>) -> CheckResult {
-    all(fixture, specs, verified)
-}
-
+/// Runs all `specs`. Each must meet the demand, or be refused as unsupported.
 fn all(
     fixture: &mut Fixture,
     specs: Vec<WorkloadSpec>,
@@ -103,7 +99,7 @@ pub(super) fn of_kind(fixture: &mut Fixture, kind: fn(&CatalogueEntry) -> bool) 
     if specs.is_empty() {
         return Err(NotPassed::Skipped("no library has such a workload".into()));
     }
-    all_verified(fixture, specs)
+    all(fixture, specs, verified)
 }
 
 /// Runs the specs that `specs` makes of every workload other than open loops.
@@ -113,7 +109,7 @@ fn closed_loops<S: IntoIterator<Item = WorkloadSpec>>(
 ) -> CheckResult {
     let entries = fixture.entries()?;
     let specs = entries.iter().filter(|entry| !entry.plan.open_loop).flat_map(specs).collect();
-    all_verified(fixture, specs)
+    all(fixture, specs, verified)
 }
 
 /// No items, one, two, and many.
@@ -161,7 +157,7 @@ fn sleeping(items: u64, extra: &[(&str, Value)]) -> WorkloadSpec {
 pub(super) fn at_once(fixture: &mut Fixture) -> CheckResult {
     fixture.demand_workload(SLEEPING, &["sleep_us"])?;
     let off = [("fusion", json!("off"))];
-    all_verified(fixture, vec![sleeping(40, &[]), sleeping(40, &off)])
+    all(fixture, vec![sleeping(40, &[]), sleeping(40, &off)], verified)
 }
 
 /// The time that the backend reports is not longer than the worker's, and not far below it.
