@@ -96,12 +96,7 @@ fn fast(cores: Vec<(usize, Option<u64>)>) -> Vec<usize> {
     cores.into_iter().filter(is_fast).map(|(core, _)| core).collect()
 }
 
-/// Pins the calling thread to `core`. Where that is not allowed, the thread measures without being pinned.
-pub(crate) fn pin_to(core: usize) {
-    keep_to(&[core]);
-}
-
-/// Keeps the calling thread, and the threads that it starts, to `cores`, where that is allowed.
+/// Keeps the calling thread, and the threads that it starts, to `cores`. Where that is not allowed, it goes on without being kept.
 pub(crate) fn keep_to(cores: &[usize]) {
     let _ = affinity::set(cores);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::affinity::{cores, pin_to, within_quota};
+use crate::sandbox::affinity::{cores, keep_to, within_quota};
 use crate::slowdown::CpuTicks;
 use crate::text::number_of;
 use crate::worker::protocol::MachineCheck;
@@ -22,7 +22,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
         let pinned = |core: &usize| {
             let core = *core;
             let work = move || {
-                pin_to(core);
+                keep_to(&[core]);
                 check_core(duration)
             };
             std::thread::Builder::new().spawn_scoped(scope, work).ok()
