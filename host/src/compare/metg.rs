@@ -432,7 +432,7 @@ impl Sample<'_> {
     }
 
     fn failed(&self) -> SweepOutcome {
-        let (phase, message, remedy) = match self.trial.failure() {
+        let (phase, message, remedy) = match self.trial.outcome.error() {
             Some(failure) => {
                 (failure.phase.clone().into_owned(), failure.message.clone(), failure.remedy.clone())
             }

@@ -240,7 +240,7 @@ fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
     let mut groups: Vec<FailureGroup> = Vec::new();
     let mut indices = BTreeMap::new();
     for (at, trial) in measured.iter().enumerate() {
-        let Some(failure) = trial.failure() else { continue };
+        let Some(failure) = trial.outcome.error() else { continue };
         let kind = failure.fault.label().into_owned();
         let key = (trial.status(), failure.phase.clone(), kind.clone());
         let index = *indices.entry(key).or_insert_with(|| {

@@ -7,7 +7,6 @@ use crate::plan;
 use crate::record::outcome::figure;
 use crate::record::{Library, Metadata};
 use crate::run::outcome::Status;
-use crate::run::session::CallError;
 use crate::run::trial::UNSETTLED;
 
 /// A record, as the comparison reads it.
@@ -99,11 +98,6 @@ impl Input {
     /// Whether a warning says that the warm-ups before the trial did not settle.
     pub(super) fn is_unsettled(&self) -> bool {
         self.metadata().warnings.iter().any(|warning| warning.starts_with(UNSETTLED))
-    }
-
-    /// Why the trial is not successful. None if it is.
-    pub(super) fn failure(&self) -> Option<&CallError> {
-        self.outcome.error()
     }
 }
 
