@@ -6,6 +6,8 @@ use std::io;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::descendants::threads;
+
 /// Restricts the calling thread, and everything that it starts from now on, to these cores.
 pub(in crate::sandbox) fn set(cores: &[usize]) -> io::Result<()> {
     let mut cpus = CpuSet::new();
@@ -30,17 +32,11 @@ pub(in crate::sandbox) fn allowed() -> Vec<usize> {
 pub(super) fn is_exceeded(root: i32, pids: impl IntoIterator<Item = i32>) -> bool {
     let Some(given) = of_thread(root) else { return false };
     let exceeds = |set: CpuSet| (0..CpuSet::MAX_CPU).any(|core| set.is_set(core) && !given.is_set(core));
-    pids.into_iter().flat_map(threads).filter_map(of_thread).any(exceeds)
+    pids.into_iter().flat_map(threads).filter_map(|thread| of_thread(thread.parse().ok()?)).any(exceeds)
 }
 
 fn of_thread(thread: i32) -> Option<CpuSet> {
     sched_getaffinity(Some(Pid::from_raw(thread)?)).ok()
-}
-
-/// The threads of a process; none if it is gone.
-fn threads(pid: i32) -> impl Iterator<Item = i32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// How fast this core can be, in relation to the others of the machine; `None` where the system does not say.

@@ -103,8 +103,8 @@ pub(super) fn nearest(root: i32, most: usize) -> Vec<Process> {
     found.into_iter().filter_map(process).collect()
 }
 
-/// The numbers of the threads of a process.
-fn threads(pid: i32) -> impl Iterator<Item = String> {
+/// The numbers of the threads of a process; none if it is gone.
+pub(super) fn threads(pid: i32) -> impl Iterator<Item = String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.filter_map(|thread| thread.file_name().into_string().ok())
 }
