@@ -12,12 +12,7 @@ fn example() -> Matrix {
         run: "night".into(),
         backends: ["a", "b", "c"].map(BackendChoice::new).into(),
         workloads: vec![
-            WorkloadChoice {
-                name: "null".into(),
-                items: vec![1000],
-                extra: Map::new(),
-                ..WorkloadChoice::default()
-            },
+            WorkloadChoice { name: "null".into(), items: vec![1000], ..WorkloadChoice::default() },
             WorkloadChoice {
                 name: "pipeline".into(),
                 items: vec![10, 1000],
@@ -77,12 +72,8 @@ fn matrices() -> impl Strategy<Value = Matrix> {
     (shape, 1..14_u32, any::<u64>(), any::<bool>()).prop_map(|(shape, blocks, seed, aa)| {
         let (backends, workloads, items, schedulers, parallelisms) = shape;
         let names = |prefix: &'static str, n: usize| (0..n).map(move |at| format!("{prefix}{at}"));
-        let workload = |name| WorkloadChoice {
-            name,
-            items: (1..=items as u64).collect(),
-            extra: Map::new(),
-            ..WorkloadChoice::default()
-        };
+        let workload =
+            |name| WorkloadChoice { name, items: (1..=items as u64).collect(), ..WorkloadChoice::default() };
         Matrix {
             backends: names("b", backends).map(BackendChoice::new).collect(),
             workloads: names("w", workloads).map(workload).collect(),
@@ -203,12 +194,8 @@ fn every_part_of_the_matrix_changes_the_hash() {
 #[test]
 fn an_estimate_counts_sessions_warm_ups_and_runs() {
     let mut matrix = Matrix { blocks: 2, parallelisms: vec![1], ..example() };
-    matrix.workloads = vec![WorkloadChoice {
-        name: "null".into(),
-        items: vec![2, 3],
-        extra: Map::new(),
-        ..WorkloadChoice::default()
-    }];
+    matrix.workloads =
+        vec![WorkloadChoice { name: "null".into(), items: vec![2, 3], ..WorkloadChoice::default() }];
     let plan = plan(&matrix);
     matrix.warm_up.seconds = 25.0;
     let all = estimate(&plan.blocks, &matrix.warm_up, 10.0, 2.5);
