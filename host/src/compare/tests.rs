@@ -21,7 +21,7 @@ use super::model::*;
 use super::*;
 use crate::plan::{self, BackendChoice, Cell, Purpose};
 use crate::record::trial::examples::{Example, error, finished};
-use crate::record::{Library, SystemProfile};
+use crate::record::{Library, SystemProfile, latency};
 use crate::run::outcome::Outcome;
 use crate::run::session::{CallError, Fault};
 use crate::run::trial::{Phases, TrialResult, TrialSpec};
@@ -82,6 +82,16 @@ fn fail(example: &mut Example) {
     let failure = error("run", Fault::Crashed, "ended by SIGSEGV");
     let failure = CallError { remedy: Some("see the log".into()), ..failure };
     example.result = TrialResult::new(example.result.started, Outcome::Failed(failure));
+}
+
+/// A trial of an open loop with the latencies of so many items.
+fn with_latency(backend: &str, block: u32, items: u64, milliseconds: [f64; 3]) -> Example {
+    example(backend, "open_loop", block, 1.0).with(|example| set_latency(example, items, milliseconds))
+}
+
+fn set_latency(example: &mut Example, items: u64, milliseconds: [f64; 3]) {
+    let latency = latency::examples::latency(items, milliseconds);
+    example.result.actual.as_mut().unwrap().latency = Some(latency);
 }
 
 fn record(example: Example, line: u64) -> Input {

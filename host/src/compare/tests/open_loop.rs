@@ -1,19 +1,21 @@
 //! Points that are compared by latency.
 
 use super::*;
-use crate::record::latency;
+
+/// The source was late by itself, whatever the backend did.
+fn invalidate(example: &mut Example) {
+    let late = error("judge", Fault::LateSource, "the source was late by itself");
+    example.result.outcome = Outcome::Invalid(late);
+}
 
 #[test]
 fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is() {
-    let with_latency = |backend: &'static str, count: u64, p95: f64| {
-        (0..7).map(move |block| {
-            example(backend, "open_loop", block, 1.0).with(|example| {
-                let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 9.0]);
-                example.result.actual.as_mut().unwrap().latency = Some(latency);
-            })
-        })
+    let of_backend = |backend: &'static str, count: u64, p95: f64| {
+        let of_block =
+            move |block| with_latency(backend, block, count, [1.0, p95 + f64::from(block) / 100.0, 9.0]);
+        (0..7).map(of_block)
     };
-    let comparison = standard(with_latency("a", 500, 2.0).chain(with_latency("b", 500, 4.0)));
+    let comparison = standard(of_backend("a", 500, 2.0).chain(of_backend("b", 500, 4.0)));
     let slower = row(&comparison, "b");
     assert_eq!(slower.ratio.as_ref().unwrap().verdict, Some(Verdict::Slower));
     assert!((slower.ratio.as_ref().unwrap().estimate - 0.505).abs() < 0.01);
@@ -22,19 +24,15 @@ fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is()
     assert!((compared.spread.median - 0.00403).abs() < 1e-9, "{compared:?}");
     assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
     // Too few items for any percentile: there is nothing to compare, least of all the duration.
-    let few = standard(with_latency("a", 5, 2.0).chain(with_latency("b", 5, 4.0)));
+    let few = standard(of_backend("a", 5, 2.0).chain(of_backend("b", 5, 4.0)));
     assert_eq!((row(&few, "b").ratio, row(&few, "b").no_ratio), (None, Some(NoRatio::NoLatency)));
 }
 
 #[test]
 fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it() {
     let with_items = |counts: [u64; 3]| {
-        (0..).zip(counts).map(|(block, count)| {
-            example("a", "open_loop", block, 1.0).with(|example| {
-                let latency = latency::examples::latency(count, [1.0 + f64::from(block), 4.0, 9.0]);
-                example.result.actual.as_mut().unwrap().latency = Some(latency);
-            })
-        })
+        let of_block = |(block, count)| with_latency("a", block, count, [1.0 + f64::from(block), 4.0, 9.0]);
+        (0..).zip(counts).map(of_block)
     };
     let comparison = standard(with_items([700, 500, 700]));
     let table = row(&comparison, "a").open_loop.as_ref().unwrap();
@@ -55,12 +53,10 @@ fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it()
 
 #[test]
 fn an_invalid_open_loop_makes_no_figure() {
-    let invalid = example("a", "open_loop", 0, 1.0).with(|example| {
-        let mut latency = latency::examples::latency(700, [1.0, 4.0, 9.0]);
+    let invalid = with_latency("a", 0, 700, [1.0, 4.0, 9.0]).with(|example| {
+        let latency = example.result.actual.as_mut().unwrap().latency.as_mut().unwrap();
         latency.lag = latency.scheduled.clone();
-        example.result.actual.as_mut().unwrap().latency = Some(latency);
-        example.result.outcome =
-            Outcome::Invalid(error("judge", Fault::LateSource, "the source was late by itself"));
+        invalidate(example);
     });
     let comparison = standard([invalid]);
     let row = row(&comparison, "a");
@@ -71,10 +67,8 @@ fn an_invalid_open_loop_makes_no_figure() {
 fn an_open_loop_without_a_valid_trial_is_no_point_of_a_geometric_mean() {
     let late = ["a", "b"].map(|backend| {
         example(backend, "mine", 0, 1.0).with(|example| {
-            let latency = latency::examples::latency(700, [1.0, 4.0, 9.0]);
-            example.result.actual.as_mut().unwrap().latency = Some(latency);
-            example.result.outcome =
-                Outcome::Invalid(error("judge", Fault::LateSource, "the source was late by itself"));
+            set_latency(example, 700, [1.0, 4.0, 9.0]);
+            invalidate(example);
         })
     });
     // Of one that crashed, no record says that it is an open loop, but its name does.
@@ -86,18 +80,11 @@ fn an_open_loop_without_a_valid_trial_is_no_point_of_a_geometric_mean() {
 
 #[test]
 fn a_backend_that_claims_other_machines_in_some_trials_hides_their_latency_and_has_none() {
-    let of_backend = |backend: &'static str, claims: bool| {
-        (0..8).map(move |block| {
-            example(backend, "open_loop", block, 1.0).with(|example| {
-                let latency = latency::examples::latency(500, [1.0, 4.0 + f64::from(block) / 100.0, 9.0]);
-                example.result.actual.as_mut().unwrap().latency = Some(latency);
-                if claims && block == 3 {
-                    example.finished().metrics.insert("nodes".into(), 2.into());
-                }
-            })
-        })
+    let of_block = |block| {
+        ["a", "b"]
+            .map(|backend| with_latency(backend, block, 500, [1.0, 4.0 + f64::from(block) / 100.0, 9.0]))
     };
-    let comparison = standard(of_backend("a", false).chain(of_backend("b", true)));
+    let comparison = standard(changed((0..8).flat_map(of_block).collect(), "b", hides_a_latency));
     let b = row(&comparison, "b");
     assert_eq!((b.counts.verified, b.ratio, b.no_ratio), (8, None, Some(NoRatio::NoLatency)));
     assert_eq!(b.compared_latency, None);
@@ -109,12 +96,9 @@ fn a_backend_that_claims_other_machines_in_some_trials_hides_their_latency_and_h
 fn uneven(first_second: u64) -> Vec<Example> {
     let of_backend = |backend: &'static str, p95: f64| {
         (0..8).map(move |block| {
-            example(backend, "open_loop", block, 1.0).with(|example| {
-                let count = if block % 2 == 0 { 700 } else { 500 };
-                let latency = latency::examples::latency(count, [1.0, p95 + f64::from(block) / 100.0, 90.0]);
-                example.result.actual.as_mut().unwrap().latency = Some(latency);
-                example.result.started += Duration::from_secs(first_second);
-            })
+            let items = if block % 2 == 0 { 700 } else { 500 };
+            with_latency(backend, block, items, [1.0, p95 + f64::from(block) / 100.0, 90.0])
+                .with(|example| example.result.started += Duration::from_secs(first_second))
         })
     };
     of_backend("a", 2.0).chain(of_backend("b", 4.0)).collect()
@@ -137,8 +121,7 @@ fn blocks_with_more_and_fewer_items_are_compared_by_a_percentile_that_all_have()
 fn with_few_items(first_second: u64, both: bool) -> Vec<Example> {
     changed(uneven(first_second), if both { "" } else { "b" }, |example| {
         if example.trial.block == Some(0) {
-            let latency = latency::examples::latency(5, [1.0, 2.0, 3.0]);
-            example.result.actual.as_mut().unwrap().latency = Some(latency);
+            set_latency(example, 5, [1.0, 2.0, 3.0]);
         }
     })
 }

@@ -1,7 +1,6 @@
 //! What a row has of its trials.
 
 use super::*;
-use crate::record::latency;
 use crate::run::trial::RunUsage;
 use crate::sandbox::Usage;
 
@@ -199,9 +198,7 @@ fn start_first_run_steady_state_and_shutdown_are_separate_values() {
 #[test]
 fn latencies_become_seconds_and_resources_are_carried_over() {
     let examples = (0..3).map(|block| {
-        example("a", "open_loop", block, 1.0).with(|example| {
-            let latency = latency::examples::latency(500, [1.5 + f64::from(block), 4.0, 5.0]);
-            example.result.actual.as_mut().unwrap().latency = Some(latency);
+        with_latency("a", block, 500, [1.5 + f64::from(block), 4.0, 5.0]).with(|example| {
             example.result.usage = Some(RunUsage {
                 used: Usage { cpu_seconds: 1.25, peak_memory_bytes: 1 << 20, ..Usage::default() },
                 ..RunUsage::default()
