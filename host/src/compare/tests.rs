@@ -84,6 +84,10 @@ fn fail(example: &mut Example) {
     example.result = TrialResult::new(example.result.started, Outcome::Failed(failure));
 }
 
+fn answer_wrongly(example: &mut Example) {
+    example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+}
+
 /// A trial of an open loop with the latencies of so many items.
 fn with_latency(backend: &str, block: u32, items: u64, milliseconds: [f64; 3]) -> Example {
     example(backend, "open_loop", block, 1.0).with(|example| set_latency(example, items, milliseconds))
@@ -126,6 +130,20 @@ fn changed(examples: Vec<Example>, backend: &str, change: impl Fn(&mut Example))
     examples.into_iter().map(changed).collect()
 }
 
+/// The same in some of the blocks.
+fn changed_in(
+    examples: Vec<Example>,
+    backend: &str,
+    in_blocks: impl RangeBounds<u32>,
+    change: impl Fn(&mut Example),
+) -> Vec<Example> {
+    changed(examples, backend, |example| {
+        if example.trial.block.is_some_and(|block| in_blocks.contains(&block)) {
+            change(example);
+        }
+    })
+}
+
 /// Blocks of a, and of b, which is twice as fast.
 fn pair(count: u32) -> Vec<Example> {
     blocks("pipeline", count, &[("a", 1.0), ("b", 2.0)])
@@ -133,11 +151,7 @@ fn pair(count: u32) -> Vec<Example> {
 
 /// Twelve blocks of a, and of b, which is faster, after a change of one of them, or of both, in some of the blocks.
 fn two(backend: &str, in_blocks: impl RangeBounds<u32>, change: impl Fn(&mut Example)) -> Vec<Example> {
-    changed(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3)]), backend, |example| {
-        if example.trial.block.is_some_and(|block| in_blocks.contains(&block)) {
-            change(example);
-        }
-    })
+    changed_in(blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3)]), backend, in_blocks, change)
 }
 
 /// As `--aa` records it: the same file under a second name.

@@ -30,11 +30,7 @@ fn honest_but(
         set_cpu(result, WORK);
         example.system_profile.cpu_logical_cores = Some(2);
     });
-    changed(honest, backend, |example| {
-        if example.trial.block.is_some_and(|block| in_blocks.contains(&block)) {
-            change(example);
-        }
-    })
+    changed_in(honest, backend, in_blocks, change)
 }
 
 fn set_cpu(result: &mut TrialResult, cpu_seconds: f64) {

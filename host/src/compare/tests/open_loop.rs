@@ -84,7 +84,7 @@ fn a_backend_that_claims_other_machines_in_some_trials_hides_their_latency_and_h
         ["a", "b"]
             .map(|backend| with_latency(backend, block, 500, [1.0, 4.0 + f64::from(block) / 100.0, 9.0]))
     };
-    let comparison = standard(changed((0..8).flat_map(of_block).collect(), "b", hides_a_latency));
+    let comparison = standard(with_a_hidden_latency((0..8).flat_map(of_block).collect()));
     let b = row(&comparison, "b");
     assert_eq!((b.counts.verified, b.ratio, b.no_ratio), (8, None, Some(NoRatio::NoLatency)));
     assert_eq!(b.compared_latency, None);
@@ -119,11 +119,8 @@ fn blocks_with_more_and_fewer_items_are_compared_by_a_percentile_that_all_have()
 
 /// The same, in which the first block of b, and of a if `both`, has too few items for any percentile.
 fn with_few_items(first_second: u64, both: bool) -> Vec<Example> {
-    changed(uneven(first_second), if both { "" } else { "b" }, |example| {
-        if example.trial.block == Some(0) {
-            set_latency(example, 5, [1.0, 2.0, 3.0]);
-        }
-    })
+    let few = |example: &mut Example| set_latency(example, 5, [1.0, 2.0, 3.0]);
+    changed_in(uneven(first_second), if both { "" } else { "b" }, ..1, few)
 }
 
 #[test]
@@ -176,17 +173,17 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
     }
 }
 
-/// Says that another machine took part in a block, of which there is no latency then.
-fn hides_a_latency(example: &mut Example) {
-    if example.trial.block == Some(3) {
-        example.finished().metrics.insert("nodes".into(), 2.into());
-    }
+/// The same, in which b says that another machine took part in a block, of which there is no latency then.
+fn with_a_hidden_latency(examples: Vec<Example>) -> Vec<Example> {
+    changed_in(examples, "b", 3..4, |example| {
+        drop(example.finished().metrics.insert("nodes".into(), 2.into()))
+    })
 }
 
 #[test]
 fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run() {
     use crate::compare::history::{ChangeVerdict, history};
-    let hiding = changed(uneven(9), "b", hides_a_latency);
+    let hiding = with_a_hidden_latency(uneven(9));
     let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| Vec::new()).unwrap();
     let calls: Vec<_> =
         found.changes.iter().map(|it| (it.call, it.new.trials, it.new.median.is_some())).collect();
@@ -203,6 +200,6 @@ fn a_run_that_hides_a_latency_has_no_value_in_the_history_and_counts_its_verifie
         (run.trials, run.verified, run.successes, run.median.is_some())
     };
     assert_eq!(run_of_b(uneven(0)), (8, 8, 8, true));
-    assert_eq!(run_of_b(changed(uneven(0), "b", hides_a_latency)), (8, 8, 0, false));
+    assert_eq!(run_of_b(with_a_hidden_latency(uneven(0))), (8, 8, 0, false));
     assert_eq!(run_of_b(with_few_items(0, false)), (8, 8, 0, false));
 }

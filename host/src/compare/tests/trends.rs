@@ -87,21 +87,18 @@ fn a_run_in_which_a_backend_was_only_warmed_up_does_not_count_for_it() {
 
 #[test]
 fn a_newest_run_without_a_value_is_told() {
-    let wrong = |example: &mut Example| {
-        example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
-    };
-    let trends = without_aa([step(1.0), run(14, 1.0, wrong)].concat());
+    let trends = without_aa([step(1.0), run(14, 1.0, answer_wrongly)].concat());
     let says = "has no value in its newest run, night-14 (0 of 6 trials verified): the newest value is that of night-13";
     assert!(trends.warnings.iter().any(|warning| warning.ends_with(says)), "{:?}", trends.warnings);
     assert!(without_aa(step(1.0)).warnings.is_empty());
-    assert!(without_aa(run(0, 1.0, wrong)).warnings.is_empty());
+    assert!(without_aa(run(0, 1.0, answer_wrongly)).warnings.is_empty());
 }
 
 #[test]
 fn a_newest_run_of_which_some_trials_are_wrong_is_told() {
     let in_part = |example: &mut Example| {
         if example.trial.block != Some(0) {
-            example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+            answer_wrongly(example);
         }
     };
     let trends = without_aa([step(1.0), run(14, 1.0, in_part)].concat());

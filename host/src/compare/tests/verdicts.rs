@@ -135,24 +135,15 @@ fn a_difference_needs_more_blocks_to_be_published_beside_others() {
 }
 
 #[test]
-fn an_a_a_comparison_does_not_count_in_the_correction() {
-    let examples = same_file(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.0), ("b", 1.3)]));
-    let comparison = rigorous(Rigor::Publish, examples);
-    assert_eq!(ratio(&comparison, "a-again").adjusted_p_value, None);
-    let b = ratio(&comparison, "b");
-    assert_eq!(b.adjusted_p_value, b.margin_p_value);
-}
-
-#[test]
-fn an_a_a_comparison_of_another_backend_than_the_baseline_does_not_count_either() {
-    let mut examples = blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3), ("b-again", 1.3)]);
-    for example in examples.iter_mut().filter(|example| example.trial.backend.name != "a") {
-        example.plugin = Some(library("b", true));
+fn an_a_a_comparison_of_whichever_backend_does_not_count_in_the_correction() {
+    for (of, again, speed) in [("a", "a-again", 1.0), ("b", "b-again", 1.3)] {
+        let examples = blocks("pipeline", 12, &[("a", 1.0), ("b", 1.3), (again, speed)]);
+        let examples = changed(examples, again, |example| example.plugin = Some(library(of, true)));
+        let comparison = rigorous(Rigor::Publish, examples);
+        assert_eq!(ratio(&comparison, again).adjusted_p_value, None);
+        let b = ratio(&comparison, "b");
+        assert_eq!(b.adjusted_p_value, b.margin_p_value);
     }
-    let comparison = rigorous(Rigor::Publish, examples);
-    assert_eq!(ratio(&comparison, "b-again").adjusted_p_value, None);
-    let b = ratio(&comparison, "b");
-    assert_eq!(b.adjusted_p_value, b.margin_p_value);
 }
 
 #[test]
@@ -174,10 +165,7 @@ fn beside_a_failure_or_a_wrong_answer_there_is_no_verdict() {
     assert!(b.interval.is_some_and(|interval| interval.low > 1.05));
     let b = ratio(&standard(two("a", 11.., fail)), "b");
     assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::BaselineFailures)));
-    let wrong = two("b", 3..4, |example| {
-        example.result.outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
-    });
-    let b = ratio(&standard(wrong), "b");
+    let b = ratio(&standard(two("b", 3..4, answer_wrongly)), "b");
     assert_eq!((b.verdict, b.withheld), (None, Some(Withheld::WrongAnswers)));
 }
 
@@ -185,12 +173,7 @@ fn beside_a_failure_or_a_wrong_answer_there_is_no_verdict() {
 fn a_failure_of_either_side_is_the_reason_also_where_there_are_too_few_blocks_for_a_verdict() {
     let few = || blocks("pipeline", 3, &[("a", 1.0), ("b", 1.3)]);
     for (backend, why) in [("a", Withheld::BaselineFailures), ("b", Withheld::Failures)] {
-        let failed = changed(few(), backend, |example| {
-            if example.trial.block == Some(1) {
-                fail(example);
-            }
-        });
-        let b = ratio(&standard(failed), "b");
+        let b = ratio(&standard(changed_in(few(), backend, 1..2, fail)), "b");
         assert_eq!((b.verdict, b.withheld, b.no_interval), (None, Some(why), Some(NoInterval::TooFewBlocks)));
     }
     assert_eq!(ratio(&standard(few()), "b").withheld, None);

@@ -42,14 +42,17 @@ fn a_geomean_is_over_the_points_that_all_finished() {
     assert_eq!((c.ratio, c.interval), (None, None));
 }
 
+/// Says beforehand that it does not support the point.
+fn refuse(example: &mut Example) {
+    let unsupported = error(NEGOTIATION, Fault::Reported(ErrorKind::Unsupported), "needs time");
+    example.result = TrialResult::new(example.result.started, Outcome::Failed(unsupported));
+}
+
 #[test]
 fn a_backend_that_says_that_it_does_not_support_a_point_has_a_mean_of_the_others() {
     let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
     let mut examples = blocks("null", 7, &speeds);
-    examples.extend(changed(blocks("pipeline", 7, &speeds), "c", |example| {
-        let unsupported = error(NEGOTIATION, Fault::Reported(ErrorKind::Unsupported), "needs time");
-        example.result = TrialResult::new(example.result.started, Outcome::Failed(unsupported));
-    }));
+    examples.extend(changed(blocks("pipeline", 7, &speeds), "c", refuse));
     let comparison = standard(examples);
     let [b, c] = comparison.geomeans.as_slice() else { panic!("{:?}", comparison.geomeans) };
     assert_eq!((b.covered, b.points, c.covered), (1, 2, 1));
@@ -60,12 +63,7 @@ fn a_backend_that_says_that_it_does_not_support_a_point_has_a_mean_of_the_others
 fn a_backend_that_supports_a_point_in_some_blocks_only_has_no_mean() {
     let speeds = [("a", 1.0), ("b", 2.0), ("c", 4.0)];
     let mut examples = blocks("null", 7, &speeds);
-    examples.extend(changed(blocks("pipeline", 7, &speeds), "c", |example| {
-        if example.trial.block == Some(3) {
-            let unsupported = error(NEGOTIATION, Fault::Reported(ErrorKind::Unsupported), "needs time");
-            example.result = TrialResult::new(example.result.started, Outcome::Failed(unsupported));
-        }
-    }));
+    examples.extend(changed_in(blocks("pipeline", 7, &speeds), "c", 3..4, refuse));
     let comparison = standard(examples);
     assert_eq!(comparison.geomeans[1].ratio, None, "{:?}", comparison.geomeans);
 }
