@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::record::UnifiedRecord;
-use crate::run::task_graph::TaskGraph;
 
 /// Seven blocks of `a` and `b`, with `b` changed.
 fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
@@ -80,11 +79,10 @@ fn two_debug_builds_are_compared_and_flagged() {
 
 #[test]
 fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_user_insists() {
-    let of = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
     let graphs = |a: Form, b: Form| {
-        let both =
-            changed(blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]), "a", |it| it.result.graph = of(a));
-        recorded(changed(both, "b", |it| it.result.graph = of(b)))
+        let both = blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]);
+        let both = changed(both, "a", |it| it.result.graph = graph(a));
+        recorded(changed(both, "b", |it| it.result.graph = graph(b)))
     };
     let [refused, insisted] = insisted(&graphs(Form::Graph, Form::Stages));
     assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
@@ -105,17 +103,12 @@ fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_us
 
 #[test]
 fn a_row_that_ran_a_graph_in_both_forms_is_compared_only_if_the_user_insists() {
-    let of = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
-    let both = changed(blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]), "", |it| {
-        it.result.graph = of(Form::Stages);
-    });
+    let both = blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]);
+    let both = changed(both, "", |it| it.result.graph = graph(Form::Stages));
     for other in ["a", "b"] {
         // The first block has the form of the other row.
-        let inputs = recorded(changed(both.clone(), other, |it| {
-            if it.trial.block != Some(0) {
-                it.result.graph = of(Form::Graph);
-            }
-        }));
+        let later = |it: &mut Example| it.result.graph = graph(Form::Graph);
+        let inputs = recorded(changed_in(both.clone(), other, 1.., later));
         let [refused, insisted] = insisted(&inputs);
         assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
         assert_eq!(refused.incomparable, [Incomparable::GraphForm]);
@@ -127,7 +120,6 @@ fn a_row_that_ran_a_graph_in_both_forms_is_compared_only_if_the_user_insists() {
 fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
     use crate::compare::history::{ChangeVerdict, history};
     let run = |of_a: Option<Form>, of_b: Option<Form>| {
-        let graph = |form| Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
         let both = blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]);
         let both = changed(both, "a", |it| it.result.graph = of_a.and_then(graph));
         // Without a form, the trials failed before they began.

@@ -196,12 +196,9 @@ fn runs_before_a_date_are_left_out_and_the_order_of_files_does_not_matter() {
 
 #[test]
 fn a_run_that_failed_before_it_began_is_of_the_cell_of_its_graph() {
-    use crate::run::task_graph::TaskGraph;
     let of = |day: u32, form: Option<Form>| {
         run(day, 1.0, |example| match form {
-            Some(form) => {
-                example.result.graph = Some(TaskGraph { form, steps: 4, width: 8, output_bytes: 64 });
-            }
+            Some(form) => example.result.graph = graph(form),
             None => {
                 let failed = TrialResult::failed(error("open", Fault::Crashed, "planted"));
                 example.result = TrialResult { started: example.result.started, ..failed };
