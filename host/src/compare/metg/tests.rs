@@ -31,6 +31,10 @@ impl Example {
         Self { backend, block, iterations, overhead, outcome: Outcome::Verified }
     }
 
+    fn warm_up(backend: &'static str, block: u32, iterations: u64) -> Input {
+        Input { kind: Kind::Warmup, ..Self::new(backend, block, iterations, 1e-6).input() }
+    }
+
     fn input(self) -> Input {
         let mut spec = WorkloadSpec::new("pipeline");
         spec.total_items = 1000;
@@ -105,9 +109,7 @@ fn a_sweep_that_was_interrupted_before_a_longer_kernel_did_not_end_with_a_low_ef
     let first = |is_longest| {
         let mut input = Example::new("one", 0, 1 << 6, 1e-6).input();
         input.record.metadata.metg.as_mut().unwrap().is_longest = is_longest;
-        let mut warm_up = Example::new("one", 0, 1, 1e-6).input();
-        warm_up.kind = Kind::Warmup;
-        sweeps(&[warm_up, input]).rows[0].blocks[0].outcome.clone()
+        sweeps(&[Example::warm_up("one", 0, 1), input]).rows[0].blocks[0].outcome.clone()
     };
     assert_eq!(first(Some(false)), SweepOutcome::Unfinished);
     // It was the longest, or that is not known.
@@ -130,11 +132,7 @@ fn sweeps_of_a_run_that_are_missing_are_counted() {
 
 #[test]
 fn a_sweep_that_was_interrupted_says_nothing_of_its_block() {
-    let warm_up = |block| {
-        let mut input = Example::new("one", block, 1, 1e-6).input();
-        input.kind = Kind::Warmup;
-        input
-    };
+    let warm_up = |block| Example::warm_up("one", block, 1);
     let whole = (0..6).flat_map(|block| sweep("one", block, 1e-6 * (1.0 + 0.01 * f64::from(block))));
     // Interrupted at a kernel of 65 µs, where 98 % is work, or short of one that was to be doubled.
     let cut = |block, from: u32, to: u32| {
@@ -342,9 +340,7 @@ fn a_row_that_ran_the_longest_kernel_is_not_told_to_try_a_longer_one() {
 fn other_records_and_warm_ups_are_ignored() {
     let mut other = Example::new("one", 0, 8, 1e-6).input();
     other.record.metadata.metg = None;
-    let mut warm_up = Example::new("one", 0, 8, 1e-6).input();
-    warm_up.kind = Kind::Warmup;
-    assert!(sweeps(&[other, warm_up]).rows.is_empty());
+    assert!(sweeps(&[other, Example::warm_up("one", 0, 8)]).rows.is_empty());
 }
 
 #[test]
