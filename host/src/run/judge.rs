@@ -370,6 +370,7 @@ mod tests {
     use plugin_api::workload::Distribution;
 
     use super::*;
+    use crate::record::trial::examples;
 
     fn outcome(count: u64) -> Answer {
         Answer { count, checksum: format!("{count:032x}"), waiting_seconds: None, latency: None }
@@ -378,13 +379,9 @@ mod tests {
     fn finished() -> Finished {
         Finished {
             backend: "mock".into(),
-            scheduler_name: "default".into(),
             elapsed_time: Some(1.0),
             results_count: 5,
-            duration_seconds: 1.5,
-            begun_seconds: None,
-            sink_state: Vec::new(),
-            metrics: serde_json::Map::new(),
+            ..examples::finished(1.5)
         }
     }
 

@@ -238,6 +238,7 @@ fn lasting_violation(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::trial::examples;
 
     #[test]
     fn a_run_that_breaks_bounds_of_both_kinds_is_compared_with_new_references() {
@@ -273,16 +274,8 @@ mod tests {
     #[test]
     fn what_is_opened_in_the_time_of_a_run_is_told_where_it_takes_a_part_that_matters() {
         let told = |late_opens: Value, opening_seconds| {
-            let finished = Finished {
-                backend: "mock".into(),
-                scheduler_name: "default".into(),
-                elapsed_time: None,
-                results_count: 5,
-                duration_seconds: 0.5,
-                begun_seconds: None,
-                sink_state: Vec::new(),
-                metrics: [("late_opens".to_owned(), late_opens)].into_iter().collect(),
-            };
+            let mut finished = examples::finished(0.5);
+            finished.metrics.insert("late_opens".into(), late_opens);
             opened_late(&finished, &TrialReference { opening_seconds, ..TrialReference::default() }, 2)
         };
         let warning = told(2.into(), 0.2).unwrap();
