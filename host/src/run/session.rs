@@ -456,55 +456,52 @@ fn is_of_a_backtrace(line: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// What is quoted of a log with this text after so many bytes of another worker.
+    fn quoted(text: &str, start: u64) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
+        tail(file.path(), start).unwrap()
+    }
+
     #[test]
     fn the_reason_is_quoted_and_not_the_backtrace_after_it() {
-        let file = tempfile::NamedTempFile::new().unwrap();
         let frames: String =
             (0..300).map(|number| format!("  {number}: f\n      at /src/f.rs:{number}\n")).collect();
         let note = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.";
         let text = format!("memory allocation of 9 bytes failed\nstack backtrace:\n{frames}{note}\n");
-        std::fs::write(&file, text).unwrap();
-        assert_eq!(tail(file.path(), 0).unwrap(), "memory allocation of 9 bytes failed");
+        assert_eq!(quoted(&text, 0), "memory allocation of 9 bytes failed");
     }
 
     #[test]
     fn a_message_quotes_the_last_lines_without_escapes() {
-        let file = tempfile::NamedTempFile::new().unwrap();
         let text = format!("{}\none\n\ntwo \x1b[31mred\nthree\n", "x".repeat(5000));
-        std::fs::write(&file, text).unwrap();
-        assert_eq!(tail(file.path(), 0).unwrap(), "one / two ?[31mred / three");
+        assert_eq!(quoted(&text, 0), "one / two ?[31mred / three");
     }
 
     #[test]
     fn a_message_quotes_little_of_a_bar_and_of_a_long_line() {
-        let file = tempfile::NamedTempFile::new().unwrap();
         let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
-        std::fs::write(&file, format!("{bar}\r\nno room\n{}\n", "é".repeat(5000))).unwrap();
-        assert_eq!(tail(file.path(), 0).unwrap(), format!("99 % / no room / {}", "é".repeat(500)));
+        let text = format!("{bar}\r\nno room\n{}\n", "é".repeat(5000));
+        assert_eq!(quoted(&text, 0), format!("99 % / no room / {}", "é".repeat(500)));
     }
 
     #[test]
     fn a_bar_after_the_cause_is_one_line_of_a_message() {
-        let file = tempfile::NamedTempFile::new().unwrap();
         let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
-        for (text, quoted) in [
+        for (text, expected) in [
             (format!("no room\n{bar}"), "no room / 99 %"),
             (format!("no room\r\n{bar}\x1b\r \n"), "no room / 99 %"),
             (format!("{bar}no room\n\r\n"), "no room"),
         ] {
-            std::fs::write(&file, text).unwrap();
-            assert_eq!(tail(file.path(), 0).unwrap(), quoted);
+            assert_eq!(quoted(&text, 0), expected);
         }
     }
 
     #[test]
     fn a_message_quotes_nothing_of_the_worker_before() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "old\n").unwrap();
-        assert_eq!(tail(file.path(), 4).unwrap(), "");
-        std::fs::write(&file, "old\nnew\n").unwrap();
-        assert_eq!(tail(file.path(), 4).unwrap(), "new");
-        assert_eq!(tail(file.path(), 99).unwrap(), "old / new");
+        assert_eq!(quoted("old\n", 4), "");
+        assert_eq!(quoted("old\nnew\n", 4), "new");
+        assert_eq!(quoted("old\nnew\n", 99), "old / new");
     }
 
     #[test]
