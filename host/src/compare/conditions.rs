@@ -17,17 +17,17 @@ pub(super) fn machine_checks<'t, 'a: 't>(trials: impl Iterator<Item = &'t Trial<
     read.into_iter().flat_map(of_trial).collect()
 }
 
-/// The readings since the session before. The last one before this trial's session is its own; for those before that a session was
-/// postponed, of whatever backend.
+/// The readings since the session before. Records of earlier versions do not say for which a session was postponed, of whatever backend:
+/// there it was for all but the last one before this trial's session.
 fn of_trial(trial: &Trial<'_>) -> Vec<MachineReading> {
     let checks = &trial.metadata().machine_checks;
     let own = checks.iter().rposition(|check| !check.after_session);
+    let is_before_own = |at: usize| own.is_some_and(|own| at < own);
     let reading = |(at, check): (usize, &MachineCheck)| MachineReading {
         run: trial.run().to_owned(),
         block: trial.metadata().block,
         backend: trial.record.backend.clone(),
-        postponed: own.is_some_and(|own| at < own),
-        check: *check,
+        check: MachineCheck { postponed: check.postponed.or(Some(is_before_own(at))), ..*check },
     };
     checks.iter().enumerate().map(reading).collect()
 }

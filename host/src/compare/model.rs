@@ -548,9 +548,7 @@ pub struct MachineReading {
     pub block: Option<u32>,
     /// The backend whose session followed, or had just ended.
     pub backend: String,
-    /// Whether a session was postponed for it, of this backend or of another one.
-    #[serde(default)]
-    pub postponed: bool,
+    /// If a session was postponed for it, that was one of this backend or of another one.
     #[serde(flatten)]
     pub check: MachineCheck,
 }

@@ -213,7 +213,7 @@ pub(super) fn reading() -> MachineReading {
         preemptions: 3,
         ..MachineCheck::default()
     };
-    MachineReading { run: "look".into(), block: Some(0), backend: "beta".into(), postponed: false, check }
+    MachineReading { run: "look".into(), block: Some(0), backend: "beta".into(), check }
 }
 
 /// Three backends on four workloads: every verdict, one failure, one warning.

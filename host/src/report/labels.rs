@@ -324,11 +324,11 @@ pub(super) fn run_as(cores: Option<usize>, is_single: bool) -> String {
 pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> Vec<String> {
     let machines = machines.iter().map(machine);
     let checks = checks.iter().map(|reading| {
-        let MachineReading { run, block: number, backend, postponed, check } = reading;
-        let when = match (*postponed, check.after_session) {
-            (true, _) => "a session was postponed".to_owned(),
-            (false, true) => format!("after {}", name(backend)),
-            (false, false) => format!("before {}", name(backend)),
+        let MachineReading { run, block: number, backend, check } = reading;
+        let when = match (check.postponed, check.after_session) {
+            (Some(true), _) => "a session was postponed".to_owned(),
+            (_, true) => format!("after {}", name(backend)),
+            (_, false) => format!("before {}", name(backend)),
         };
         format!(
             "machine check of {}, block {}, {when}: {} an iteration, {} stolen, {}, pressure {}",

@@ -426,12 +426,11 @@ mod tests {
     #[test]
     fn the_command_is_whole_and_details_name_the_machine_and_each_reading() {
         let command = format!("crossrun compare --extra 'a={}'", "b".repeat(300));
+        let mut postponed = examples::reading();
+        postponed.check.postponed = Some(true);
         let comparison = Comparison {
             commands: vec![command.clone()],
-            machine_checks: vec![
-                MachineReading { postponed: true, ..examples::reading() },
-                examples::reading(),
-            ],
+            machine_checks: vec![postponed, examples::reading()],
             ..examples::several_workloads()
         };
         assert!(plain(&comparison).ends_with(&format!("again: {command}\n")));

@@ -51,6 +51,10 @@ impl Executor {
             prepare(self, session);
             match self.noise(session, sink)? {
                 Some(why) if delays < MAX_DELAYS => {
+                    // It has just been read, as there is no noise without a reading.
+                    if let Some(check) = self.machine_checks.last_mut() {
+                        check.postponed = Some(true);
+                    }
                     sink(&Event::Postponed(session, why.to_string())).map_err(Stopped::Sink)?;
                     queue.push_back((session, delays + 1));
                 }
@@ -97,7 +101,7 @@ impl Executor {
         let Some(check) = self.check_machine(session) else { return Ok(None) };
         let check = MachineCheck { after_session, ..check };
         sink(&Event::MachineChecked(session, check)).map_err(Stopped::Sink)?;
-        self.machine_checks.push(check);
+        self.machine_checks.push(MachineCheck { postponed: Some(false), ..check });
         Ok(Some(check))
     }
 

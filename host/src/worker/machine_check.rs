@@ -38,6 +38,7 @@ pub(super) fn check(duration: Duration) -> MachineCheck {
         preemptions: measured.iter().map(|(_, preemptions)| preemptions).sum(),
         pressure: pressure(),
         after_session: false,
+        postponed: None,
     }
 }
 

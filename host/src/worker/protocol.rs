@@ -363,6 +363,9 @@ pub struct MachineCheck {
     /// Whether the last session of a block had just ended; absent before a session.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_session: bool,
+    /// Whether a session was postponed for it; absent until that is known, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postponed: Option<bool>,
 }
 
 /// How long calls take on one core.

@@ -21,8 +21,21 @@ fn a_reading_for_which_a_session_was_postponed_is_not_that_of_the_session_that_w
     examples[0].result.machine_checks = vec![reading(9.0), reading(8.0), reading(1.0)];
     examples[1].result.machine_checks = vec![reading(1.0), after];
     let checks = standard(examples).machine_checks;
-    let read: Vec<_> = checks.iter().map(|it| (it.backend.as_str(), it.postponed)).collect();
+    let is_told = |told: Option<bool>| told == Some(true);
+    let read: Vec<_> = checks.iter().map(|it| (it.backend.as_str(), is_told(it.check.postponed))).collect();
     assert_eq!(read, [("a", true), ("a", true), ("a", false), ("b", false), ("b", false)]);
+}
+
+#[test]
+fn a_reading_for_which_a_session_was_postponed_stands_for_no_session_whose_own_reading_failed() {
+    let mut examples = blocks("null", 1, &[("a", 1.0), ("b", 1.0)]);
+    let reading = |postponed| MachineCheck { postponed: Some(postponed), ..MachineCheck::default() };
+    examples[0].result.machine_checks = vec![reading(true)];
+    // The session before had no trial that could have the first of these.
+    examples[1].result.machine_checks = vec![reading(false), reading(false)];
+    let checks = standard(examples).machine_checks;
+    let read: Vec<_> = checks.iter().map(|it| (it.backend.as_str(), it.check.postponed)).collect();
+    assert_eq!(read, [("a", Some(true)), ("b", Some(false)), ("b", Some(false))]);
 }
 
 #[test]
