@@ -35,6 +35,7 @@ use group::Table;
 pub(crate) use input::mark_runs;
 pub use input::{Input, Options};
 use model::{Comparison, Point, VERSION};
+pub(crate) use trial::without_copies;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no record is of the baseline `{wanted}`; {}", records_of(.present))]

@@ -13,7 +13,7 @@ use super::conditions;
 use super::doubt::slow_clock;
 use super::label::{machine_name, short, with_differences};
 use super::model::Status;
-use super::trial::{BlockId, Trial, is_debug, sha256};
+use super::trial::{BlockId, Trial, TrialKey, is_debug, sha256};
 use super::versions::together;
 use super::warning::{CHOSEN_DATA, UNLOCKED, debug_builds, doubled, with_count};
 use crate::metg::{
@@ -263,29 +263,6 @@ fn samples(inputs: &[Input]) -> (Vec<Sample<'_>>, usize) {
         }
     }
     (samples, duplicates)
-}
-
-/// What tells a trial of a sweep from the others; a copy of its record has the same.
-#[derive(PartialEq, Eq, Hash)]
-struct TrialKey<'a> {
-    backend: &'a str,
-    workload: &'a str,
-    extra: String,
-    moment: (&'a str, Option<u32>, &'a str),
-    is_measured: bool,
-}
-
-impl<'a> TrialKey<'a> {
-    fn of(trial: Trial<'a>) -> Self {
-        let record = &trial.record;
-        Self {
-            backend: &record.backend,
-            workload: &record.workload,
-            extra: Json::Object(record.metadata.extra.clone()).to_string(),
-            moment: trial.moment(),
-            is_measured: trial.kind == Kind::Measured,
-        }
-    }
 }
 
 fn sample(input: &Input) -> Option<Sample<'_>> {

@@ -1,11 +1,13 @@
 //! A trial as recorded by this or another program.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::input::Input;
 use crate::plan;
 use crate::record::outcome::figure;
-use crate::record::{Library, Metadata};
+use crate::record::{Kind, Library, Metadata};
 use crate::run::outcome::Status;
 use crate::run::trial::UNSETTLED;
 
@@ -25,6 +27,38 @@ pub(super) struct Repetition<'a> {
     pub(super) block: Option<u32>,
     /// Without a block only the timestamp distinguishes trials.
     timestamp: Option<&'a str>,
+}
+
+/// What tells a trial from the others, whatever it is of; a copy of its record has the same.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct TrialKey<'a> {
+    backend: &'a str,
+    workload: &'a str,
+    extra: String,
+    moment: (&'a str, Option<u32>, &'a str),
+    is_measured: bool,
+}
+
+impl<'a> TrialKey<'a> {
+    pub(super) fn of(trial: Trial<'a>) -> Self {
+        let record = &trial.record;
+        Self {
+            backend: &record.backend,
+            workload: &record.workload,
+            extra: Value::Object(record.metadata.extra.clone()).to_string(),
+            moment: trial.moment(),
+            is_measured: trial.kind == Kind::Measured,
+        }
+    }
+}
+
+/// The records without copies of earlier ones. Those of other programs may have one time for several trials, which take their own time.
+pub(crate) fn without_copies(inputs: &[Input]) -> Vec<&Input> {
+    let mut seen = HashSet::new();
+    inputs
+        .iter()
+        .filter(|input| seen.insert((TrialKey::of(input), input.duration().map(f64::to_bits))))
+        .collect()
 }
 
 impl Input {

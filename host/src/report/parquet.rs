@@ -14,7 +14,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::error::ReportError;
-use crate::compare::Input;
+use crate::compare::{Input, without_copies};
 use crate::record::Resources;
 use crate::run::session::CallError;
 use crate::text::word;
@@ -87,8 +87,10 @@ fn used(input: &Input) -> Resources {
     input.record.metadata.resources
 }
 
-/// The trials as a file of Parquet, with one row group and without compression: a trial is some hundred bytes.
+/// The trials as a file of Parquet, with one row group and without compression: a trial is some hundred bytes. A copy has no row, as it
+/// would count twice in whatever is computed of the rows.
 pub(crate) fn parquet(trials: &[Input]) -> std::result::Result<Vec<u8>, ReportError> {
+    let trials = without_copies(trials);
     let fields: String = COLUMNS.iter().map(|(name, column)| column.field(name)).collect();
     let schema = parse_message_type(&format!("message trial {{ {fields} }}"))?;
     let properties = WriterProperties::builder()
@@ -100,7 +102,7 @@ pub(crate) fn parquet(trials: &[Input]) -> std::result::Result<Vec<u8>, ReportEr
     for (_, column) in &COLUMNS {
         let mut writer =
             rows.next_column()?.ok_or_else(|| ParquetError::General("a column is missing".into()))?;
-        column.write(writer.untyped(), trials)?;
+        column.write(writer.untyped(), &trials)?;
         writer.close()?;
     }
     rows.close()?;
@@ -121,7 +123,7 @@ impl Column {
         format!("OPTIONAL {kind} {name} {meaning}; ")
     }
 
-    fn write(&self, writer: &mut ColumnWriter<'_>, trials: &[Input]) -> Result<()> {
+    fn write(&self, writer: &mut ColumnWriter<'_>, trials: &[&Input]) -> Result<()> {
         match (self, writer) {
             (Text(read), ColumnWriter::ByteArrayColumnWriter(to)) => {
                 put(to, trials, |it| Some(ByteArray::from(read(it)?.into_bytes())))
@@ -141,10 +143,10 @@ impl Column {
 /// Writes the values that are there, and for each trial whether its value is (1) or not (0).
 fn put<T: DataType>(
     to: &mut ColumnWriterImpl<'_, T>,
-    trials: &[Input],
+    trials: &[&Input],
     read: impl Fn(&Input) -> Option<T::T>,
 ) -> Result<()> {
-    let values: Vec<_> = trials.iter().map(read).collect();
+    let values: Vec<_> = trials.iter().copied().map(read).collect();
     let there: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
     let values: Vec<_> = values.into_iter().flatten().collect();
     to.write_batch(&values, Some(&there), None).map(drop)
@@ -216,6 +218,23 @@ mod tests {
         assert_eq!(read(&trials, "status"), status);
         assert_eq!(read(&trials, "error_kind")[..2], [Field::Null, Field::Str("wrong_answer".into())]);
         assert!(matches!(read(&trials, "locked")[0], Field::Bool(_)));
+    }
+
+    #[test]
+    fn a_copy_of_a_trial_has_no_row() {
+        let mut trials = trials();
+        for (number, trial) in trials.iter_mut().enumerate() {
+            trial.record.timestamp = format!("2026-02-21T03:58:4{number}.134641+00:00");
+        }
+        // As a file of measured trials alone has it, whose first trial is no warm-up.
+        let copy = |input: Input| Input {
+            source: Source { file: "copy/unified_results.jsonl".into(), ..input.source },
+            run_started: Some("later".into()),
+            ..input
+        };
+        let twice: Vec<_> = trials.iter().cloned().chain(trials.iter().cloned().map(copy)).collect();
+        let file = || Field::Str("run/trials.jsonl".into());
+        assert_eq!(read(&twice, "file"), [file(), file(), file()]);
     }
 
     #[test]
