@@ -217,6 +217,15 @@ fn a_run_with_blocks_left_is_told() {
     // A copy that was made before counts with the whole run.
     let beside = place.run("history results copy").code(0).says("the run r is in");
     assert!(!beside.stderr().contains("unfinished"), "{}", beside.explain());
+    // Whatever the name of the file that has the whole run, and with or without its warm-ups.
+    for (file, named) in [("trials.jsonl", "whole.jsonl"), ("unified_results.jsonl", "measured.jsonl")] {
+        std::fs::copy(at("results/r").join(file), at(named)).unwrap();
+        for words in ["report copy", "history copy"] {
+            let beside = place.run(&format!("{words} {named}")).code(0);
+            assert!(!beside.stdout().contains("unfinished"), "{words} {named}: {}", beside.explain());
+            assert!(!beside.stderr().contains("unfinished"), "{words} {named}: {}", beside.explain());
+        }
+    }
     let by_itself = place.run("report copy").code(0).stdout();
     assert!(by_itself.contains("unfinished: 1 of 3 blocks was measured"), "{by_itself}");
     std::fs::rename(at("copy"), at("results/copy")).unwrap();

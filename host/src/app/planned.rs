@@ -1,6 +1,6 @@
 //! What the plan beside a file of records says of its run: how the records are compared, and whether all of it was measured.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub(super) struct PlannedRun {
     run: (String, Option<Arc<str>>),
     /// How many of its trials were measured.
     trials: usize,
-    pub(super) unfinished: Option<Unfinished>,
+    unfinished: Option<Unfinished>,
 }
 
 impl PlannedRun {
@@ -61,6 +61,22 @@ impl PlannedRun {
             Some(_) => {}
             None => runs.push(self),
         }
+    }
+
+    /// What is missing of it, unless another file of `inputs` has all of its measured trials, and more: a copy of the whole run has any
+    /// name, and may lack the warm-ups.
+    pub(super) fn missing(&self, inputs: &[Input]) -> Option<&Unfinished> {
+        let unfinished = self.unfinished.as_ref()?;
+        let prefix = format!("{}/", self.run.0);
+        let mut of_files: HashMap<&str, HashSet<(TrialId, &str)>> = HashMap::new();
+        for input in inputs.iter().filter(|input| input.record.run_id.starts_with(&prefix)) {
+            let trial = measured(input).map(|trial| (trial, input.record.timestamp.as_str()));
+            of_files.entry(&input.source.file).or_default().extend(trial);
+        }
+        let own = of_files.remove(unfinished.file.as_str()).unwrap_or_default();
+        let has_more =
+            |other: &HashSet<_>| !own.is_empty() && own.len() < other.len() && own.is_subset(other);
+        (!of_files.values().any(has_more)).then_some(unfinished)
     }
 }
 

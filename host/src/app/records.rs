@@ -58,7 +58,7 @@ impl Read {
 
     /// The runs of which blocks are missing, but for copies of which a longer one was read.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Unfinished> {
-        self.runs.iter().filter_map(|run| run.unfinished.as_ref())
+        self.runs.iter().filter_map(move |run| run.missing(&self.inputs))
     }
 
     /// Refuses warm-ups without a measured trial, from which nothing follows. Lines that cannot be read may be the measured trials.
