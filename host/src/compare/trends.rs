@@ -95,7 +95,7 @@ pub(crate) fn trends(
         trend(of_cell, &runs, machines[machine].noise)
     });
     let cells: Vec<_> = cells.collect();
-    warnings.extend(cells.iter().filter_map(newest_lacks));
+    warnings.extend(cells.iter().filter_map(|cell| newest_lacks(cell, &machines)));
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
 }
 
@@ -108,12 +108,26 @@ fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
     distinction((key.4, key.3), like.map(|it| (it.4, it.3)))
 }
 
+/// The name of a cell in a warning, with all that another cell of its backend and point may differ in.
+fn name(cell: &model::Cell, machines: &[Machine]) -> String {
+    let model::Cell { machine, backend, point, distinction, cores, is_single, is_debug, form, .. } = cell;
+    let cores = cores.map_or_else(String::new, |cores| format!(" on {}", plural(cores as u64, "core")));
+    let machine = machines.get(*machine).filter(|_| machines.len() > 1);
+    let machine = machine.map_or_else(String::new, |machine| format!(" on {}", machine.name));
+    let how = [
+        (*form == Some(Form::Stages), " in stages"),
+        (*is_debug, " of a debug build"),
+        (*is_single, " in single runs"),
+    ];
+    let how: String = how.into_iter().filter_map(|(is_so, how)| is_so.then_some(how)).collect();
+    format!("{backend} at {point}{distinction}{how}{cores}{machine}")
+}
+
 /// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that. Or that no run of
 /// it has, although trials are verified. Or that the newest has one of a part of its trials, of which the others may be the slow ones.
-fn newest_lacks(trend: &model::CellTrend) -> Option<String> {
+fn newest_lacks(trend: &model::CellTrend, machines: &[Machine]) -> Option<String> {
     let newest = trend.runs.last()?;
-    let model::Cell { backend, point, distinction, .. } = &trend.cell;
-    let (cell, run) = (format!("{backend} at {point}{distinction}"), &newest.run);
+    let (cell, run) = (name(&trend.cell, machines), &newest.run);
     let verified = format!("{} of {} verified", newest.verified, plural(newest.trials as u64, "trial"));
     if newest.median.is_some() {
         let of_part =

@@ -95,6 +95,19 @@ fn a_newest_run_without_a_value_is_told() {
 }
 
 #[test]
+fn a_cell_that_is_told_has_its_cores_and_how_it_was_run() {
+    let mut inputs = run(0, 1.0, |example| example.plugin = Some(library("a", false)));
+    for input in &mut inputs {
+        (input.record.metadata.cores, input.record.metadata.block) = (Some(vec![0, 1]), None);
+    }
+    inputs[0].outcome = Outcome::Wrong(error("judge", Fault::WrongAnswer, "another checksum"));
+    let says =
+        " of a debug build in single runs on 2 cores has 5 of 6 trials verified in its newest run, night-0";
+    let trends = without_aa(inputs);
+    assert!(trends.warnings.iter().any(|warning| warning.contains(says)), "{:?}", trends.warnings);
+}
+
+#[test]
 fn a_newest_run_of_which_some_trials_are_wrong_is_told() {
     let in_part = |example: &mut Example| {
         if example.trial.block != Some(0) {
