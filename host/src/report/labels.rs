@@ -28,13 +28,20 @@ pub(super) fn block(block: Option<u32>) -> String {
     or_none(block, |block| (u64::from(block) + 1).to_string())
 }
 
-/// Equal texts once, in their order, each with the blocks that it concerns: `blocks 1, 3`.
+/// Equal texts once, in their order, each with the blocks that it concerns: `blocks 1, 3`. Where one is in no block, the trials are
+/// counted: `2 trials`.
 pub(super) fn by_block(texts: impl Iterator<Item = (String, Option<u32>)>) -> Vec<(String, String)> {
-    let labelled = |(text, numbers): (String, Vec<String>)| {
+    let labelled = |(text, numbers): (String, Vec<Option<u32>>)| {
         let noun = if numbers.len() == 1 { "block" } else { "blocks" };
-        (text, format!("{noun} {}", numbers.join(", ")))
+        let blocks: Vec<_> = numbers.iter().map(|number| block(*number)).collect();
+        let label = if numbers.contains(&None) {
+            plural(numbers.len() as u64, "trial")
+        } else {
+            format!("{noun} {}", blocks.join(", "))
+        };
+        (text, label)
     };
-    grouped(texts.map(|(text, number)| (text, block(number)))).into_iter().map(labelled).collect()
+    grouped(texts).into_iter().map(labelled).collect()
 }
 
 /// Whether a result is good or bad, which decides on its colour.

@@ -152,7 +152,7 @@ fn ratio(row: &Row) -> Option<String> {
 fn ratio_sentence(ratio: &Ratio, baseline: Option<&str>) -> String {
     let baseline = baseline.map_or_else(|| "the baseline".into(), name);
     let how = if ratio.paired {
-        format!("Hodges-Lehmann over {} blocks", ratio.blocks)
+        format!("Hodges-Lehmann over {}", crate::text::plural(ratio.blocks.into(), "block"))
     } else {
         "ratio of the medians".into()
     };
@@ -280,10 +280,14 @@ fn split_common_word(texts: &mut [String]) -> Option<String> {
     Some(word)
 }
 
-/// The warnings of the trials.
+/// The warnings of the trials. The blocks of several runs have the same numbers, which would not say which trials these are.
 fn notes(samples: &[Sample]) -> Vec<String> {
-    let warnings =
-        samples.iter().flat_map(|sample| sample.warnings.iter().map(|text| (text.clone(), sample.block)));
+    let run = |sample: &Sample| (sample.run_id.clone(), sample.run_started.clone());
+    let is_one_run = samples.windows(2).all(|pair| run(&pair[0]) == run(&pair[1]));
+    let warnings = samples.iter().flat_map(|sample| {
+        let block = sample.block.filter(|_| is_one_run);
+        sample.warnings.iter().map(move |text| (text.clone(), block))
+    });
     let mut notes = labels::by_block(warnings);
     notes.sort();
     notes.into_iter().map(|(note, blocks)| format!("{} ({blocks})", one_line(&note, 300))).collect()
@@ -306,6 +310,16 @@ mod tests {
         ] {
             assert_eq!(difference(Some(shown), Some(command)), expected);
         }
+    }
+
+    #[test]
+    fn a_warning_of_several_runs_has_the_number_of_trials_and_not_that_of_blocks() {
+        let mut samples = examples::row("native", None).samples;
+        samples.truncate(2);
+        samples.iter_mut().for_each(|sample| sample.warnings = vec!["busy".into()]);
+        assert_eq!(notes(&samples), ["busy (blocks 1, 2)"]);
+        samples[1].run_started = Some("later".into());
+        assert_eq!(notes(&samples), ["busy (2 trials)"]);
     }
 
     #[test]

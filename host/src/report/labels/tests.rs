@@ -21,6 +21,14 @@ fn the_settings_of_a_point_leave_out_the_defaults() {
 }
 
 #[test]
+fn trials_in_no_block_are_counted() {
+    let texts = [("a", Some(0)), ("b", None), ("a", Some(2)), ("b", None), ("c", Some(1)), ("d", None)];
+    let found = by_block(texts.into_iter().map(|(text, number)| (text.to_owned(), number)));
+    let expected = [("a", "blocks 1, 3"), ("b", "2 trials"), ("c", "block 2"), ("d", "1 trial")];
+    assert_eq!(found, expected.map(|(text, label)| (text.to_owned(), label.to_owned())));
+}
+
+#[test]
 fn a_withheld_verdict_is_not_shown() {
     let mut row = examples::row("x", Some(0.5));
     let ratio = row.ratio.as_mut().unwrap();
