@@ -43,6 +43,7 @@ pub(super) fn parts(sweeps: &Sweeps, known: &[&str]) -> Value {
 }
 
 fn table_row(id: &str, row: &Row) -> Value {
+    let several_runs = row.blocks.windows(2).any(|pair| pair[0].run != pair[1].run);
     let log = row.blocks.iter().flat_map(|block| &block.points).find_map(|point| point.log.as_ref());
     context! {
         id,
@@ -50,7 +51,7 @@ fn table_row(id: &str, row: &Row) -> Value {
         cores => row.cores,
         cells => Serde(TableRow::of(row)),
         failures => failures(row),
-        blocks => row.blocks.iter().map(block).collect::<Vec<_>>(),
+        blocks => row.blocks.iter().map(|it| block(it, several_runs)).collect::<Vec<_>>(),
         log => log.map(|log| one_line(log, 300)),
     }
 }
@@ -112,9 +113,12 @@ fn curve<'a>(id: &'a str, row: &'a Row) -> impl Iterator<Item = CurvePoint> + 'a
     })
 }
 
-fn block(block: &Block) -> Value {
+/// Those of several runs have the same numbers, and are told with their run.
+fn block(block: &Block, of_several_runs: bool) -> Value {
+    let number = labels::block(Some(block.block));
+    let run = labels::short_name(&block.run, 40);
     context! {
-        number => labels::block(Some(block.block)),
+        number => if of_several_runs { format!("{number} of run {run}") } else { number },
         metg => or_none(block.metg(), value),
         kernel => or_none(block.value(), value),
         floor => or_none(block.floor, number::duration),
@@ -175,6 +179,15 @@ mod tests {
         assert_eq!((titles("nearest(1) 64 B"), titles("nearest(3) 64 B") > 2), (0, true));
         assert!(page.contains("✗"));
         insta::assert_binary_snapshot!("graphs.html", tests::without_parts(page));
+    }
+
+    #[test]
+    fn blocks_of_several_runs_are_told_with_their_run() {
+        let mut sweeps = examples::several();
+        assert!(page(&sweeps).contains(">Block 1: METG "));
+        let of_other = |block: &mut Block| block.run = "other".into();
+        sweeps.rows[0].blocks.iter_mut().take(1).for_each(of_other);
+        assert!(page(&sweeps).contains(">Block 1 of run other: METG "));
     }
 
     #[test]
