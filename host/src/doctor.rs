@@ -5,34 +5,33 @@ mod finding;
 mod limits;
 mod memory;
 mod network;
-mod system;
 
 use std::path::Path;
 use std::time::Duration;
 
 use finding::State;
 pub(crate) use finding::{Finding, Level};
-pub(crate) use system::System;
 
-/// Looks at everything, for as long as `watch` where something must be watched; `folders` are where records and data go, each with what
-/// leads elsewhere, and `executed` those from which programs and libraries are loaded.
+/// Looks at everything below `root`, which is that of this machine but in tests, for as long as `watch` where something must be watched;
+/// `folders` are where records and data go, each with what leads elsewhere, and `executed` those from which programs and libraries are
+/// loaded.
 pub(crate) fn examine(
-    system: &System,
+    root: &Path,
     folders: &[(&Path, &str)],
     executed: &[&Path],
     watch: Duration,
 ) -> Vec<Finding> {
     let machine = [
-        ("governor", cpu::governor(system)),
-        ("turbo", cpu::turbo(system)),
-        ("smt", cpu::threads(system)),
-        ("quota", cpu::quota(system)),
-        ("steal", cpu::steal(system, watch)),
-        ("load", cpu::load(system)),
-        ("clock_source", cpu::clock_source(system)),
-        ("swap", memory::swap(system)),
-        ("thp", memory::huge_pages(system)),
-        ("shm", memory::shared(system)),
+        ("governor", cpu::governor(root)),
+        ("turbo", cpu::turbo(root)),
+        ("smt", cpu::threads(root)),
+        ("quota", cpu::quota(root)),
+        ("steal", cpu::steal(root, watch)),
+        ("load", cpu::load(root)),
+        ("clock_source", cpu::clock_source(root)),
+        ("swap", memory::swap(root)),
+        ("thp", memory::huge_pages(root)),
+        ("shm", memory::shared(root)),
         ("loopback", network::loopback()),
         ("noexec", Some(memory::execution(executed))),
     ];
@@ -46,27 +45,26 @@ mod tests {
     use super::*;
 
     /// A system whose files say this.
-    fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, System) {
+    fn system(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let root = folder.path().to_owned();
-        (folder, System { root })
+        folder
     }
 
     fn found(files: &[(&str, &str)], id: &str) -> State {
-        let (_folder, system) = system(files);
-        let findings = examine(&system, &[], &[], Duration::ZERO);
+        let system = system(files);
+        let findings = examine(system.path(), &[], &[], Duration::ZERO);
         findings.into_iter().find(|finding| finding.id == id).unwrap().state
     }
 
     #[test]
     fn a_machine_that_says_nothing_has_nothing_bad() {
-        let (_folder, system) = system(&[]);
-        for finding in examine(&system, &[], &[], Duration::ZERO) {
+        let system = system(&[]);
+        for finding in examine(system.path(), &[], &[], Duration::ZERO) {
             assert!(finding.state.level >= Level::Doubtful, "{finding:?}");
         }
     }

@@ -1,10 +1,11 @@
 //! The processor: how fast it is, and whose it is.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use super::{State, System};
-use crate::control_group::{self, Quota};
+use super::State;
+use crate::control_group::{self, Quota, text};
 use crate::slowdown::CpuTicks;
 
 const CPU: &str = "sys/devices/system/cpu";
@@ -15,9 +16,9 @@ const STEAL: f64 = 0.02;
 /// So many processes for each core may wait to run before anything is measured.
 const LOAD: f64 = 0.5;
 
-pub(super) fn governor(system: &System) -> Option<State> {
-    let of = |core: usize| system.text(&format!("{CPU}/cpu{core}/cpufreq/scaling_governor"));
-    let governors: BTreeSet<String> = own_cores(system).into_iter().filter_map(of).collect();
+pub(super) fn governor(root: &Path) -> Option<State> {
+    let of = |core: usize| text(&root.join(format!("{CPU}/cpu{core}/cpufreq/scaling_governor")));
+    let governors: BTreeSet<String> = own_cores(root).into_iter().filter_map(of).collect();
     if governors.is_empty() {
         return None;
     }
@@ -32,8 +33,8 @@ pub(super) fn governor(system: &System) -> Option<State> {
 }
 
 /// The cores that this process may use, of which some may be offline; core 0 where the system does not say.
-fn own_cores(system: &System) -> Vec<usize> {
-    let status = system.text("proc/self/status").unwrap_or_default();
+fn own_cores(root: &Path) -> Vec<usize> {
+    let status = text(&root.join("proc/self/status")).unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
     let range = |range: &str| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -42,7 +43,7 @@ fn own_cores(system: &System) -> Vec<usize> {
     list.split(',').filter_map(range).flatten().collect()
 }
 
-pub(super) fn turbo(system: &System) -> Option<State> {
+pub(super) fn turbo(root: &Path) -> Option<State> {
     let intel = format!("{CPU}/intel_pstate/no_turbo");
     let other = format!("{CPU}/cpufreq/boost");
     let on = |command: String| {
@@ -50,7 +51,7 @@ pub(super) fn turbo(system: &System) -> Option<State> {
         let effect = "a cool machine is faster than a warm one, so the backend that runs first gains";
         Some(State::doubtful(found, effect, command))
     };
-    match (system.text(&intel).as_deref(), system.text(&other).as_deref()) {
+    match (text(&root.join(&intel)).as_deref(), text(&root.join(&other)).as_deref()) {
         (Some("0"), _) => on(format!("echo 1 | sudo tee /{intel}")),
         (_, Some("1")) => on(format!("echo 0 | sudo tee /{other}")),
         (None, None) => None,
@@ -58,8 +59,8 @@ pub(super) fn turbo(system: &System) -> Option<State> {
     }
 }
 
-pub(super) fn threads(system: &System) -> Option<State> {
-    if system.text(&format!("{CPU}/smt/active"))? == "0" {
+pub(super) fn threads(root: &Path) -> Option<State> {
+    if text(&root.join(format!("{CPU}/smt/active")))? == "0" {
         return Some(State::good("each core runs one thread"));
     }
     let effect = "two threads share a core: twice the parallelism is not twice the speed";
@@ -68,8 +69,8 @@ pub(super) fn threads(system: &System) -> Option<State> {
 }
 
 /// How many cores the control groups leave.
-pub(super) fn quota(system: &System) -> Option<State> {
-    let cores = match control_group::cpu_quota(&system.root)? {
+pub(super) fn quota(root: &Path) -> Option<State> {
+    let cores = match control_group::cpu_quota(root)? {
         Quota::Unlimited => return Some(State::good("no control group limits the processor")),
         Quota::Cores(cores) => cores,
     };
@@ -82,8 +83,8 @@ pub(super) fn quota(system: &System) -> Option<State> {
     ))
 }
 
-pub(super) fn steal(system: &System, watch: Duration) -> Option<State> {
-    let look = || CpuTicks::of(&system.text("proc/stat")?);
+pub(super) fn steal(root: &Path, watch: Duration) -> Option<State> {
+    let look = || CpuTicks::of(&text(&root.join("proc/stat"))?);
     let before = look();
     std::thread::sleep(watch);
     let part = before?.steal_share(look()?)?;
@@ -96,11 +97,11 @@ pub(super) fn steal(system: &System, watch: Duration) -> Option<State> {
     Some(State::bad(found, effect, "measure on a machine with cores of its own"))
 }
 
-pub(super) fn load(system: &System) -> Option<State> {
-    let average: f64 = system.text("proc/loadavg")?.split(' ').next()?.parse().ok()?;
+pub(super) fn load(root: &Path) -> Option<State> {
+    let average: f64 = text(&root.join("proc/loadavg"))?.split(' ').next()?.parse().ok()?;
     // The load is that of the whole machine, of whose cores this process may have a part.
     let own = || std::thread::available_parallelism().map_or(1, usize::from);
-    let cores = machine_cores(system).unwrap_or_else(own);
+    let cores = machine_cores(root).unwrap_or_else(own);
     let found = format!("{average} processes wanted to run in the last minute, on {cores} cores");
     if average <= LOAD * cores as f64 {
         return Some(State::good(found));
@@ -110,17 +111,17 @@ pub(super) fn load(system: &System) -> Option<State> {
 }
 
 /// The cores of the machine, of which the system counts the time.
-fn machine_cores(system: &System) -> Option<usize> {
-    let stat = system.text("proc/stat")?;
+fn machine_cores(root: &Path) -> Option<usize> {
+    let stat = text(&root.join("proc/stat"))?;
     let is_core = |line: &&str| {
         line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     Some(stat.lines().filter(is_core).count()).filter(|cores| *cores > 0)
 }
 
-pub(super) fn clock_source(system: &System) -> Option<State> {
+pub(super) fn clock_source(root: &Path) -> Option<State> {
     let path = "sys/devices/system/clocksource/clocksource0/current_clocksource";
-    let name = system.text(path)?;
+    let name = text(&root.join(path))?;
     if ["tsc", "kvm-clock", "arch_sys_counter"].contains(&name.as_str()) {
         return Some(State::good(format!("the clock is {name}, which is read without a system call")));
     }

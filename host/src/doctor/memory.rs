@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rustix::fs::{Access, StatVfsMountFlags};
 
-use super::{State, System};
+use super::State;
+use crate::control_group::text;
 use crate::text::number_of;
 
 /// Less free space than this ends in failures: an engine takes up to half of it.
@@ -16,12 +17,12 @@ const SHARED: u64 = 512 << 20;
 /// What it does if there is less of it, or none.
 const SHARED_EFFECT: &str = "engines that share memory between processes become slow, or fail";
 
-pub(super) fn shared(system: &System) -> Option<State> {
-    let folder = system.root.join("dev/shm");
+pub(super) fn shared(root: &Path) -> Option<State> {
+    let folder = root.join("dev/shm");
     let remedy = "docker run --shm-size=2g, or sudo mkdir -p /dev/shm && \
                   sudo mount -t tmpfs -o mode=1777,size=2g tmpfs /dev/shm";
     // Other systems have none.
-    let has_devices = cfg!(target_os = "linux") && system.root.join("dev").is_dir();
+    let has_devices = cfg!(target_os = "linux") && root.join("dev").is_dir();
     if has_devices && !folder.is_dir() {
         return Some(State::bad("there is no /dev/shm", SHARED_EFFECT, remedy));
     }
@@ -79,8 +80,8 @@ pub(super) fn execution(folders: &[&Path]) -> State {
     State::bad(found, effect, remedy)
 }
 
-pub(super) fn swap(system: &System) -> Option<State> {
-    let info = system.text("proc/meminfo")?;
+pub(super) fn swap(root: &Path) -> Option<State> {
+    let info = text(&root.join("proc/meminfo"))?;
     let (total, free): (u64, u64) = (number_of("SwapTotal:", &info)?, number_of("SwapFree:", &info)?);
     let used = total.saturating_sub(free) / 1024;
     Some(match (total, used) {
@@ -93,9 +94,9 @@ pub(super) fn swap(system: &System) -> Option<State> {
     })
 }
 
-pub(super) fn huge_pages(system: &System) -> Option<State> {
+pub(super) fn huge_pages(root: &Path) -> Option<State> {
     let path = "sys/kernel/mm/transparent_hugepage/enabled";
-    if !system.text(path)?.contains("[always]") {
+    if !text(&root.join(path))?.contains("[always]") {
         return Some(State::good("only programs that ask for huge pages get them"));
     }
     let found = "all programs get huge pages";
