@@ -102,10 +102,10 @@ impl CommandLine {
         values.into_iter().fold(self, |command, value| command.option(name, value))
     }
 
-    /// Adds an option whose value is a list.
+    /// Adds an option whose value is a list, unless that is empty.
     pub(crate) fn list<V: ToString>(&mut self, name: &str, values: impl IntoIterator<Item = V>) -> &mut Self {
         let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
-        self.option(name, values.join(","))
+        self.options(name, (!values.is_empty()).then(|| values.join(",")))
     }
 
     /// Adds an option without a value if it is `given`.
@@ -120,8 +120,10 @@ impl CommandLine {
         self
     }
 
-    pub(crate) fn duration(&mut self, name: &str, duration: Duration) -> &mut Self {
-        self.option(name, format!("{}s", duration.as_secs_f64()))
+    /// Adds an option whose value is a duration, unless there is none.
+    pub(crate) fn duration(&mut self, name: &str, duration: impl Into<Option<Duration>>) -> &mut Self {
+        let duration: Option<Duration> = duration.into();
+        self.options(name, duration.map(|it| format!("{}s", it.as_secs_f64())))
     }
 
     pub(crate) fn extra<'a>(

@@ -189,11 +189,8 @@ impl Arguments {
         command
             .option("cores", cores)
             .flag("quick", self.schedule.quick)
-            .options("blocks", (!self.schedule.quick).then_some(matrix.blocks));
-        if let Some(finest) = self.finest {
-            command.duration("finest", finest);
-        }
-        command
+            .options("blocks", (!self.schedule.quick).then_some(matrix.blocks))
+            .duration("finest", self.finest)
             .duration("coarsest", coarsest)
             .option("seed", matrix.seed)
             .options("data-seed", matrix.data_seed)

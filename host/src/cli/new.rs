@@ -91,8 +91,8 @@ fn other_name<L: ValueEnum + Send + Sync>(arguments: &Arguments<L>, what: &str) 
     command
         .options("lang", lang.filter(|lang| lang != "rust"))
         .paths("dir", &arguments.dir)
-        .paths("plugin-api", &arguments.plugin_api);
-    command.to_string()
+        .paths("plugin-api", &arguments.plugin_api)
+        .to_string()
 }
 
 /// Creates the project under a name that is not `taken`, and prints what to run next.

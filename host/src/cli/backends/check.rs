@@ -51,11 +51,9 @@ impl Arguments {
             .options("include", &self.include)
             .options("exclude", &self.exclude)
             .paths("workloads", &self.workloads)
-            .flag("junit", self.junit);
-        if let Some(timeout) = self.timeout {
-            command.duration("timeout", timeout);
-        }
-        command.to_string()
+            .flag("junit", self.junit)
+            .duration("timeout", self.timeout)
+            .to_string()
     }
 }
 

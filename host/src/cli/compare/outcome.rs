@@ -127,16 +127,13 @@ pub(super) fn repeat_command(
     no_lock: bool,
 ) -> String {
     let matrix = &file.matrix;
+    let quick = file.rigor == Rigor::Quick;
     let mut command = CommandLine::measuring(&["compare"]);
     command
         .list("backends", matrix.backends.iter().map(|backend| file.backend_argument(&backend.name)))
         .list("workloads", matrix.workloads.iter().map(|workload| &workload.name))
-        .list("schedulers", &matrix.schedulers);
-    let quick = file.rigor == Rigor::Quick;
-    if let Some(items) = matrix.items_if_not_default(quick) {
-        command.list("items", items);
-    }
-    command
+        .list("schedulers", &matrix.schedulers)
+        .list("items", matrix.items_if_not_default(quick).unwrap_or_default())
         .list("parallelism", &matrix.parallelisms)
         .option("baseline", &file.baseline)
         .flag("quick", quick)

@@ -143,17 +143,13 @@ impl GraphArguments {
     /// Adds these options, as far as they are given.
     pub(super) fn add_to(&self, command: &mut CommandLine) {
         let Self { workload, pattern, radix, output_bytes, steps, vary } = self;
-        command.options("workload", workload);
-        let numbers = |values: &[u64]| values.iter().map(u64::to_string).collect::<Vec<_>>();
-        let lists = [
-            ("pattern", pattern.clone()),
-            ("radix", numbers(radix)),
-            ("output-bytes", numbers(output_bytes)),
-        ];
-        for (option, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
-            command.list(option, values);
-        }
-        command.options("steps", steps).options("vary", vary.iter().map(argument));
+        command
+            .options("workload", workload)
+            .list("pattern", pattern)
+            .list("radix", radix)
+            .list("output-bytes", output_bytes)
+            .options("steps", steps)
+            .options("vary", vary.iter().map(argument));
     }
 
     /// Refuses what the workload does not read, and values that it cannot have.
