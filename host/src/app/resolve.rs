@@ -139,7 +139,7 @@ pub(crate) fn resolve(plugin: &Inspected, lock: Option<&Lock>, named: bool) -> R
 
 /// Inspects the plugin in `file`, which need not be in a plugin folder.
 pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem> {
-    let inspected = trusted(file, trust).and_then(|real| inspect(&real));
+    let inspected = trust.file(file).map_err(Rejection::from).and_then(|real| inspect(&real));
     inspected.map_err(|rejection| rejected_file(file, rejection))
 }
 
@@ -147,11 +147,6 @@ pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem
 pub(crate) fn rejected_file(file: &Path, rejection: Rejection) -> Problem {
     let beside = (!file.exists()).then(|| shell::look_beside(file));
     rejected(file.display(), Rejection { remedy: rejection.remedy.or(beside), ..rejection })
-}
-
-/// The file to which `file` leads, without links, if only trusted users could have written it.
-pub(crate) fn trusted(file: &Path, trust: &Trust) -> Result<PathBuf, Rejection> {
-    trust.file(file).map_err(Rejection::from)
 }
 
 pub(crate) fn rejected(what: impl Display, rejection: Rejection) -> Problem {

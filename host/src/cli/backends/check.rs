@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
-use crate::app::resolve::{inspected, rejected_file, trusted};
+use crate::app::resolve::{inspected, rejected_file};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
@@ -115,7 +115,7 @@ fn listing(checks: &[&Check]) -> String {
 fn target(context: &Context, arguments: &Arguments, file: &Path) -> Result<Target, Problem> {
     let again = |name: &str| context.in_folders(arguments.command_of(name));
     let file = context.file_of(file).map_err(|problem| problem.with_name("--backend", again))?;
-    let path = trusted(&file, &context.trust).map_err(|rejection| rejected_file(&file, rejection))?;
+    let path = context.trust.file(&file).map_err(|refusal| rejected_file(&file, refusal.into()))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
         Err(rejection) => Err(rejection),

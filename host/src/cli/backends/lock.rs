@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use crate::app::context::Context;
 use crate::app::output::is_standard_output;
-use crate::app::resolve::{default_lock_file, rejected, renew_command, unreadable_lock};
+use crate::app::resolve::{default_lock_file, renew_command, unreadable_lock};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::path_walk;
 use crate::plugin::PluginRef;
-use crate::plugin::inspect::Inspected;
 use crate::plugin::inventory::Status;
 use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
 use crate::run::session::Isolation;
@@ -83,10 +82,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 /// All plugins that a name leads to.
 fn identified(context: &Context) -> Result<Vec<PluginRef>, Problem> {
     let plugins = context.inventory.runners.items().chain(context.inventory.libraries.items());
-    let identify = |plugin: &Inspected| {
-        plugin.identify().map_err(|rejection| rejected(plugin.path.display(), rejection))
-    };
-    plugins.map(identify).collect()
+    plugins.map(|plugin| context.identify(plugin)).collect()
 }
 
 fn json(path: &Path, lock: &LockFile) -> Value {
