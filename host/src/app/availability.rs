@@ -50,18 +50,6 @@ pub(crate) enum NotReady {
     Problem(Problem),
 }
 
-impl From<CallError> for NotReady {
-    fn from(error: CallError) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl From<Problem> for NotReady {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
 /// Probes a backend. One that is not available is set up if `setup` says so.
 pub(crate) fn make_available(
     context: &Context,
@@ -72,7 +60,7 @@ pub(crate) fn make_available(
 ) -> Result<(), NotReady> {
     let name = backend.name.clone();
     let set_up_command = format!("crossrun setup {name}");
-    let (mut availability, mut was_set_up) = (backend.probe()?, false);
+    let (mut availability, mut was_set_up) = (backend.probe().map_err(NotReady::Call)?, false);
     if let Availability::Unavailable { reason, remedy } = &availability {
         let wanted = match setup {
             SetUp::Never => false,
@@ -81,12 +69,13 @@ pub(crate) fn make_available(
             SetUp::IfConfirmed => {
                 let helps = remedy.is_empty() || *remedy == set_up_command;
                 let question = format!("backend {name:?} is not set up: {reason}. Set it up now?");
-                helps && ui.confirm(&question, context.interrupt())?
+                helps && ui.confirm(&question, context.interrupt()).map_err(NotReady::Problem)?
             }
         };
         if wanted {
-            with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui)?;
-            (availability, was_set_up) = (backend.probe()?, true);
+            let done = with_lock(context, backend, &SetupRequest::default(), folders.clone(), ui);
+            done.map_err(NotReady::Problem)?;
+            (availability, was_set_up) = (backend.probe().map_err(NotReady::Call)?, true);
         }
     }
     match availability {
@@ -97,7 +86,8 @@ pub(crate) fn make_available(
             let remedy = if was_set_up && remedy == set_up_command { String::new() } else { remedy };
             let after = if was_set_up { " after its set-up" } else { "" };
             let message = format!("backend {name:?} is not available{after}: {}", or_else(reason, NO_REASON));
-            Err(Problem::new(Exit::Unavailable, message).with_remedy(context.in_folders(remedy)).into())
+            let problem = Problem::new(Exit::Unavailable, message);
+            Err(NotReady::Problem(problem.with_remedy(context.in_folders(remedy))))
         }
     }
 }

@@ -360,7 +360,7 @@ fn prepare(
 ) -> Result<(), NotReady> {
     make_available(context, backend, options.setup, &executor.setting.folders, ui)?;
     progress::show(ui, &Event::Phase(Phase::Expecting));
-    executor.expect(&options.spec).map_err(Problem::from)?;
+    executor.expect(&options.spec).map_err(|error| NotReady::Problem(error.into()))?;
     Ok(())
 }
 
