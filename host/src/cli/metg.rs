@@ -177,7 +177,7 @@ impl Arguments {
 
     /// The command that repeats the measurement as a new run, with this longest kernel.
     fn repeat_command(&self, prepared: &PreparedRun, coarsest: Duration, context: &Context) -> String {
-        let PreparedRun { matrix, participants, limits, cores, timeout, .. } = prepared;
+        let PreparedRun { asked, matrix, participants, limits, cores, .. } = prepared;
         let backends = matrix.backends.iter().filter_map(|backend| {
             let participant = participants.backends.get(&backend.name)?;
             let file = participant.from_file.then_some(participant.plugin.path.as_path());
@@ -194,7 +194,7 @@ impl Arguments {
             .duration("coarsest", coarsest)
             .option("seed", matrix.seed)
             .options("data-seed", matrix.data_seed)
-            .duration("timeout", *timeout);
+            .duration("timeout", asked.timeout);
         limits.add_to(&mut command);
         command
             .extra(&matrix.options)
@@ -224,19 +224,20 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         None => context.measurement_lock(!no_lock, ui)?,
     };
     // Again: while this run waited, the folder may have been used, or a backend been removed.
-    let mut ready = arguments.check_folder(&prepared.output_dir);
+    let mut ready = arguments.check_folder(&prepared.asked.output_dir);
     if lock.as_ref().is_some_and(|lock| lock.waited) {
         let backends = prepared.participants.backends.values();
         let folders = &prepared.folders;
         ready = ready.and_then(|()| check_all_available(&context, backends, setup, folders, ui));
     }
     ready.inspect_err(|_| context.tidy(&prepared.folders))?;
-    let command = arguments.repeat_command(&prepared, prepared.coarsest, &context);
+    let coarsest = prepared.asked.coarsest;
+    let command = arguments.repeat_command(&prepared, coarsest, &context);
     // As long as without --quick.
-    let longer = (arguments.coarsest.is_none() && prepared.coarsest < COARSEST)
+    let longer = (arguments.coarsest.is_none() && coarsest < COARSEST)
         .then(|| arguments.repeat_command(&prepared, COARSEST, &context));
     if longer.is_some() {
-        let (longest, all) = (prepared.coarsest.as_secs_f64(), QUICK_KERNELS.as_secs());
+        let (longest, all) = (coarsest.as_secs_f64(), QUICK_KERNELS.as_secs());
         ui.note(&format!(
             "with --quick no kernel is longer than {}, so that those of a run take at most {all} s; --coarsest sets \
              another limit",
@@ -248,7 +249,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     context.tidy(&prepared.folders);
     let (altered, kept) = measured?;
     drop(lock);
-    outcome::report(&prepared.output_dir, &command, longer.as_deref(), (&altered, kept), ui)
+    outcome::report(&prepared.asked.output_dir, &command, longer.as_deref(), (&altered, kept), ui)
 }
 
 /// That no kernel is as long as the options ask for, if that is so where an iteration takes so many seconds.
@@ -318,18 +319,14 @@ impl Asked {
 
 /// A run before its sweeps are measured.
 struct PreparedRun {
+    asked: Asked,
     matrix: Matrix,
     plan: Plan,
-    range: Range,
-    /// The longest kernel.
-    coarsest: Duration,
-    timeout: Duration,
     limits: LimitArguments,
     cores: u32,
     no_lock: bool,
     participants: Participants,
     folders: Folders,
-    output_dir: PathBuf,
 }
 
 impl PreparedRun {
@@ -351,27 +348,14 @@ impl PreparedRun {
         let plan = Plan::new(&matrix)?;
         let participants = selection.participants(&plan);
         let (folders, no_lock) = (context.folders(&matrix.run)?, schedule.trial.no_lock);
-        let Asked { output_dir, range, coarsest, timeout, .. } = asked;
-        Ok(Self {
-            matrix,
-            plan,
-            range,
-            coarsest,
-            timeout,
-            limits,
-            cores,
-            no_lock,
-            participants,
-            folders,
-            output_dir,
-        })
+        Ok(Self { asked, matrix, plan, limits, cores, no_lock, participants, folders })
     }
 
     /// The command that repeats a trial alone.
     fn run_command(&self, context: &Context) -> RunCommand {
         RunCommand {
             participants: self.participants.clone(),
-            timeout: self.timeout,
+            timeout: self.asked.timeout,
             limits: self.limits,
             cores: Some(self.cores),
             no_lock: self.no_lock,
@@ -389,7 +373,8 @@ impl PreparedRun {
         lock: Option<&MeasurementLock>,
         ui: &mut Ui,
     ) -> Result<(Vec<String>, Result<(), Problem>), Problem> {
-        let Self { matrix, plan, range, folders, output_dir, .. } = self;
+        let Self { asked, matrix, plan, folders, .. } = self;
+        let Asked { range, output_dir, timeout, .. } = asked;
         let blocks = plural(plan.blocks.len() as u64, "block");
         let backends = plural(matrix.backends.len() as u64, "backend");
         ui.note(&format!("run {}: sweeps of {backends} in {blocks}", matrix.run));
@@ -402,7 +387,7 @@ impl PreparedRun {
             Conditions { full_command, data_seed_chosen, sweeps: Some(sweeps as u64), ..conditions };
         let recorder = Recorder::open(output_dir, Access::Exclusive, conditions)?;
         let mut consumers = Consumers::new(recorder, sweeps, 0);
-        let mut executor = context.executor(self.participants.clone(), folders, self.timeout, matrix.warm_up);
+        let mut executor = context.executor(self.participants.clone(), folders, *timeout, matrix.warm_up);
         executor.seeds = DataSeeds::new(matrix.data_seed, HashMap::new());
         machine_history::recall(&mut executor, context, ui);
         let mut beyond = None;
