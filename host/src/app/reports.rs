@@ -86,8 +86,8 @@ pub(crate) trait Reported: Serialize {
     /// The name of the event that has it in JSON.
     const EVENT: &str;
 
-    /// The HTML page, with the `command` that repeats the measurement.
-    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError>;
+    /// The HTML page of now, with the `command` that repeats the measurement.
+    fn html(&self, command: Option<&str>) -> Result<String, ReportError>;
     fn markdown(&self) -> String;
     /// The rows, for other programs.
     fn exported(&self) -> Vec<ExportedRow>;
@@ -100,8 +100,8 @@ pub(crate) trait Reported: Serialize {
 impl Reported for Comparison {
     const EVENT: &str = "comparison";
 
-    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
-        report::html(self, generated_at, command)
+    fn html(&self, command: Option<&str>) -> Result<String, ReportError> {
+        report::html(self, &now(), command)
     }
 
     fn markdown(&self) -> String {
@@ -124,8 +124,8 @@ impl Reported for Comparison {
 impl Reported for Sweeps {
     const EVENT: &str = "metg";
 
-    fn html(&self, generated_at: &str, command: Option<&str>) -> Result<String, ReportError> {
-        report::metg_html(self, generated_at, command)
+    fn html(&self, command: Option<&str>) -> Result<String, ReportError> {
+        report::metg_html(self, &now(), command)
     }
 
     fn markdown(&self) -> String {
@@ -177,7 +177,7 @@ pub(crate) fn publish<R: Reported>(
         print_summary(reported, ui);
     }
     let [page, text, json] = REPORTS.map(|name| folder.join(name));
-    let html = reported.html(&timestamp(SystemTime::now()), Some(command));
+    let html = reported.html(Some(command));
     // What keeps one from being written, as its size on a disk that is nearly full, need not keep the others from it.
     let written = [
         html.map_err(Problem::from).and_then(|html| write_own(&page, &html)),
@@ -193,11 +193,10 @@ pub(crate) fn publish<R: Reported>(
 pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Result<String, Problem> {
     let mut read = Read::default();
     read_file(file, &mut read, ui)?;
-    let now = timestamp(SystemTime::now());
     let of_sweeps = read.take_sweeps();
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         read.inputs = of_sweeps;
-        return Ok(swept(read).html(&now, None)?);
+        return Ok(swept(read).html(None)?);
     }
     let sweeps = swept_beside(&of_sweeps);
     let mut options = planned_options(file).unwrap_or_default();
@@ -214,16 +213,11 @@ pub(crate) fn page_of_records(
     comparison: &Comparison,
     sweeps: Option<&Sweeps>,
 ) -> Result<String, ReportError> {
-    report::html_with_sweeps(comparison, sweeps, &timestamp(SystemTime::now()), None)
+    report::html_with_sweeps(comparison, sweeps, &now(), None)
 }
 
-pub(crate) fn write_html(
-    path: &Path,
-    reported: &impl Reported,
-    command: Option<&str>,
-    ui: &mut Ui,
-) -> Result<(), Problem> {
-    write(path, &reported.html(&timestamp(SystemTime::now()), command)?, ui)
+fn now() -> String {
+    timestamp(SystemTime::now())
 }
 
 /// Writes a report atomically, or prints it if `path` stands for standard output.

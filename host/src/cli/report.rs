@@ -112,8 +112,8 @@ fn report(
         }
         show(arguments, &sweeps, ui)?;
         let page = arguments.html.as_deref();
-        let page = page.map_or(Ok(()), |path| reports::write_html(path, &sweeps, None, ui));
-        first_problem([page, write(arguments, &sweeps, table, ui)])?;
+        let page = page.map_or(Ok(()), |path| reports::write(path, &sweeps.html(None)?, ui));
+        page.and(write(arguments, &sweeps, table, ui))?;
         return Ok(exit);
     }
     if of_sweeps.is_empty() {
@@ -135,18 +135,13 @@ fn report(
         reports::write(path, &reports::page_of_records(&comparison, sweeps.as_ref())?, ui)
     });
     let rows = write_csv(arguments, &comparison, ui);
-    first_problem([page, rows, write(arguments, &comparison, table, ui)])?;
+    page.and(rows).and(write(arguments, &comparison, table, ui))?;
     Ok(exit)
 }
 
 /// Refuses warm-ups without a measured trial, and says how their runs go on: a report of them would pass for one of what was measured.
 fn check_measured(read: &Read, ui: &mut Ui) -> Result<(), Problem> {
     read.check_measured().inspect_err(|_| read.unfinished().for_each(|run| ui.warning(&run.message)))
-}
-
-/// Of what was written. Each has been tried.
-fn first_problem(written: impl IntoIterator<Item = Result<(), Problem>>) -> Result<(), Problem> {
-    written.into_iter().collect()
 }
 
 /// Writes the rows of a comparison to each file that was asked for.
@@ -158,7 +153,7 @@ fn write_csv(arguments: &Arguments, comparison: &Comparison, ui: &mut Ui) -> Res
     }
     let text = crate::report::csv(comparison)?;
     let written: Vec<_> = files.into_iter().map(|path| reports::write(path, &text, ui)).collect();
-    first_problem(written)
+    written.into_iter().collect()
 }
 
 /// A report of sweeps without a row would pass for one of what was measured.
@@ -219,26 +214,26 @@ fn show(arguments: &Arguments, reported: &impl Reported, ui: &mut Ui) -> Result<
     Ok(())
 }
 
-/// Writes the files that were asked for and that are no page and no CSV.
+/// Writes the files that were asked for and that are no page and no CSV. `table` is that of all trials.
 fn write(
     arguments: &Arguments,
     reported: &impl Reported,
     table: Option<&[u8]>,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let text = arguments.md.as_deref();
-    let text = text.map_or(Ok(()), |path| reports::write(path, &reported.markdown(), ui));
-    first_problem([text, write_format(arguments, reported, table, ui)])
+    let tables = arguments.md.as_deref().map(|path| (Format::Md, path));
+    let files = tables.into_iter().chain(arguments.format.zip(arguments.export_file()));
+    let written: Vec<_> = files.map(|(format, path)| write_as(format, path, reported, table, ui)).collect();
+    written.into_iter().collect()
 }
 
-/// Writes what `--format` says. `table` is that of all trials.
-fn write_format(
-    arguments: &Arguments,
+fn write_as(
+    format: Format,
+    path: &Path,
     reported: &impl Reported,
     table: Option<&[u8]>,
     ui: &mut Ui,
 ) -> Result<(), Problem> {
-    let Some((format, path)) = arguments.format.zip(arguments.export_file()) else { return Ok(()) };
     let rows = reported.exported();
     let text = match format {
         Format::Bencher => export::bencher(&rows)?,
