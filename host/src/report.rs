@@ -28,10 +28,11 @@ pub(crate) use graph::svg;
 pub(crate) use history::history;
 pub(crate) use html::{ListedRun, html, html_with_sweeps, index_html, message_html, metg_html, trends_html};
 pub(crate) use json::json;
+pub(crate) use labels::conditions;
 pub(crate) use markdown::markdown;
 pub(crate) use number::{chosen_percent, duration, percent};
 pub(crate) use parquet::parquet;
-pub(crate) use text::{Palette, conditions, text};
+pub(crate) use text::{Palette, text};
 pub(crate) use trends::trends;
 
 #[cfg(test)]

@@ -327,8 +327,8 @@ pub(super) fn run_as(cores: Option<usize>, is_single: bool) -> String {
     cores + if is_single { " (single runs)" } else { "" }
 }
 
-/// The machine, and each reading of the machine check, for readers who ask for details.
-pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> Vec<String> {
+/// The machines, and each reading of the machine check, a line each, for readers who ask for details.
+pub(crate) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> String {
     let machines = machines.iter().map(machine);
     let checks = checks.iter().map(|reading| {
         let MachineReading { run, block: number, backend, check } = reading;
@@ -347,7 +347,7 @@ pub(super) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) 
             or_none(check.pressure, number::percent),
         )
     });
-    machines.chain(checks).collect()
+    machines.chain(checks).map(|line| line + "\n").collect()
 }
 
 fn machine(profile: &SystemProfile) -> String {

@@ -6,9 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use super::labels::{self, MAX_COMMAND, TableRow, Tone, VerdictLabel, one_line, short_name};
 use super::notes;
 use super::{latency, number, ranking};
-use crate::compare::model::{
-    Comparison, Geomean, MachineReading, Point, Row, SystemProfile, Warning, WarningKind,
-};
+use crate::compare::model::{Comparison, Geomean, Point, Row, Warning, WarningKind};
 use crate::text::{plural, without_remedy};
 
 /// How many failures are shown. The other formats have all of them.
@@ -81,11 +79,6 @@ pub fn text(comparison: &Comparison, palette: &Palette, width: usize) -> String 
 /// The commands that repeat the runs. They are not broken into lines, so that they can be pasted.
 pub(super) fn again(commands: &[String]) -> Vec<String> {
     commands.iter().map(|command| format!("again: {}\n", one_line(command, MAX_COMMAND))).collect()
-}
-
-/// The machines, and each reading of the machine check, a line each.
-pub(crate) fn conditions(machines: &[SystemProfile], checks: &[MachineReading]) -> String {
-    labels::conditions(machines, checks).into_iter().map(|line| line + "\n").collect()
 }
 
 /// One table for all workloads, so that its columns are aligned. Each point has a line above its rows.
@@ -316,7 +309,7 @@ pub(super) fn painted(style: Style, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{BlockGroup, Doubt};
+    use crate::compare::model::{BlockGroup, Doubt, MachineReading};
     use crate::report::examples;
 
     fn plain(comparison: &Comparison) -> String {
@@ -434,7 +427,7 @@ mod tests {
             ..examples::several_workloads()
         };
         assert!(plain(&comparison).ends_with(&format!("again: {command}\n")));
-        let details = conditions(&comparison.machines, &comparison.machine_checks);
+        let details = labels::conditions(&comparison.machines, &comparison.machine_checks);
         assert!(details.contains("SMT): off") && details.contains("spectre_v1: Mitigation"), "{details}");
         assert!(details.contains("quota of processor time: 1.5 cores"), "{details}");
         let reading = "machine check of look, block 1, before beta: 1.25 ns an iteration, 1.0 % stolen, 3 preemptions, \
