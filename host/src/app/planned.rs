@@ -13,7 +13,7 @@ use crate::compare::model::Rigor;
 use crate::compare::{Input, Options};
 use crate::plan::{Matrix, Plan, TrialId};
 use crate::record::writer::TRIALS;
-use crate::record::{Kind, Library};
+use crate::record::{Kind, Library, UnifiedRecord};
 use crate::shell;
 use crate::text::{plural, with_remedy};
 
@@ -114,10 +114,13 @@ pub(crate) fn not_begun(trials: &Path) -> Option<String> {
     Some(planned.command(folder))
 }
 
-/// The trial of a plan that a record is of.
 fn measured(input: &Input) -> Option<TrialId> {
-    let record = &input.record;
-    let block = record.metadata.block.filter(|_| input.kind == Kind::Measured)?;
+    trial_id(&input.record).filter(|_| input.kind == Kind::Measured)
+}
+
+/// The trial of a plan that a record is of.
+pub(crate) fn trial_id(record: &UnifiedRecord) -> Option<TrialId> {
+    let block = record.metadata.block?;
     Some(TrialId { block, backend: record.backend.clone(), run_id: record.run_id.clone() })
 }
 

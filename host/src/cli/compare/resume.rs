@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::arguments::Arguments;
 use super::plan_file::PlanFile;
+use crate::app::planned::trial_id;
 use crate::app::ui::Ui;
 use crate::app::{Problem, command_line, limits, records};
 use crate::compare::model::Rigor;
@@ -64,12 +65,6 @@ fn in_unified(folder: &Path, prefix: &str) -> Result<HashSet<TrialId>, Problem> 
         })?;
     }
     Ok(found)
-}
-
-/// The measured trial of a comparison that a record is of.
-fn trial_id(record: &UnifiedRecord) -> Option<TrialId> {
-    let block = record.metadata.block?;
-    Some(TrialId { block, backend: record.backend.clone(), run_id: record.run_id.clone() })
 }
 
 /// A trial is recorded before it is in the unified file, so that somebody has removed or altered so many.
