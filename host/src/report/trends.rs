@@ -3,9 +3,9 @@
 use super::labels::{distinction, latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
-use crate::compare::trends::model::{CellTrend, Change, ChangeCall, Machine, RunValue, Trends};
+use crate::compare::trends::model::{CellTrend, Change, Machine, RunValue, Trends};
 use crate::record::format::to_the_second;
-use crate::text::{json_text, lines, plural, table};
+use crate::text::{json_text, lines, plural, table, word};
 
 /// A table of all cells of each machine, regressions first, and a line for each change. `with_runs` adds a line for each run.
 pub(crate) fn trends(trends: &Trends, with_runs: bool) -> String {
@@ -95,11 +95,7 @@ pub(super) fn name(cell: &CellTrend) -> String {
 }
 
 fn call(change: &Change) -> String {
-    let word = match change.call {
-        ChangeCall::Slower => "slower",
-        ChangeCall::Faster => "faster",
-    };
-    format!("{word}, {} as long", number::ratio(change.factor))
+    format!("{}, {} as long", word(change.call), number::ratio(change.factor))
 }
 
 pub(super) fn change_line(change: &Change) -> String {

@@ -7,10 +7,10 @@ use super::environment::claimed_versions;
 use super::layout::{Group, Layout, PlacedPoint};
 use crate::compare::model::{Comparison, Point, Rigor, Row, Warning};
 use crate::first_seen::distinct;
-use crate::report::labels::{self, NONE, TableRow, Tone, name, or_none};
+use crate::report::labels::{self, NONE, TableRow, name, or_none};
 use crate::report::notes;
 use crate::report::{number, ranking};
-use crate::text::plural;
+use crate::text::{plural, word};
 
 /// How many points a warning names. It may concern hundreds.
 const NAMED_POINTS: usize = 4;
@@ -203,15 +203,9 @@ fn cell(id: &str, row: &Row, is_fastest: bool) -> Value {
     let succeeded = labels::succeeded(&row.counts);
     let share = row.efficiency.and_then(|it| it.efficiency).filter(|_| succeeded).map(|it| it.median);
     let shade = share.map(|share| format!(" e{}", (share * SHADES).floor().clamp(0.0, SHADES - 1.0)));
-    let tone = match verdict.tone {
-        Tone::Good => "good",
-        Tone::Bad => "bad",
-        Tone::Even => "even",
-        Tone::Unsure => "unsure",
-    };
     context! {
         id,
-        class => format!("{tone}{}", shade.unwrap_or_default()),
+        class => word(verdict.tone) + &shade.unwrap_or_default(),
         ratio => known(ratio),
         interval => known(interval),
         verdict => match (is_fastest, row.is_baseline) {
