@@ -96,7 +96,7 @@ impl TableRow {
             spread: or_none(row.variation.filter(|_| row.open_loop.is_none()), |it| {
                 number::percent(it.coefficient)
             }),
-            rate: rate(row),
+            rate: or_none(throughput(row), |(_, label)| label),
             ratio: match ratio {
                 Some(ratio) => number::ratio(ratio.estimate),
                 None if row.is_baseline && succeeded(&row.counts) => "1".into(),
@@ -138,10 +138,6 @@ pub(super) fn throughput(row: &Row) -> Option<(Spread, String)> {
         (None, Some(output)) => Some((output, format!("{} out", number::quantity(output.median)))),
         (None, None) => None,
     }
-}
-
-fn rate(row: &Row) -> String {
-    or_none(throughput(row), |(_, label)| label)
 }
 
 /// The ratio, where it may be shown: of a row that is not whole it says nothing of the backend.

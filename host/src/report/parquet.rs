@@ -16,7 +16,6 @@ use parquet::schema::parser::parse_message_type;
 use super::error::ReportError;
 use crate::compare::{Input, without_copies};
 use crate::record::Resources;
-use crate::run::session::CallError;
 use crate::text::word;
 
 /// The type of a column, and how its value is read of a trial. Any value may be absent.
@@ -50,8 +49,8 @@ const COLUMNS: [(&str, Column); 44] = [
     ("backend_hash", Text(|it| it.record.backend_hash.clone())),
     ("kind", Text(|it| Some(word(it.kind)))),
     ("status", Text(|it| Some(word(it.outcome.status())))),
-    ("error_kind", Text(|it| error(it).map(|error| error.fault.label().into_owned()))),
-    ("error_message", Text(|it| error(it).map(|error| error.message.clone()))),
+    ("error_kind", Text(|it| it.outcome.error().map(|error| error.fault.label().into_owned()))),
+    ("error_message", Text(|it| it.outcome.error().map(|error| error.message.clone()))),
     ("total_items", Whole(|it| it.record.metadata.total_items)),
     ("cores", Whole(|it| it.record.metadata.cores.as_ref().map(|cores| cores.len() as u64))),
     ("scheduler_name", Text(|it| it.record.metadata.scheduler_name.clone())),
@@ -78,10 +77,6 @@ const COLUMNS: [(&str, Column); 44] = [
     ("file", Text(|it| Some(it.source.file.clone()))),
     ("line", Whole(|it| Some(it.source.line))),
 ];
-
-fn error(input: &Input) -> Option<&CallError> {
-    input.outcome.error()
-}
 
 fn used(input: &Input) -> Resources {
     input.record.metadata.resources

@@ -1,6 +1,6 @@
 //! Which rows of a point are the fastest: the order of every table, and the sentence that sums up a comparison.
 
-use super::labels::{compared_spread, name, succeeded};
+use super::labels::{by_workload, compared_spread, name, succeeded};
 use super::number;
 use crate::compare::model::{Comparison, Point, Rigor, Row, Verdict};
 use crate::text::plural;
@@ -103,10 +103,7 @@ pub(super) fn fastest<'a>(comparison: &Comparison, point: &'a Point) -> Option<&
 
 /// What the numbers of the sentence count.
 fn places(comparison: &Comparison) -> &'static str {
-    let mut workloads: Vec<_> = comparison.points.iter().map(|point| &point.workload).collect();
-    workloads.sort();
-    workloads.dedup();
-    if workloads.len() == comparison.points.len() { "workload" } else { "point" }
+    if by_workload(comparison).len() == comparison.points.len() { "workload" } else { "point" }
 }
 
 /// The rows that can be compared with each other, the fastest first; none with fewer than two. Of several baselines, as of two seeds, those

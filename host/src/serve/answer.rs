@@ -1,7 +1,5 @@
 //! What the server sends.
 
-use std::fmt::Write as _;
-
 /// The answer to a request: a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -60,7 +58,7 @@ impl Answer {
             page.len()
         );
         if *status == Status::NotAllowed {
-            let _ = write!(text, "Allow: GET, HEAD\r\n");
+            text += "Allow: GET, HEAD\r\n";
         }
         text += "\r\n";
         if with_page {

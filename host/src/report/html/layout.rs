@@ -1,8 +1,6 @@
 //! The order of the page: the points of one workload together, the fastest row of each point first, an id for each point and each
 //! row, and a series for each label.
 
-use std::collections::HashSet;
-
 use minijinja::{Value, context};
 
 use super::anchor::Anchors;
@@ -60,7 +58,7 @@ impl<'a> Layout<'a> {
 
     /// The number of backends, regardless of their labels.
     pub(super) fn backends(&self) -> usize {
-        self.rows().map(|row| row.backend.as_str()).collect::<HashSet<_>>().len()
+        distinct(self.rows().map(|row| row.backend.as_str())).len()
     }
 
     /// Every row, in the order of the page.

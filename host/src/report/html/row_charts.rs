@@ -1,7 +1,5 @@
 //! Charts with a line for each row: throughput, ratios, stages, memory and processor time.
 
-use std::fmt::Write;
-
 use minijinja::{Value, context};
 
 use super::layout::{Group, Layout, SERIES};
@@ -178,7 +176,7 @@ fn ratio(row: &Row) -> Option<Drawing> {
     let range = ratio.interval.map(|interval| (interval.low, interval.high));
     let mut text = number::ratio(ratio.estimate);
     if let Some((low, high)) = range {
-        let _ = write!(text, " ({})", number::interval(low, high));
+        text += &format!(" ({})", number::interval(low, high));
     }
     let mark = Mark { value: ratio.estimate, shape: None, title: text.clone() };
     Some(Drawing { range, marks: vec![mark], text, ..Drawing::default() })

@@ -53,10 +53,9 @@ pub(in crate::report) fn value(value: Value) -> String {
 /// Whether the row passed the checks, or the most serious failure.
 fn checks(row: &Row) -> (&'static str, Tone) {
     let has = |wanted: &[Status]| {
-        let outcomes = row.blocks.iter().map(|block| &block.outcome);
-        outcomes
-            .into_iter()
-            .any(|it| matches!(it, SweepOutcome::Failed { status, .. } if wanted.contains(status)))
+        let failed =
+            |it: &SweepOutcome| matches!(it, SweepOutcome::Failed { status, .. } if wanted.contains(status));
+        row.blocks.iter().any(|block| failed(&block.outcome))
     };
     let any = |wanted: fn(&SweepOutcome) -> bool| row.blocks.iter().any(|block| wanted(&block.outcome));
     let too_efficient = any(|outcome| matches!(outcome, SweepOutcome::Invalid { .. }));
