@@ -184,13 +184,9 @@ fn title(target: &Target) -> String {
     }
 }
 
-/// The width of the column of ids.
-fn width() -> usize {
-    CHECKS.iter().map(|check| check.id.len()).max().unwrap_or_default()
-}
-
 fn line(finding: &Finding) -> String {
-    let (word, id, width) = (finding.outcome.word(), finding.id, width());
+    let (word, id) = (finding.outcome.word(), finding.id);
+    let width = CHECKS.iter().map(|check| check.id.len()).max().unwrap_or_default();
     let reason = finding.outcome.reason().replace('\n', " ");
     format!("{word:<7}  {id:<width$}  {reason}").trim_end().to_owned() + "\n"
 }
@@ -230,7 +226,8 @@ fn summary(findings: &[Finding]) -> String {
             finding.outcome.reason()
         );
     }
-    let Summary { passed, failed, skipped, not_run } = Summary::of(findings);
+    let all = Summary::of(findings);
+    let Summary { passed, failed, skipped, not_run } = all;
     let counts = [(passed, "passed"), (failed, "failed"), (skipped, "skipped"), (not_run, "not run")];
     let counts: Vec<_> = counts
         .into_iter()
@@ -238,8 +235,7 @@ fn summary(findings: &[Finding]) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     let counts = if counts.is_empty() { "no check was run".to_owned() } else { counts.join(", ") };
-    let conformant = Summary::of(findings).is_conformant();
-    let verdict = if conformant { "conformant" } else { "NOT CONFORMANT" };
+    let verdict = if all.is_conformant() { "conformant" } else { "NOT CONFORMANT" };
     text += &format!("\n{verdict}: {counts}{}\n", not_run_remedy(findings));
     printable(&text)
 }
