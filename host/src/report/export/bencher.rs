@@ -18,9 +18,6 @@ struct Metric {
 }
 
 /// The verified rows.
-///
-/// # Errors
-/// When they cannot be written as JSON.
 pub(crate) fn bencher(rows: &[ExportedRow]) -> Result<String, ReportError> {
     let measures = |row: &ExportedRow| row.figures.iter().map(measure).collect::<BTreeMap<_, _>>();
     let with_figures = rows.iter().filter(|row| !row.figures.is_empty());

@@ -18,9 +18,6 @@ struct Entry<'a> {
 
 /// An entry for each verified row: the seconds by which it is compared. A ratio would be better the larger it is, so it is only
 /// in `extra`.
-///
-/// # Errors
-/// When they cannot be written as JSON.
 pub(crate) fn github(rows: &[ExportedRow]) -> Result<String, ReportError> {
     json(&rows.iter().filter_map(entry).collect::<Vec<_>>())
 }

@@ -11,9 +11,6 @@ use crate::text::in_xml;
 const TEMPLATE: &str = "junit.xml";
 
 /// A test suite for each workload. A row with a trial that is not right is a failure, and a row without figures is skipped.
-///
-/// # Errors
-/// When the template cannot be rendered.
 pub(crate) fn junit(rows: &[ExportedRow]) -> Result<String, ReportError> {
     let suite = |(group, rows): (&str, Vec<&ExportedRow>)| {
         context! {
