@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
     // A file that reaches the limit of `ulimit -f` is an error to report, as a full disk is, and not the end of this process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
     if let Err(problem) = stack::raise() {
-        Ui::new(asks_for_json(), true, 0).problem(&problem.line(), &problem.json());
+        Ui::new(asks_for_json(), true, 0).problem(&problem);
         return problem.exit.into();
     }
     let arguments = match Arguments::try_parse() {
@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         output::limit_wait(limits::deadlines().unwrap_or_default().reader);
     }
     let exit = dispatch(arguments, &mut ui).unwrap_or_else(|problem| {
-        ui.problem(&problem.line(), &problem.json());
+        ui.problem(&problem);
         problem.exit
     });
     let exit = ui.end(exit);

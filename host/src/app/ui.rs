@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plugin_api::Progress;
 use rustix::event::PollFlags;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Exit, Problem, output};
 use crate::other_process;
@@ -131,11 +130,11 @@ impl Ui {
     }
 
     /// Prints why the command failed: a line for people, and an object for programs that read standard output.
-    pub(crate) fn problem(&mut self, line: &str, object: &Value) {
+    pub(crate) fn problem(&mut self, problem: &Problem) {
         if self.json {
-            self.result(&object.to_string());
+            self.result(&problem.json().to_string());
         }
-        self.error(line);
+        self.error(&problem.line());
     }
 
     /// Says if something that was shown could not be kept, and returns the exit code of a command that would end with `exit`: a wrong
@@ -144,7 +143,7 @@ impl Ui {
         let Err(problem) = kept else { return exit };
         let is_its_own = exit == Exit::Done || problem.exit == Exit::Interrupted;
         let problem = Problem { exit: if is_its_own { problem.exit } else { exit }, ..problem };
-        self.problem(&problem.line(), &problem.json());
+        self.problem(&problem);
         problem.exit
     }
 
