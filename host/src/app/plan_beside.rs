@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::record::names::{PLAN, TRIALS};
 use crate::regular_file;
@@ -11,15 +11,8 @@ use crate::text::without_mark;
 
 /// The id of the run whose plan is in `folder`.
 pub(super) fn planned_run(folder: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Planned {
-        matrix: Run,
-    }
-    #[derive(Deserialize)]
-    struct Run {
-        run: String,
-    }
-    plan_beside(&folder.join(TRIALS)).map(|planned: Planned| planned.matrix.run)
+    let plan: Value = plan_beside(&folder.join(TRIALS))?;
+    Some(plan.pointer("/matrix/run")?.as_str()?.to_owned())
 }
 
 /// The plan beside a file of records, as far as `T` reads it.
