@@ -4,6 +4,12 @@ use super::*;
 use crate::compare::model::{NoiseFloor, RatioInterval, Stages};
 use crate::report::examples;
 
+/// The notes of a comparison that has these rows at one point.
+fn notes_of(rows: Vec<Row>) -> Vec<String> {
+    let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
+    notes(&Comparison { points: vec![point], ..examples::empty() })
+}
+
 #[test]
 fn a_ratio_over_a_part_of_the_runs_of_a_row_is_told() {
     let mut point = examples::point("pipeline", Some(1000), 2);
@@ -24,9 +30,7 @@ fn preparing_is_told_where_it_takes_a_tenth_of_the_run_and_of_a_second() {
     let told = |run: f64, prepare: Option<f64>| {
         let mut row = examples::row("beta", None);
         (row.duration, row.stages.prepare) = (Some(examples::spread(run)), prepare.map(examples::spread));
-        let point = Point { rows: vec![row], ..examples::point("pipeline", Some(1000), 2) };
-        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
-        notes.into_iter().find(|note| note.starts_with("preparing a run"))
+        notes_of(vec![row]).into_iter().find(|note| note.starts_with("preparing a run"))
     };
     let note = |seconds| Some(format!("preparing a run is not part of its time, and takes {seconds}"));
     assert_eq!(told(0.5, Some(0.12)), note("120 ms (beta, pipeline)"));
@@ -42,9 +46,7 @@ fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
         let row = examples::row(label, None);
         Row { stages: Stages { prepare: Some(examples::spread(prepare)), ..row.stages }, ..row }
     };
-    let rows = vec![row("alpha", 0.2), row("beta", 0.01), row("gamma", 0.4)];
-    let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-    let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+    let notes = notes_of(vec![row("alpha", 0.2), row("beta", 0.01), row("gamma", 0.4)]);
     let of_prepare: Vec<_> = notes.iter().filter(|note| note.contains("preparing")).collect();
     assert!(
         of_prepare.len() == 1
@@ -53,29 +55,7 @@ fn all_rows_that_take_long_to_prepare_are_told_in_one_note() {
 }
 
 #[test]
-fn a_ratio_without_an_interval_for_lack_of_blocks_is_explained() {
-    let told = |few: &[bool]| {
-        let row = |few: &bool| {
-            let mut row = examples::row("beta", Some(1.3));
-            if *few {
-                let ratio = row.ratio.as_mut().unwrap();
-                (ratio.interval, ratio.verdict) = (None, None);
-                (ratio.blocks, ratio.no_interval) = (5, Some(NoInterval::TooFewBlocks));
-            }
-            row
-        };
-        let rows = few.iter().map(row).collect();
-        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-        notes(&Comparison { points: vec![point], ..examples::empty() })
-    };
-    let note = "fewer than 6 blocks that both sides finished give no interval and no verdict";
-    assert_eq!(told(&[true, true]), [note]);
-    assert_eq!(told(&[false, true]), [note]);
-    assert!(told(&[false]).is_empty());
-}
-
-#[test]
-fn a_ratio_without_an_interval_for_equal_blocks_is_explained() {
+fn a_ratio_without_an_interval_is_explained() {
     let told = |why: &[Option<NoInterval>]| {
         let row = |why: &Option<NoInterval>| {
             let mut row = examples::row("beta", Some(1.3));
@@ -85,14 +65,16 @@ fn a_ratio_without_an_interval_for_equal_blocks_is_explained() {
             }
             row
         };
-        let rows = why.iter().map(row).collect();
-        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-        notes(&Comparison { points: vec![point], ..examples::empty() })
+        notes_of(why.iter().map(row).collect())
     };
-    let note = "no interval and no verdict where at most half of the blocks have different ratios: the runs are too short for \
-                their clock";
-    assert_eq!(told(&[None, Some(NoInterval::Tied), Some(NoInterval::Tied)]), [note]);
-    assert_eq!(told(&[Some(NoInterval::Tied), Some(NoInterval::TooFewBlocks)]).len(), 2);
+    let (few, tied) = (Some(NoInterval::TooFewBlocks), Some(NoInterval::Tied));
+    let of_few = "fewer than 6 blocks that both sides finished give no interval and no verdict";
+    let of_tied = "no interval and no verdict where at most half of the blocks have different ratios: the runs are too short \
+                   for their clock";
+    assert_eq!(told(&[few, few]), [of_few]);
+    assert_eq!(told(&[None, few]), [of_few]);
+    assert_eq!(told(&[None, tied, tied]), [of_tied]);
+    assert_eq!(told(&[tied, few]), [of_few, of_tied]);
     assert!(told(&[None, Some(NoInterval::Unpaired)]).is_empty());
 }
 
@@ -104,9 +86,7 @@ fn more_blocks_are_said_to_resolve_the_verdicts_that_they_may() {
             row.ratio.as_mut().unwrap().verdict = Some(Verdict::Inconclusive { more_blocks: *more_blocks });
             row
         };
-        let rows = needed.iter().map(row).collect();
-        let point = Point { rows, ..examples::point("pipeline", Some(1000), 2) };
-        let notes = notes(&Comparison { points: vec![point], ..examples::empty() });
+        let notes = notes_of(needed.iter().map(row).collect());
         notes.into_iter().find(|note| note.contains("more block"))
     };
     let note = |what: &str| Some(format!("about {what}"));
