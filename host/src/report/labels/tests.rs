@@ -29,17 +29,6 @@ fn trials_in_no_block_are_counted() {
 }
 
 #[test]
-fn a_withheld_verdict_is_not_shown() {
-    let mut row = examples::row("x", Some(0.5));
-    let ratio = row.ratio.as_mut().unwrap();
-    assert_eq!(verdict(ratio).text, "slower");
-    ratio.withheld = Some(Withheld::BelowNoiseFloor);
-    assert_eq!(verdict(ratio).text, "within noise");
-    ratio.withheld = Some(Withheld::Holm);
-    assert_eq!(verdict_of_row(&row).tone, Tone::Unsure);
-}
-
-#[test]
 fn what_went_wrong_in_a_row_without_a_ratio_is_its_verdict() {
     let mut row = examples::row("x", None);
     assert_eq!(verdict_of_row(&row).text, "baseline");
@@ -80,6 +69,10 @@ fn a_row_that_is_not_whole_has_no_ratio_and_says_why() {
     assert_eq!(
         shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::BelowNoiseFloor)),
         ([false; 3], "within noise".into())
+    );
+    assert_eq!(
+        shown(|row| row.ratio.as_mut().unwrap().withheld = Some(Withheld::Holm)),
+        ([false; 3], "n.s. (Holm)".into())
     );
 }
 
