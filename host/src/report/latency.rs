@@ -116,10 +116,4 @@ mod tests {
             ]
         );
     }
-
-    #[test]
-    fn only_open_loops_have_latency() {
-        assert!(points(&examples::several_workloads()).is_empty());
-        assert!(points(&examples::empty()).is_empty());
-    }
 }

@@ -230,12 +230,6 @@ mod tests {
     use crate::report::examples;
 
     #[test]
-    fn the_columns_of_the_matrix_are_in_the_order_of_the_mean_ratio() {
-        let comparison = examples::several_workloads();
-        assert_eq!(columns(&Layout::of(&comparison)), ["beta", "alpha", "gamma"]);
-    }
-
-    #[test]
     fn a_machine_is_named_only_if_all_trials_describe_theirs() {
         let mut comparison = examples::several_workloads();
         let named = machines(&comparison).unwrap();
