@@ -1,39 +1,28 @@
 //! OpenMetrics text, for Prometheus and what reads its format.
 
 use super::row::{ExportedRow, Figure};
+use crate::first_seen::grouped;
 use crate::text::single_line;
+
+/// The name of a family of samples, its unit, and what it is. A file has each family once, with all of its samples.
+type Family = (String, &'static str, &'static str);
 
 /// A sample of a family: its labels, and its value.
 type Sample = (String, f64);
 
-/// A family of samples. A file has each family once, with all of its samples.
-struct Family {
-    name: String,
-    unit: &'static str,
-    help: &'static str,
-    samples: Vec<Sample>,
-}
-
 /// The verified rows with their figures, and the trials of all rows. Everything is a gauge.
 pub(crate) fn openmetrics(rows: &[ExportedRow]) -> String {
-    let mut families: Vec<Family> = Vec::new();
-    let mut add = |name: String, unit, help, sample: Sample| {
-        let known = families.iter().position(|family| family.name == name);
-        let at = known.unwrap_or_else(|| {
-            families.push(Family { name, unit, help, samples: Vec::new() });
-            families.len() - 1
-        });
-        families[at].samples.push(sample);
-    };
+    let mut samples: Vec<(Family, Sample)> = Vec::new();
     for row in rows {
         let labels = labels(&row.labels);
         for (status, count) in &row.trials {
-            let labels = format!("{labels},status=\"{status}\"");
-            add("crossrun_trials".into(), "", "Measured trials by status.", (labels, f64::from(*count)));
+            let family = ("crossrun_trials".into(), "", "Measured trials by status.");
+            samples.push((family, (format!("{labels},status=\"{status}\""), f64::from(*count))));
         }
         for Figure { of, unit, value, interval } in &row.figures {
             let mut add = |part: &str, help, value| {
-                add(format!("crossrun_{of}{part}_{unit}"), unit, help, (labels.clone(), value));
+                let family = (format!("crossrun_{of}{part}_{unit}"), *unit, help);
+                samples.push((family, (labels.clone(), value)));
             };
             add("", "The estimate over the blocks.", *value);
             if let Some(interval) = interval {
@@ -42,16 +31,13 @@ pub(crate) fn openmetrics(rows: &[ExportedRow]) -> String {
             }
         }
     }
-    families.iter().map(Family::to_text).collect::<String>() + "# EOF\n"
+    grouped(samples).iter().map(text).collect::<String>() + "# EOF\n"
 }
 
-impl Family {
-    fn to_text(&self) -> String {
-        let Self { name, unit, help, samples } = self;
-        let unit = if unit.is_empty() { String::new() } else { format!("# UNIT {name} {unit}\n") };
-        let samples = samples.iter().map(|(labels, value)| format!("{name}{{{labels}}} {value}\n"));
-        format!("# TYPE {name} gauge\n{unit}# HELP {name} {help}\n{}", samples.collect::<String>())
-    }
+fn text(((name, unit, help), samples): &(Family, Vec<Sample>)) -> String {
+    let unit = if unit.is_empty() { String::new() } else { format!("# UNIT {name} {unit}\n") };
+    let samples = samples.iter().map(|(labels, value)| format!("{name}{{{labels}}} {value}\n"));
+    format!("# TYPE {name} gauge\n{unit}# HELP {name} {help}\n{}", samples.collect::<String>())
 }
 
 /// Labels with empty values are left out, as they say the same.
