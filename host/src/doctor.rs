@@ -43,28 +43,18 @@ pub(crate) fn examine(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A system whose files say this.
-    fn system(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        folder
-    }
+    use crate::control_group::tests::root;
 
     fn found(files: &[(&str, &str)], id: &str) -> State {
-        let system = system(files);
-        let findings = examine(system.path(), &[], &[], Duration::ZERO);
+        let root = root(files);
+        let findings = examine(root.path(), &[], &[], Duration::ZERO);
         findings.into_iter().find(|finding| finding.id == id).unwrap().state
     }
 
     #[test]
     fn a_machine_that_says_nothing_has_nothing_bad() {
-        let system = system(&[]);
-        for finding in examine(system.path(), &[], &[], Duration::ZERO) {
+        let root = root(&[]);
+        for finding in examine(root.path(), &[], &[], Duration::ZERO) {
             assert!(finding.state.level >= Level::Doubtful, "{finding:?}");
         }
     }

@@ -168,7 +168,7 @@ fn remove_unless_held(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::symlink;
     use std::time::SystemTime;
 
@@ -177,7 +177,8 @@ mod tests {
     /// No machine has capital letters.
     const OF_ANOTHER: &str = ".crossrun-ZZZdE9.tmp";
 
-    fn names_in(folder: &Path) -> Vec<String> {
+    /// The names of what is in a folder, in order.
+    pub(crate) fn names_in(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();

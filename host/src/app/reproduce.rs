@@ -166,16 +166,15 @@ pub(crate) fn add_plugin_folders(command: &mut CommandLine, participants: &Parti
         found.is_ok_and(|found| found.path == plugin.path)
     };
     let Inventory { runners, .. } = &context.inventory;
-    let mut named = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
+    let named = || participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
     let mut libraries = participants.libraries.iter();
     if context.explicit.is_empty()
-        && named.all(|plugin| is_found(runners.get(plugin.name()), plugin))
+        && named().all(|plugin| is_found(runners.get(plugin.name()), plugin))
         && libraries.all(|(name, plugin)| is_found(context.inventory.library_of(name), plugin))
     {
         return;
     }
-    let backends = participants.backends.values().filter(|it| !it.from_file).map(|it| &it.plugin);
-    let plugins = backends.chain(participants.libraries.values());
+    let plugins = named().chain(participants.libraries.values());
     let folders: BTreeSet<_> = plugins.filter_map(|plugin| plugin.path.parent()).collect();
     command.paths("plugin-dir", folders);
 }

@@ -97,16 +97,10 @@ fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Scaffold
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unfinished::tests::names_in as names;
 
     fn files() -> Vec<(String, String)> {
         [("a", "1"), ("b/c", "2")].map(|(name, text)| (name.to_owned(), text.to_owned())).into()
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
     }
 
     #[test]
