@@ -61,14 +61,12 @@ impl Project {
             project.add(embedded::TEMPLATES, from, to, fill);
             project.add(embedded::VENDORED, from, to, without_a_crate);
         }
-        if checkout.is_none() {
+        if !template.crates.is_empty() {
             // The pages link to each other and to the contract, so their relative paths are those of this repository.
-            let guides = [GUIDES].into_iter().filter(|_| !template.crates.is_empty());
-            for own in guides.chain(template.crates.iter().copied()) {
+            let vendored = [GUIDES].iter().chain(template.crates).filter(|_| checkout.is_none());
+            for own in vendored {
                 project.add(embedded::VENDORED, own, &format!("vendor/{own}"), keep);
             }
-        }
-        if !template.crates.is_empty() {
             project.add(embedded::LOCK, "Cargo.lock", "Cargo.lock", keep);
         }
         Ok(project)
