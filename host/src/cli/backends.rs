@@ -114,16 +114,14 @@ fn probe_all(context: &Context, folders: &Folders) -> Vec<Row> {
                 (runner, std::thread::Builder::new().spawn_scoped(scope, probe))
             })
             .collect();
-        let row =
-            |(runner, probing): (&Inspected, std::io::Result<std::thread::ScopedJoinHandle<'_, Row>>)| {
-                let failed = || rejected(runner, "probing it failed".into(), None);
-                match probing {
-                    Ok(probing) => probing.join().unwrap_or_else(|_| failed()),
-                    // Without a thread, the backend is probed in this one.
-                    Err(_) => probe(context, runner, folders),
-                }
-            };
-        probes.into_iter().map(row).collect()
+        let rows = probes.into_iter().map(|(runner, probing)| match probing {
+            Ok(probing) => {
+                probing.join().unwrap_or_else(|_| rejected(runner, "probing it failed".into(), None))
+            }
+            // Without a thread, the backend is probed in this one.
+            Err(_) => probe(context, runner, folders),
+        });
+        rows.collect()
     })
 }
 

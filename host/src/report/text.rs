@@ -309,7 +309,7 @@ pub(super) fn painted(style: Style, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{BlockGroup, Doubt, MachineReading};
+    use crate::compare::model::{BlockGroup, Doubt};
     use crate::report::examples;
 
     fn plain(comparison: &Comparison) -> String {
