@@ -75,6 +75,9 @@ fn a_command_that_there_is_not_is_answered_with_the_one_that_does_that() {
     ] {
         place.run(words).code(2).says(&format!("a similar subcommand exists: '{meant}'\n"));
     }
+    for words in ["backends list", "backends ls"] {
+        place.run(words).code(2).says("tip: `crossrun backends` alone lists them\n");
+    }
 }
 
 #[test]

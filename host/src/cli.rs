@@ -22,6 +22,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::StyledStr;
 use clap::error::ErrorKind::InvalidSubcommand;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
@@ -146,7 +147,13 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     let near = error.get(ContextKind::SuggestedSubcommand);
     let has_near = near.is_some_and(|near| matches!(near, ContextValue::Strings(names) if !names.is_empty()));
     let words = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok());
-    let meant = match verb_of(words).as_str() {
+    let verb = verb_of(words);
+    if verb == "crossrun backends" && ["list", "ls"].contains(&word.as_str()) {
+        let tip = StyledStr::from("`crossrun backends` alone lists them");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        return error;
+    }
+    let meant = match verb.as_str() {
         "crossrun" => {
             OTHER_NAMES.iter().find(|(other, _)| *other == word).map(|(_, command)| (*command).to_owned())
         }
