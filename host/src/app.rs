@@ -14,7 +14,7 @@ pub(crate) mod machine_history;
 mod option_value;
 pub(crate) mod options;
 pub(crate) mod output;
-mod output_file;
+pub(crate) mod output_file;
 pub(crate) mod parameters;
 pub(crate) mod participants;
 mod plan_beside;

@@ -374,10 +374,15 @@ fn an_option_that_is_refused_has_another_in_its_place() {
         ("metg --extra iters=5".to_owned(), "leave --extra iters out"),
         ("report results/null --baseline timely".to_owned(), "--baseline native"),
         ("backends lock --check --output -".to_owned(), "--output FILE, or leave --output out"),
-        ("backends lock --locked".to_owned(), "--output FILE"),
     ] {
         place.run(&words).code(2).says(&format!("; try: {remedy}\n"));
     }
+    for words in ["backends lock --locked", "backends lock --locked=my.lock"] {
+        let told = place.run(words).code(2).stderr();
+        let (_, remedy) = told.trim_end().rsplit_once("; try: ").unwrap();
+        pasted(&place, remedy).code(0);
+    }
+    assert!(place.path().join("my.lock").is_file() && place.data().join("plugins.lock").is_file());
 }
 
 #[test]

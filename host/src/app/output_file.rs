@@ -33,7 +33,7 @@ fn find_folder(path: &Path) -> io::Result<()> {
 }
 
 /// What to do about a file that cannot be written.
-pub(super) fn remedy(path: &Path, error: &io::Error) -> String {
+pub(crate) fn remedy(path: &Path, error: &io::Error) -> String {
     let missing = shell::folder_of(path).filter(|folder| can_be_made(folder));
     match (error.kind(), missing) {
         (ErrorKind::IsADirectory, _) => in_place_of(path),

@@ -1,14 +1,16 @@
 //! `crossrun backends lock`: writes a lock file, or reports how the plugins differ from one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::output::is_standard_output;
 use crate::app::resolve::{default_lock_file, renew_command, unreadable_lock};
 use crate::app::ui::Ui;
-use crate::app::{Exit, GlobalArguments, Problem, options};
+use crate::app::{Exit, GlobalArguments, Problem, options, output_file};
 use crate::path_walk;
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Status;
@@ -26,12 +28,23 @@ pub(super) struct Arguments {
     check: bool,
 }
 
+impl Arguments {
+    /// The command that does with the file of `--locked` what was asked for.
+    fn unlocked(&self, global: &GlobalArguments) -> String {
+        CommandLine::new(&["backends", "lock"])
+            .paths("output", self.output.iter().chain(global.locked.iter().flatten()).take(1))
+            .flag("check", self.check)
+            .paths("plugin-dir", &global.plugin_dir)
+            .to_string()
+    }
+}
+
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     if global.locked.is_some() {
         return Err(Problem::usage(
             "--locked cannot be used with `backends lock`, which writes the lock file",
         )
-        .with_remedy("--output FILE"));
+        .with_remedy(arguments.unlocked(global)));
     }
     if arguments.check && arguments.output.as_deref().is_some_and(is_standard_output) {
         return Err(Problem::usage("--check reads a lock file, and standard output is none")
@@ -73,7 +86,10 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     };
     private.and_then(|()| now.write(&path)).map_err(|error| {
         let message = format!("cannot write the lock file {}: {error}", path.display());
-        Problem::of_file(&error, message, "--output FILE, in a folder that you may write to")
+        let problem = Problem::of_file(&error, message, &output_file::remedy(&path, &error));
+        // As of any other output: at the path of a folder no file can be, whatever is written.
+        let exit = if error.kind() == ErrorKind::IsADirectory { Exit::Usage } else { problem.exit };
+        Problem { exit, ..problem }
     })?;
     ui.object_or(|| json(&path, &now), || text(&path, &now))?;
     Ok(Exit::Done)
