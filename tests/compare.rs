@@ -344,6 +344,15 @@ fn a_value_that_a_workload_cannot_have_is_refused_before_anything_is_measured() 
 }
 
 #[test]
+fn a_backend_that_ends_when_it_is_asked_is_named_among_the_others() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let mut command = place.command(&["compare", "--dry-run", "--workloads", "null", "--items", "20"]);
+    command.env("CROSSRUN_TEST_PROBE", "abort");
+    crate::support::Ran::of(command).code(0).says("left out: backend \"misbehaving\": ");
+}
+
+#[test]
 fn a_resumed_run_records_no_failure_of_a_backend_whose_engine_was_removed() {
     let place = Place::with_misbehaving();
     let crossrun = |arguments: &str| {

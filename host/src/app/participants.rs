@@ -16,6 +16,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
+use crate::run::session::CallError;
 use crate::text::nearest;
 use crate::worker::protocol::Folders;
 
@@ -248,6 +249,14 @@ pub(crate) fn check_all_available<'p>(
         .try_for_each(|participant| check_available(context, participant, setup, folders, ui).map(drop))
 }
 
+/// The problem of one backend among several, whose call failed: what a worker was ended for does not say of which it is.
+fn of_backend(name: &str, problem: Problem) -> Problem {
+    if problem.exit == Exit::Interrupted {
+        return problem;
+    }
+    Problem { message: format!("backend {name:?}: {}", problem.message), ..problem }
+}
+
 /// Probes a backend, which is set up before if `setup` says so, and returns the options that it reads.
 ///
 /// # Errors
@@ -259,14 +268,15 @@ fn check_available(
     folders: &Folders,
     ui: &mut Ui,
 ) -> Result<Vec<Parameter>, Problem> {
-    let mut backend = context.load(&participant.plugin, folders)?;
+    let of_call = |error: CallError| of_backend(participant.plugin.name(), error.into());
+    let mut backend = context.load(&participant.plugin, folders).map_err(of_call)?;
     let options = std::mem::take(&mut backend.loaded.options);
     let setup = if setup { SetUp::Always } else { SetUp::Never };
     let ready = make_available(context, &mut backend, setup, folders, ui);
     ui.clear_status();
     backend.end();
     ready.map_err(|not_ready| match not_ready {
-        NotReady::Call(error) => error.into(),
+        NotReady::Call(error) => of_call(error),
         NotReady::Problem(problem) if participant.from_file => of_file(problem),
         NotReady::Problem(problem) => problem,
     })?;
