@@ -337,6 +337,14 @@ fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be
         let told = place.crossrun(&[&compare[..], &more].concat()).code(2);
         told.says(&format!("--baseline {baseline} does not take part; try: {remedy}\n"));
     }
+    let bare = &compare[..compare.len() - 1];
+    let told = place.crossrun(&[bare, &["--baseline", "spark"]].concat()).code(2);
+    let listing = format!("crossrun backends --plugin-dir {}", place.plugins().display());
+    told.says(&format!("--baseline spark does not take part; try: {listing}\n"));
+    for verb in [bare, &["report", "results"]] {
+        let told = place.crossrun(&[verb, &["--baseline", ""]].concat()).code(2);
+        told.says("a value is required for '--baseline <NAME>'");
+    }
     // The second name in an A/A comparison is that of no backend that can be named.
     for aa in [&["--aa"][..], &[]] {
         let more = [&compare[..], &["native", "--baseline", "native-again"], aa].concat();

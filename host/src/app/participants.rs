@@ -85,7 +85,8 @@ impl Selection {
             Some(name) if takes_part(&name) => Ok(name),
             Some(name) => {
                 let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
-                Err(no_baseline(&name, &names))
+                let with = format!("--backends with {name} among its names");
+                Err(no_baseline(&name, &names, with))
             }
             None if takes_part(BASELINE) => Ok(BASELINE.into()),
             None => Ok(self.first()),
@@ -176,17 +177,18 @@ impl Selection {
 /// Refuses a baseline that is the name of no backend that was found: it cannot take part, whichever of them can start.
 pub(crate) fn check_baseline_is_found(context: &Context, baseline: &str) -> Result<(), Problem> {
     let (name, found) = (baseline.to_lowercase(), context.inventory.runners.names());
-    if found.contains(&name) { Ok(()) } else { Err(no_baseline(&name, &found)) }
+    if found.is_empty() || found.contains(&name) {
+        return Ok(());
+    }
+    Err(no_baseline(&name, &found, context.in_folders("crossrun backends".to_owned())))
 }
 
-/// The baseline is none of these `names`.
-fn no_baseline(name: &str, names: &[String]) -> Problem {
+/// The baseline is none of these `names`, of which one that is spelled alike may be meant. Else the remedy is `otherwise`.
+fn no_baseline(name: &str, names: &[String], otherwise: String) -> Problem {
     // The second name in an A/A comparison is of the backend that runs twice.
     let twin = || nearest(name.strip_suffix("-again")?, names);
-    let remedy = match nearest(name, names).or_else(twin) {
-        Some(near) => format!("--baseline {near}"),
-        None => format!("--backends with {name} among its names"),
-    };
+    let near = nearest(name, names).or_else(twin);
+    let remedy = near.map_or(otherwise, |near| format!("--baseline {near}"));
     Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
 }
 

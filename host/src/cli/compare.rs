@@ -84,17 +84,22 @@ impl PreparedRun {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
         let backends = schedule.backends();
         let selection = Selection::unprobed(context, &backends, &arguments.workloads())?;
-        let (are_known, baseline) = (!backends.is_empty(), arguments.baseline.as_deref());
-        // Without names it is not known which backends take part, but only those that were found can.
-        if let (false, Some(name)) = (are_known, baseline) {
-            check_baseline_is_found(context, name)?;
-        }
-        let baseline = baseline.filter(|_| are_known);
+        Self::check_baseline(context, arguments)?;
+        let are_known = !backends.is_empty();
+        let baseline = arguments.baseline.as_deref().filter(|_| are_known);
         let (prepared, _) = Self::of(context, arguments, run_id, &varied, limits, &selection, baseline)?;
         if are_known {
             selection.check_builds(schedule.insist)?;
         }
         if arguments.dry_run { Ok(()) } else { prepared.file.check_folder(&prepared.output_dir) }
+    }
+
+    /// Without names it is not known which backends take part, but only those that were found can.
+    fn check_baseline(context: &Context, arguments: &Arguments) -> Result<(), Problem> {
+        match &arguments.baseline {
+            Some(name) if arguments.schedule.backends().is_empty() => check_baseline_is_found(context, name),
+            _ => Ok(()),
+        }
     }
 
     fn new(
@@ -105,6 +110,7 @@ impl PreparedRun {
         ui: &mut Ui,
     ) -> Result<Self, Problem> {
         let (schedule, varied) = (&arguments.schedule, arguments.varied()?);
+        Self::check_baseline(context, arguments)?;
         let (backends, workloads) = (schedule.backends(), arguments.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         let baseline = arguments.baseline.as_deref();

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::app::graphs::GraphsOfRecords;
 use crate::app::output::is_standard_output;
 use crate::app::records::{self, Read};
@@ -23,7 +25,7 @@ pub(super) struct Arguments {
     paths: Vec<PathBuf>,
     /// The backend that the others are compared with [default: that of the folder's run, or the first in the
     /// records].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     baseline: Option<String>,
     /// Correct the verdicts for the number of comparisons.
     #[arg(long)]

@@ -43,7 +43,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "KEY=VALUES", value_parser = options::variation)]
     vary: Vec<Variation>,
     /// The backend that the others are compared with [default: native if it takes part, else the first].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) baseline: Option<String>,
     /// For results that are published: 12 blocks, and verdicts that are corrected for the number of comparisons.
     #[arg(long, conflicts_with_all = ["blocks", "quick"])]
