@@ -132,10 +132,13 @@ fn advice_on_input(error: &io::Error) -> Option<String> {
     resource_limit::remedy(error).or(of_system)
 }
 
+/// What to do about what this user may not read.
+pub(crate) const ASK: &str = "ask its owner for the permission to read it";
+
 /// What to do about a file or a folder that cannot be read, which may be somebody else's: nothing of it is to be moved.
 fn advice_on_reading(error: &io::Error) -> Option<String> {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Some("ask its owner for the permission to read it".into()),
+        io::ErrorKind::PermissionDenied => Some(ASK.into()),
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => None,
         _ => advice(error),
     }

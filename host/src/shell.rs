@@ -1,6 +1,7 @@
 //! Quoting for a POSIX shell.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -35,11 +36,19 @@ pub(crate) fn as_root(commands: &str) -> String {
     if is_root { commands.replace("sudo ", "") } else { commands.to_owned() }
 }
 
-/// The command that shows what there is in place of a path that is missing: the names in the nearest folder above it.
+/// The command that shows what there is in place of a path that is missing: the names in the nearest folder above it. Of a folder that
+/// this user may not list, it shows whose that is.
 pub(crate) fn look_beside(missing: &Path) -> String {
-    let mut above = missing.ancestors().skip(1);
-    let folder = above.find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let folders = || missing.ancestors().filter(|folder| folder.is_dir());
+    if let Some(closed) = folders().next().filter(|folder| is_closed(folder)) {
+        return command("ls", [PathBuf::from("-ld"), path(closed)]);
+    }
+    let folder = folders().find(|folder| *folder != missing).unwrap_or(Path::new("."));
     command("ls", [path(folder)])
+}
+
+fn is_closed(folder: &Path) -> bool {
+    folder.read_dir().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// The folder of a file, as a command names it.

@@ -2,9 +2,10 @@
 //! plugins of other names.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -482,4 +483,27 @@ fn no_remedy_moves_a_plugin_over_another_file() {
     let rows = listed();
     let rejected = rows.as_array().unwrap().iter().find(|row| row["status"] == "rejected").unwrap();
     assert!(!rejected["remedy"].as_str().unwrap().starts_with("mv "), "{rejected}");
+}
+
+#[test]
+fn what_this_user_may_not_read_has_a_remedy_that_does_not_fail_for_that() {
+    let place = Place::new();
+    let closed = place.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let ask = "ask its owner for the permission to read it";
+    for (words, code, remedy) in [
+        ("backends inspect closed/x", 3, "ls -ld closed"),
+        ("run --backend a=closed/x", 3, "ls -ld closed"),
+        ("backends --plugin-dir closed", 2, "ls -ld closed"),
+        ("backends --locked=closed/x", 3, ask),
+        ("serve closed", 2, ask),
+    ] {
+        let mut command = place.command(&arguments_in(words));
+        if !place.give_to_nobody(&mut command) {
+            break;
+        }
+        Ran::of(command).code(code).says(&format!("; try: {remedy}\n"));
+    }
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
 }

@@ -3,13 +3,16 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+use rustix::io::Errno;
+
 use super::command_line::CommandLine;
 use super::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockFile, LockedPlugin};
 use crate::plugin::trust::{Refusal, Trust};
-use crate::record::Library;
+use crate::record::{ASK, Library};
 use crate::shell;
 
 /// The default lock file. It is in the user's data folder and not in the current one, because a lock file in the current
@@ -40,6 +43,10 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
 
 /// The problem with the lock file at `path`, which cannot be read.
 pub(crate) fn unreadable_lock(error: &str, path: &Path, data_dir: &Path, renew: &str) -> Problem {
+    // Who may not read a file can hardly write it.
+    if rustix::fs::access(path, Access::READ_OK) == Err(Errno::ACCESS) {
+        return Problem::new(Exit::Unavailable, error).with_remedy(ASK);
+    }
     let is_others = path != default_lock_file(data_dir) && lock_file::is_foreign(path);
     let stays = if is_others { ", and stays as it is: name another one" } else { "" };
     Problem::new(Exit::Unavailable, format!("{error}{stays}")).with_remedy(renew)

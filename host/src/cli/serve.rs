@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::app::graphs::GraphsOfRecords;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, records, reports};
+use crate::record::RecordError;
 use crate::record::format::{timestamp, to_the_second};
 use crate::record::record_files::{self, RecordFiles};
 use crate::report::{ListedRun, ReportError, index_html, message_html};
@@ -152,12 +153,13 @@ impl Site {
 
     /// The runs that are in the folder now, and what was not searched.
     fn runs(&self) -> Result<(Vec<Run>, Vec<String>), Problem> {
-        let cannot = |error: io::Error| Problem::usage(format!("{}: {error}", self.name));
         if !self.folder.is_dir() {
             return Err(Problem::usage(format!("{} is no folder any more", self.folder.display()))
                 .with_remedy("crossrun serve, with the folder that has the runs now"));
         }
-        let RecordFiles { files, unsearched } = record_files::find(&self.folder).map_err(cannot)?;
+        let found =
+            record_files::find(&self.folder).map_err(RecordError::input("search", Path::new(&self.name)));
+        let RecordFiles { files, unsearched } = found.map_err(Problem::of_record)?;
         let notes = unsearched
             .into_iter()
             .map(|(folder, why)| format!("{} is not searched: {why}", folder.display()));
