@@ -82,7 +82,10 @@ fn a_rejected_file_is_described_as_far_as_it_can_be_read() {
     assert!(inspect(&place, &cut, 3)["reason"].as_str().unwrap().contains("cut short or damaged"));
 
     place.crossrun(&["backends", "inspect", "/nowhere/at/all.so"]).code(3).says("cannot be read");
-    place.crossrun(&["backends", "inspect", "plugins"]).code(3).says("not a regular file");
+    let listing = "; try: crossrun backends --no-probe --plugin-dir plugins\n";
+    place.crossrun(&["backends", "inspect", "plugins"]).code(3).says("not a regular file").says(listing);
+    let told = place.crossrun(&["run", "--backend", "x=plugins"]).code(3);
+    told.says("is a folder, not a backend").says(listing);
 }
 
 #[test]

@@ -152,8 +152,17 @@ pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem
 
 /// The problem of a file that the command line names.
 pub(crate) fn rejected_file(file: &Path, rejection: Rejection) -> Problem {
-    let beside = (!file.exists()).then(|| shell::look_beside(file));
-    rejected(file.display(), Rejection { remedy: rejection.remedy.or(beside), ..rejection })
+    let instead = if file.is_dir() {
+        Some(plugins_in(file))
+    } else {
+        (!file.exists()).then(|| shell::look_beside(file))
+    };
+    rejected(file.display(), Rejection { remedy: rejection.remedy.or(instead), ..rejection })
+}
+
+/// The command that lists the plugins in a folder that is named in place of a file.
+pub(crate) fn plugins_in(folder: &Path) -> String {
+    CommandLine::new(&["backends", "--no-probe"]).path("plugin-dir", folder).to_string()
 }
 
 pub(crate) fn rejected(what: impl Display, rejection: Rejection) -> Problem {

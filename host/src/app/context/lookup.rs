@@ -146,7 +146,7 @@ impl Context {
     pub(crate) fn runner_file(&self, file: &Path) -> Result<PluginRef, Problem> {
         if file.is_dir() {
             let message = format!("{}: is a folder, not a backend", file.display());
-            return Err(Problem::new(Exit::Unavailable, message).with_remedy("NAME=FILE"));
+            return Err(Problem::new(Exit::Unavailable, message).with_remedy(resolve::plugins_in(file)));
         }
         let plugin = resolve::inspected(file, &self.trust)?;
         match plugin.metadata.kind {
