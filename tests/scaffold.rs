@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -261,6 +262,27 @@ fn a_name_or_a_folder_that_cannot_be_is_refused_and_nothing_is_written() {
         place.crossrun(arguments).code(2).says(words).says("try: ");
     }
     assert_eq!(listing(place.path()), before);
+}
+
+#[test]
+fn a_project_where_nothing_may_be_written_is_told_so() {
+    let place = Place::new();
+    let closed = place.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
+    let remedies = [
+        (
+            &["backends", "new", "mine", "--dir", "closed/mine"][..],
+            "--dir DIR, in a folder that you may write to",
+        ),
+        (&["man", "closed/man"], "another folder, which you may write to"),
+    ];
+    for (arguments, remedy) in remedies {
+        let mut command = place.command(arguments);
+        if place.give_to_nobody(&mut command) {
+            Ran::of(command).code(1).says(&format!("; try: {remedy}\n"));
+        }
+    }
 }
 
 fn listing(folder: &Path) -> BTreeSet<PathBuf> {

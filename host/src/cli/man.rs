@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, command: clap::Command, ui: &mut Ui) ->
     let written = path_walk::make_folder(folder).and_then(|()| write(command, folder));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages into {}: {error}", folder.display());
-        Problem::of_file(&error, message, "crossrun man DIR, with a folder that you may write to")
+        Problem::of_file(&error, message, "another folder, which you may write to")
     })?;
     let first = folder.join("crossrun.1").display().to_string();
     let text = || single_line(&format!("wrote {first} and a page for each command"));

@@ -1,5 +1,6 @@
 //! `crossrun backends new` and `crossrun workloads new`: create projects for authors of plugins.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -142,7 +143,11 @@ impl From<ScaffoldError> for Problem {
             }
             ScaffoldError::Taken(_) => (Exit::Usage, NEW_FOLDER),
             ScaffoldError::System { error: system, .. } => {
-                let remedy = if atomic_file::is_full(system) { ANOTHER_DISK } else { NEW_FOLDER };
+                let remedy = match system.kind() {
+                    _ if atomic_file::is_full(system) => ANOTHER_DISK,
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => WRITABLE,
+                    _ => NEW_FOLDER,
+                };
                 return Self::of_file(system, error.to_string(), remedy);
             }
             ScaffoldError::Partial { .. } => (Exit::Unexpected, NEW_FOLDER),
@@ -152,4 +157,5 @@ impl From<ScaffoldError> for Problem {
 }
 
 const NEW_FOLDER: &str = "--dir DIR, with a folder that does not exist yet";
+const WRITABLE: &str = "--dir DIR, in a folder that you may write to";
 const ANOTHER_DISK: &str = "free some space, or --dir DIR on another disk";
