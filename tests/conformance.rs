@@ -566,6 +566,10 @@ fn a_plugin_that_cannot_be_checked_has_its_own_exit_code() {
         .code(2)
         .says("no check matches \"file.nothing\"")
         .says("backends check --list");
+    for none in [&["--include", "file", "--exclude", "file.*"][..], &["--include", "library"]] {
+        let told = Ran::of(check(&place, file, none)).code(2);
+        told.says("none of the selected checks is for this file; try: crossrun backends check --list\n");
+    }
     Ran::of(check(&place, file, &["--junit", "--json"])).code(2);
     let mut command = place.command(&["backends", "check"]);
     command.arg("--include=file");

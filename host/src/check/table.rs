@@ -56,7 +56,7 @@ pub(super) enum Needs {
 
 impl Check {
     /// Whether the check is for this plugin. A file that is not a plugin has only the checks for all plugins.
-    pub(super) fn applies_to(&self, target: &Target) -> bool {
+    pub(crate) fn applies_to(&self, target: &Target) -> bool {
         match self.of {
             Of::All => true,
             Of::Backends => target.is_backend() == Some(true),

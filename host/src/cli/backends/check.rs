@@ -57,10 +57,12 @@ impl Arguments {
     }
 }
 
+/// The command that prints the checks.
+const LIST: &str = "crossrun backends check --list";
+
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let checks = check::pattern::select(&arguments.include, &arguments.exclude).map_err(|pattern| {
-        Problem::usage(format!("no check matches {pattern:?}")).with_remedy("crossrun backends check --list")
-    })?;
+    let checks = check::pattern::select(&arguments.include, &arguments.exclude)
+        .map_err(|pattern| Problem::usage(format!("no check matches {pattern:?}")).with_remedy(LIST))?;
     let file = match &arguments.file {
         Some(file) if !arguments.list => file,
         _ => {
@@ -70,6 +72,9 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     };
     let context = Context::new(global, Isolation::Process, ui)?;
     let target = target(&context, arguments, file)?;
+    if !checks.iter().any(|check| check.applies_to(&target)) {
+        return Err(Problem::usage("none of the selected checks is for this file").with_remedy(LIST));
+    }
     let libraries = libraries(&context, &arguments.workloads)?;
     let folders = context.folders(&format!("check-{}", std::process::id()))?;
     let setting = Setting {
@@ -234,7 +239,7 @@ fn summary(findings: &[Finding]) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let counts = if counts.is_empty() { "no check was run".to_owned() } else { counts.join(", ") };
+    let counts = counts.join(", ");
     let verdict = if all.is_conformant() { "conformant" } else { "NOT CONFORMANT" };
     text += &format!("\n{verdict}: {counts}{}\n", not_run_remedy(findings));
     printable(&text)
