@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::session::unspoilt;
 use crate::support::{Place, Ran, arguments_in, assert_once_at_most, hostile, run_arguments};
 
 /// Half a second of work or more.
@@ -79,7 +80,8 @@ fn work_on_several_machines_is_not_checked_and_the_record_says_so() {
 
 /// The metadata of an honest run, which is verified.
 fn honest(place: &Place, work: &str) -> Value {
-    place.crossrun(&run_arguments(&format!("--backend native {work}"))).code(0).json()["metadata"].clone()
+    let run = format!("--backend native {work}");
+    unspoilt(|| place.crossrun(&run_arguments(&run))).code(0).json()["metadata"].clone()
 }
 
 #[test]

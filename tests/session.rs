@@ -194,6 +194,22 @@ pub(crate) fn is_of_the_machine(metadata: &Value) -> bool {
     error["kind"] == "invalid_measurement" && OF_THE_MACHINE.iter().any(|start| message.starts_with(start))
 }
 
+/// Whether a command with this exit code and this standard error measured nothing valid only because this machine is busy.
+pub(crate) fn was_spoilt_by_the_machine(code: Option<i32>, stderr: &str) -> bool {
+    code == Some(6) && OF_THE_MACHINE.iter().any(|words| stderr.contains(words))
+}
+
+/// Runs what must have a valid measurement, some times if this machine spoils it: it may do so now and then, and a fault always does.
+pub(crate) fn unspoilt(run: impl Fn() -> Ran) -> Ran {
+    for _ in 0..4 {
+        let ran = run();
+        if !was_spoilt_by_the_machine(ran.output.status.code(), &ran.stderr()) {
+            return ran;
+        }
+    }
+    run()
+}
+
 /// Why a record is not as expected, if it is not. A point that a backend cannot express is reported here too.
 pub(crate) fn judged(record: &Value) -> Result<(), String> {
     let metadata = &record["metadata"];
