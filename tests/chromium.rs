@@ -1,6 +1,7 @@
 //! A real browser without a window, driven through a pipe in its DevTools protocol.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -63,7 +64,7 @@ impl Chromium {
 
     /// Opens a file in a window of this size and waits until it is there. What happened before is forgotten.
     pub(crate) fn open(&mut self, file: &Path, width: u32, height: u32) -> String {
-        let url = format!("file://{}", file.display());
+        let url = address_of(file);
         self.visit(&url, width, height);
         url
     }
@@ -139,6 +140,16 @@ impl Drop for Chromium {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The address of a file, whatever is in its path.
+pub(crate) fn address_of(file: &Path) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let escaped = file.as_os_str().as_bytes().iter().map(|&byte| match is_plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    format!("file://{}", escaped.collect::<String>())
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -105,7 +105,8 @@ fn install(file: &Path, folder: &Path) {
     // Beside the installation: no command may find it.
     let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{}", std::process::id()));
     let _ = fs::remove_file(&new);
-    fs::hard_link(file, &new).unwrap();
+    // A file system may have no links, and refuse one to a file of another user.
+    fs::hard_link(file, &new).or_else(|_| fs::copy(file, &new).map(drop)).unwrap();
     fs::rename(&new, folder.join(name)).unwrap();
     // If both are links to one file, the rename leaves both.
     let _ = fs::remove_file(&new);
@@ -148,12 +149,11 @@ fn run(commands: &[Documented], engine: Option<&Installed>) -> Vec<Printed> {
     let mut script = String::new();
     for Documented { command, .. } in commands {
         script += &format!(
-            "{{ {command}\n}} 2>{0}\nprintf '\\036%s\\036' \"$?\"\ncat {0}\nprintf '\\036'\n",
-            errors.display()
+            "{{ {command}\n}} 2>\"$ERRORS\"\nprintf '\\036%s\\036' \"$?\"\ncat \"$ERRORS\"\nprintf '\\036'\n"
         );
     }
     let mut shell = shell(&here, engine);
-    shell.args(["-c", &script]);
+    shell.args(["-c", &script]).env("ERRORS", &errors);
     let said = Ran::of(shell).stdout();
     let parts: Vec<_> = said.split('\u{1e}').collect();
     let printed = parts.chunks_exact(3).map(|part| Printed {

@@ -9,7 +9,7 @@ mod planted_scripts;
 
 use std::path::PathBuf;
 
-use crate::chromium::Chromium;
+use crate::chromium::{Chromium, address_of};
 use crate::support::{Place, eventually, executable, repository};
 
 const PAGES: [&str; 8] =
@@ -278,7 +278,7 @@ fn the_address_of_a_cell_marks_it_and_keeps_what_is_hidden() {
 #[test]
 fn a_link_that_was_cut_off_leaves_the_page_its_script() {
     let Some(mut browser) = Chromium::start() else { return };
-    let url = format!("file://{}#hide-b=caf%C3%", page("several_workloads").display());
+    let url = format!("{}#hide-b=caf%C3%", address_of(&page("several_workloads")));
     browser.visit(&url, DESKTOP.0, DESKTOP.1);
     assert_eq!(browser.evaluate("document.querySelector('.filters').offsetHeight > 0"), true);
     assert!(browser.events_of("Runtime.exceptionThrown").is_empty());
