@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Place, Ran, hostile, plugin};
+use crate::support::{Place, Ran, executable, hostile, plugin, without_settings};
 
 fn rows(place: &Place) -> Vec<Value> {
     place.crossrun(&["backends", "--json"]).code(0).json().as_array().unwrap().clone()
@@ -138,7 +138,8 @@ fn an_unavailable_backend_is_listed_with_reason_and_remedy() {
 #[test]
 fn a_folder_of_the_environment_is_searched_before_the_usual_ones() {
     let place = Place::with_misbehaving();
-    let mut command = std::process::Command::new(crate::support::executable());
+    let mut command = std::process::Command::new(executable());
+    without_settings(&mut command);
     command.args(["backends", "--json"]).env("CROSSRUN_PLUGIN_PATH", place.plugins());
     command.env("CROSSRUN_DATA_DIR", place.data());
     let rows = Ran::of(command).code(0).json();

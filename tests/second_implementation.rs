@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use crate::support::{executable, repository};
 
@@ -13,10 +12,11 @@ const PACKAGES: [&str; 2] = ["duckdb==2.0.1", "xxhash==4.1.0"];
 
 /// Python with DuckDB, in an environment that is kept between test runs.
 pub(crate) fn python_with_duckdb() -> Command {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    // A test that failed while it had the lock has nothing to do with the others.
-    let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    python(&executable().parent().unwrap().parent().unwrap().join("second_implementation"))
+    let environment = executable().ancestors().nth(2).unwrap().join("second_implementation");
+    // Another test may make the same one, also in another process.
+    let lock = fs::File::create(environment.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    python(&environment)
 }
 
 fn python(environment: &Path) -> Command {
