@@ -147,7 +147,7 @@ mod tests {
         fs::write(&frames, frame.repeat(4000)).unwrap();
         // The script is the supervisor as well, which sends the event that the worker has started.
         let started = r"printf 's\0\0\0\0' >&0";
-        let script = format!("#!/bin/sh\n{started}\nwhile cat {}; do :; done\n", frames.display());
+        let script = format!("#!/bin/sh\n{started}\nwhile cat '{}'; do :; done\n", frames.display());
         // Another process writes it: a file that this one has open for writing, in whatever thread forks next, cannot be executed.
         let write = r#"printf %s "$1" > "$0" && chmod 700 "$0""#;
         let mut writer = std::process::Command::new("sh");

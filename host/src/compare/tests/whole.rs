@@ -149,7 +149,7 @@ fn ten_thousand_records_are_compared() {
     assert_eq!(inputs.len(), 10_000);
     let started = Instant::now();
     let comparison = compare(&inputs, &Options { rigor: Rigor::Publish, ..Options::default() }).unwrap();
-    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(600), "{:?}", started.elapsed());
     assert_eq!(comparison.points.len(), 50);
 }
 
