@@ -1,13 +1,13 @@
-//! A comparison runs every cell once a block, can be killed at any time, and reports its results.
+//! A comparison runs every cell once a block and reports its results.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::process::Stdio;
-use std::time::Duration;
+mod data;
+mod resumed;
+
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
-use crate::field::wrappers::with_environment_of;
-use crate::support::{Place, arguments_in, eventually, hostile, processes_of_sessions_of};
+use crate::support::{Place, Ran, arguments_in, hostile, plugin, repository};
 
 /// A comparison that takes a moment.
 const SMALL: &str = "compare --backends native --workloads null,pipeline --items 200 --extra batch_size=50 --blocks 2 \
@@ -86,127 +86,9 @@ fn the_conditions_of_a_comparison_are_in_its_records_and_reports() {
 }
 
 #[test]
-fn blocks_have_their_own_data_and_backends_of_a_point_share_them() {
-    let place = Place::with_misbehaving();
-    place.stage(&crate::support::plugin("native_runner"));
-    let run = "compare --backends native,misbehaving --workloads pipeline --items 50 --blocks 2 --run-id r";
-    place.run(run).code(0);
-    let seeds = |block: u32, backend: &str| {
-        let trials = measured(&place, "r");
-        let trial = trials.into_iter().find(|trial| {
-            trial["record"]["metadata"]["block"] == block && trial["record"]["backend"] == backend
-        });
-        trial.unwrap()["record"]["metadata"]["data_seed"].as_u64().unwrap()
-    };
-    assert_eq!(seeds(0, "native"), seeds(0, "misbehaving"));
-    assert_ne!(seeds(0, "native"), seeds(1, "native"));
-    // The records of one point are of one configuration, whatever the block and the backend.
-    let hashes: HashSet<_> =
-        measured(&place, "r").iter().map(|trial| trial["record"]["config_hash"].to_string()).collect();
-    assert_eq!(hashes.len(), 1);
-}
-
-/// The block, point and kind of a trial, and the seed of its data.
-fn data_seed(trial: &Value) -> (String, u64) {
-    let (record, metadata) = (&trial["record"], &trial["record"]["metadata"]);
-    let point = record["run_id"].as_str().unwrap().split_once('/').unwrap().1;
-    (format!("{} {point} {}", metadata["block"], trial["kind"]), metadata["data_seed"].as_u64().unwrap())
-}
-
-const SCHEDULERS: &str = "compare --backends misbehaving --workloads null,pipeline --schedulers default,fifo --items 20 \
-                          --blocks 2 --extra behaviour=memoise";
-
-#[test]
-fn a_backend_that_remembers_answers_sees_no_data_twice() {
-    let place = Place::with_misbehaving();
-    // On a busy machine a trial may be invalid.
-    let ran = place.run(&format!("{SCHEDULERS} --run-id r --parallelism 1,2"));
-    let trials = place.records("r", "trials.jsonl");
-    assert!(trials.len() >= 16, "{}", ran.explain());
-    for trial in &trials {
-        assert_eq!(trial["record"]["metadata"]["raw_metrics"]["remembered"], false, "{trial}");
-        // The seed by which cells of two runs pair is the one that was configured.
-        assert_eq!(trial["record"]["seed"], 42);
-    }
-    let seeds: HashSet<_> = trials.iter().map(|trial| data_seed(trial).1).collect();
-    assert_eq!(seeds.len(), trials.len(), "one backend sees all data once");
-}
-
-#[test]
-#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
-fn two_comparisons_have_different_data_unless_it_is_chosen() {
-    let place = Place::with_misbehaving();
-    let seeds = |run: &str, more: &str| {
-        let ran = place.run(&format!("{SCHEDULERS} --run-id {run} {more}"));
-        let chosen = more.contains("--data-seed");
-        assert_eq!(
-            ran.stdout().contains("the data were chosen with --data-seed"),
-            chosen,
-            "{}",
-            ran.explain()
-        );
-        for trial in place.records(run, "trials.jsonl") {
-            let recorded = trial["record"]["metadata"].get("data_seed_chosen");
-            assert_eq!(recorded, chosen.then_some(&Value::from(true)));
-        }
-        let verified = |trial: &&Value| trial["status"] == "verified";
-        measured(&place, run).iter().filter(verified).map(data_seed).collect::<BTreeMap<_, _>>()
-    };
-    let same = |one: &BTreeMap<String, u64>, other: &BTreeMap<String, u64>| {
-        let both: Vec<_> = one.iter().filter_map(|(what, seed)| Some(*seed == *other.get(what)?)).collect();
-        assert!(both.len() >= 4, "{one:?} {other:?}");
-        let same = both.iter().filter(|same| **same).count();
-        assert!(same == 0 || same == both.len(), "{one:?} {other:?}");
-        same > 0
-    };
-    let (one, other) = (seeds("one", ""), seeds("other", ""));
-    assert!(!same(&one, &other));
-    let again = seeds("again", "--data-seed 7");
-    assert!(same(&again, &seeds("once_more", "--data-seed 7")));
-    assert!(!same(&again, &seeds("another", "--data-seed 8")));
-    assert_eq!(again.values().collect::<HashSet<_>>().len(), again.len());
-    let plan = std::fs::read_to_string(place.path().join("results/one/plan.json")).unwrap();
-    assert!(one.values().all(|seed| !plan.contains(&seed.to_string())), "{plan}");
-}
-
-#[test]
-#[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
-fn a_resumed_block_has_the_data_of_its_records() {
-    let place = Place::with_misbehaving();
-    place.stage(&crate::support::plugin("native_runner"));
-    place.run(&format!("{SCHEDULERS} --backends native --run-id r --insist"));
-    let path = place.path().join("results/r/trials.jsonl");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    // As if it had been killed in the first session of a block, and in a later one.
-    for length in [lines.len() / 2 - 2, lines.len() / 2 + 3] {
-        std::fs::write(&path, lines[..length].join("\n") + "\n").unwrap();
-        std::fs::remove_file(path.with_file_name("unified_results.jsonl")).unwrap();
-        place.crossrun(&["compare", "--resume", "r"]);
-        let seeds = |backend: &str| {
-            let mut seeds = BTreeMap::<_, BTreeSet<u64>>::new();
-            let all = place.records("r", "trials.jsonl");
-            for (what, seed) in
-                all.iter().filter(|trial| trial["record"]["backend"] == backend).map(data_seed)
-            {
-                seeds.entry(what).or_default().insert(seed);
-            }
-            seeds
-        };
-        let (one, other) = (seeds("native"), seeds("misbehaving"));
-        assert!(one.len() >= 8, "{one:#?}");
-        for (what, one) in one {
-            // One of them may need more warm-ups.
-            let Some(other) = other.get(&what) else { continue };
-            assert!(one.is_subset(other) || other.is_subset(&one), "{what}: {one:?} {other:?}");
-        }
-    }
-}
-
-#[test]
 fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
     let place = Place::with_misbehaving();
-    place.stage(&crate::support::plugin("native_runner"));
+    place.stage(&plugin("native_runner"));
     for (behaviour, code, status) in
         [("segfault", 4, "failed"), ("drop", 5, "wrong"), ("claim_more_time", 6, "invalid")]
     {
@@ -224,7 +106,7 @@ fn a_backend_that_fails_is_a_row_and_the_others_go_on() {
 #[test]
 fn a_wrong_answer_counts_for_more_than_a_report_that_cannot_be_written_and_only_in_its_own_run() {
     let place = Place::with_misbehaving();
-    place.stage(&crate::support::plugin("native_runner"));
+    place.stage(&plugin("native_runner"));
     let wrong = "--workloads null --items 20 --blocks 1 --run-id r --extra behaviour=drop";
     place.run(&format!("compare --backends misbehaving {wrong}")).code(5);
     let page = place.path().join("results/r/report.html");
@@ -303,7 +185,7 @@ fn no_run_begins_beside_the_measured_trials_of_another_comparison() {
         assert!(!folder.join("plan.json").exists());
     }
     // Records of the original project are in no block, and a comparison may begin beside them.
-    let original = crate::support::repository().join("tests/fixtures/original/unified_results.jsonl");
+    let original = repository().join("tests/fixtures/original/unified_results.jsonl");
     std::fs::copy(original, folder.join("unified_results.jsonl")).unwrap();
     std::fs::remove_file(folder.join("unified_results.csv")).unwrap();
     let dry_run = place.run(&format!("{compare} --dry-run")).code(0);
@@ -313,7 +195,7 @@ fn no_run_begins_beside_the_measured_trials_of_another_comparison() {
 #[test]
 fn a_key_that_no_backend_and_no_workload_reads_is_warned_of() {
     let place = Place::with_misbehaving();
-    place.stage(&crate::support::plugin("native_runner"));
+    place.stage(&plugin("native_runner"));
     let small = "--backends native,misbehaving --workloads null,pipeline --items 20 --blocks 1";
     let extra = "--extra batchsize=3 --extra behaviour=none --extra stages=2 --extra max_wait_seconds=9";
     let said = place.run(&format!("compare {small} {extra}")).code(0).stderr();
@@ -350,45 +232,6 @@ fn a_backend_that_ends_when_it_is_asked_is_named_among_the_others() {
     let mut command = place.command(&["compare", "--dry-run", "--workloads", "null", "--items", "20"]);
     command.env("CROSSRUN_TEST_PROBE", "abort");
     crate::support::Ran::of(command).code(0).says("left out: backend \"misbehaving\": ");
-}
-
-#[test]
-fn a_resumed_run_records_no_failure_of_a_backend_whose_engine_was_removed() {
-    let place = Place::with_misbehaving();
-    let crossrun = |arguments: &str| {
-        let mut command = place.command(&arguments.split(' ').collect::<Vec<_>>());
-        command.env("CROSSRUN_TEST_PROBE", "not_set_up");
-        crate::support::Ran::of(command)
-    };
-    let small = "--backends misbehaving --workloads null --items 20 --blocks 2 --run-id r";
-    crossrun(&format!("compare {small} --setup --time-budget 1ns")).code(0);
-    crossrun("setup misbehaving --remove").code(0);
-    crossrun("compare --resume r --workloads NULL").code(3).says("try: crossrun compare --resume r --setup");
-    assert_eq!(measured(&place, "r").len(), 1);
-    let mut unavailable = place.command(&["compare", "--resume", "r", "--setup"]);
-    unavailable.env("CROSSRUN_TEST_PROBE", "unavailable");
-    let said = crate::support::Ran::of(unavailable).code(3).says("not available after its set-up").stderr();
-    assert!(!said.contains("try: crossrun"), "{said}");
-    let whole = crossrun("compare --resume r --setup").code(0).stdout();
-    let folder = format!("--plugin-dir {}", place.plugins().display());
-    assert!(whole.contains(&folder), "{whole}");
-    assert!(measured(&place, "r").iter().all(|trial| trial["status"] == "verified"));
-    // What is complete needs no engine.
-    crossrun("setup misbehaving --remove").code(0);
-    crossrun("compare --resume r").code(0);
-}
-
-#[test]
-fn a_run_that_is_resumed_without_its_plugin_folders_prints_a_command_that_has_them() {
-    let place = Place::new();
-    let small =
-        "compare --backends native --workloads null --items 20 --blocks 2 --run-id r --time-budget 1ns";
-    place.run(small).code(0);
-    let command = place.command(&[]);
-    let mut resume = std::process::Command::new(command.get_program());
-    resume.args(["compare", "--resume", "r"]).current_dir(place.path());
-    let again = crate::support::Ran::of(with_environment_of(&command, resume)).code(0).stdout();
-    assert!(again.contains(&format!("--plugin-dir {}", place.plugins().display())), "{again}");
 }
 
 #[test]
@@ -438,79 +281,6 @@ fn json_streams_events_one_a_line() {
 }
 
 #[test]
-fn a_killed_comparison_has_whole_records_and_is_resumed() {
-    let place = Place::new();
-    let run = "compare --backends native --workloads scheduler_comparison,pipeline --items 60 --blocks 3 --run-id killed \
-               --extra sleep_us=200";
-    let planned = place.run(&format!("{run} --dry-run --json")).code(0).json();
-    assert_eq!(planned["trials"].as_array().unwrap().len(), 6);
-    // `.ci/run --full` asks for many.
-    let kills =
-        std::env::var("CROSSRUN_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4_u64);
-    let mut killed = 0;
-    for number in 0..kills {
-        let milliseconds = 50 + number * 7919 % 700;
-        let begun = place.path().join("results/killed/plan.json").exists();
-        let mut command = place.command(&arguments_in(if begun { "compare --resume killed" } else { run }));
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        killed += usize::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        eventually("nothing is left", || processes_of_sessions_of(child.id()).is_empty());
-    }
-    assert!(killed > 0, "none was killed in time");
-    // A kill before the plan was written leaves nothing to go on with.
-    if !place.path().join("results/killed/plan.json").exists() {
-        place.run(run).code(0);
-    }
-    place.run("compare --resume killed").code(0);
-    let names = names(&measured(&place, "killed"));
-    assert_eq!(names.len(), 6, "{names:?}");
-    assert_eq!(names.iter().collect::<HashSet<_>>().len(), 6, "{names:?}");
-}
-
-#[test]
-fn a_run_is_not_resumed_when_a_plugin_has_changed() {
-    let place = Place::new();
-    place.run(SMALL).code(0);
-    let library = place.plugins().join("libnative_runner.so");
-    let mut bytes = std::fs::read(&library).unwrap();
-    bytes.push(0);
-    std::fs::write(&library, bytes).unwrap();
-    place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
-    place.run(SMALL).code(2).says("already holds a run");
-    // The remedy is about the run that is there, and not about the one that was asked for.
-    let other = SMALL.replace("--run-id small", "--run-id other --output-dir ./results/small");
-    let told = place.run(&other).code(2);
-    told.says("try: crossrun compare --resume small --output-dir ./results/small, or another --output-dir");
-    place.crossrun(&["compare", "--resume", "nosuch"]).code(2).says("there is no run");
-}
-
-#[test]
-fn a_run_is_resumed_by_its_own_id_and_build_only() {
-    let place = Place::new();
-    place.run(SMALL).code(0);
-    let told = place.run("compare --resume other --output-dir results/small").code(2);
-    told.says("results/small holds the run small, and not other")
-        .says("try: crossrun compare --resume small");
-    place.run("compare --resume small").code(0);
-    let path = place.path().join("results/small/plan.json");
-    let mut plan: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    plan["crossrun"] = "0.0.1 release".into();
-    std::fs::write(&path, plan.to_string()).unwrap();
-    place.run("compare --resume small").code(6).says("was started by crossrun 0.0.1 release, and this is");
-}
-
-#[test]
-fn what_is_no_comparison_is_not_resumed_and_is_reported() {
-    let place = Place::new();
-    place.run("run --backend native --workload null --output-dir results/null").code(0);
-    let told = place.run("compare --resume null").code(2);
-    told.says("results/null holds no comparison").says("try: crossrun report results/null");
-}
-
-#[test]
 fn a_debug_build_beside_a_release_build_is_refused() {
     let place = Place::new();
     // The build in the metadata is text of one length: what it says is what counts.
@@ -550,7 +320,7 @@ fn the_remedy_for_a_debug_build_is_in_the_terms_of_its_language() {
 #[test]
 fn a_library_may_take_part_under_another_name() {
     let place = Place::new();
-    let file = crate::support::plugin("native_runner");
+    let file = plugin("native_runner");
     let backends = format!("old={0},new={0}", file.display());
     let mut compare = arguments_in("compare --workloads null --items 5 --blocks 1 --run-id two");
     compare.extend(["--backends", &backends]);
@@ -563,7 +333,7 @@ fn a_library_may_take_part_under_another_name() {
 #[test]
 fn records_of_the_original_project_are_reported() {
     let place = Place::empty();
-    let records = crate::support::repository().join("tests/fixtures/original/unified_results.jsonl");
+    let records = repository().join("tests/fixtures/original/unified_results.jsonl");
     let html = place.path().join("page.html");
     let ran =
         place.crossrun(&["report", records.to_str().unwrap(), "--html", html.to_str().unwrap()]).code(0);
@@ -614,84 +384,7 @@ fn a_trial_is_shown_whole_with_the_command_that_repeats_it() {
     show.stdin(measured);
     let without = "standard input has records without their trials, as in trials.jsonl; try: crossrun report, \
                    with the file itself in place of -";
-    crate::support::Ran::of(show).code(2).says(without);
-}
-
-#[test]
-fn a_time_budget_counts_also_where_no_engine_starts() {
-    let place = Place::with_misbehaving();
-    let run =
-        "compare --backends misbehaving --workloads null --items 20 --blocks 3 --run-id r --time-budget 1ns";
-    let ran = place.run(&format!("{run} --extra behaviour=segfault --extra at=open")).code(4);
-    assert!(ran.stderr().contains("the time budget is used up"), "{}", ran.explain());
-}
-
-#[test]
-fn a_comparison_with_blocks_left_says_so_in_every_report_until_they_are_measured() {
-    let place = Place::new();
-    let small = "--backends native --workloads null,pipeline --items 20 --blocks 3 --run-id r --no-lock";
-    let ran = place.run(&format!("compare {small} --time-budget 1ns")).code(0);
-    let resume = "crossrun compare --resume r --no-lock";
-    let note = format!("unfinished: 1 of 3 blocks was measured; try: {resume}");
-    assert!(ran.stdout().contains(&note), "{}", ran.explain());
-    ran.says(&format!("the time budget is used up: the remaining blocks were not run; try: {resume}\n"));
-    for page in ["report.html", "report.md"] {
-        let text = std::fs::read_to_string(place.path().join("results/r").join(page)).unwrap();
-        assert!(text.contains(&note), "{page}: {text}");
-    }
-    for words in ["report results/r", "report results/r --format md", "report results/r --html -"] {
-        let ran = place.run(words).code(0);
-        assert!(ran.stdout().contains(&note), "{}", ran.explain());
-    }
-    let elsewhere = place.run("report ./results/r/trials.jsonl").code(0).stdout();
-    assert!(elsewhere.contains("--resume r --output-dir ./results/r --no-lock\n"), "{elsewhere}");
-    // A part of the trials in another file says nothing of the run.
-    let trials = place.path().join("results/r/trials.jsonl");
-    let text = std::fs::read_to_string(&trials).unwrap();
-    std::fs::write(place.path().join("results/r/part.jsonl"), &text).unwrap();
-    let part = place.run("report results/r/part.jsonl").code(0).stdout();
-    assert!(!part.contains("unfinished"), "{part}");
-    // A block that was begun is not whole.
-    let (kept, _) = text.trim_end().rsplit_once('\n').unwrap();
-    std::fs::write(&trials, format!("{kept}\n")).unwrap();
-    let begun = place.run("report results/r --json").code(0).json();
-    let warning = begun["warnings"].as_array().unwrap().iter().find(|it| it["kind"] == "unfinished").unwrap();
-    assert_eq!(warning["message"], format!("unfinished: 0 of 3 blocks were measured; try: {resume}"));
-    // Of warm-ups alone there is no report, and the command is told nevertheless.
-    let warm_ups = text.lines().filter(|line| line.contains(r#""kind":"warmup""#));
-    std::fs::write(&trials, warm_ups.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-    let refused = place.run("report results/r").code(2).says("there are warm-ups only");
-    refused.says(&format!("unfinished: 0 of 3 blocks were measured; try: {resume}\n"));
-    std::fs::write(&trials, text).unwrap();
-    for words in ["compare --resume r", "report results/r"] {
-        let whole = place.run(words).code(0).stdout();
-        assert!(!whole.contains("unfinished"), "{words}: {whole}");
-    }
-}
-
-#[test]
-fn what_reads_a_comparison_that_has_not_begun_names_the_command_that_measures_it() {
-    let place = Place::new();
-    let small = "--backends native --workloads null --items 20 --blocks 1 --run-id r --no-lock";
-    place.run(&format!("compare {small}")).code(0);
-    // As after an interrupt before the first trial, and during the wait for another measurement.
-    let folder = place.path().join("results/r");
-    std::fs::remove_file(folder.join("unified_results.jsonl")).unwrap();
-    let resume = "crossrun compare --resume r --no-lock";
-    std::fs::write(folder.join("trials.jsonl"), "").unwrap();
-    for words in ["report results/r", "history results/r", "diff results/r results/r", "show r"] {
-        place.run(words).code(2).says(&format!("no records were read; try: {resume}\n"));
-    }
-    std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
-    for (words, why) in [
-        ("report results/r", "results/r holds no records"),
-        ("history results/r", "results/r holds no records"),
-        ("show r", "there is no run \"r\""),
-    ] {
-        place.run(words).code(2).says(why).says(&format!("; try: {resume}\n"));
-    }
-    place.run("compare --resume r --no-lock").code(0);
-    place.run("report results/r").code(0);
+    Ran::of(show).code(2).says(without);
 }
 
 #[test]
