@@ -21,10 +21,10 @@ use files::{LIBRARIES, SUSPECT, SUSPECTS};
 use harms::{Close, HARMS, Harm, Load, Outcome, Phase, Probe, Run};
 
 /// How many trials are under way at once: most of them wait.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
 
 /// One line of a table, run.
-type Case = Box<dyn Fn() + Send + Sync>;
+pub(crate) type Case = Box<dyn Fn() + Send + Sync>;
 
 /// What is run of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(crate) fn library_in_c(source: &str, path: &Path) {
 }
 
 /// Runs all cases, and then reports each failed case in full.
-fn in_parallel(cases: &[Case], at_once: usize) {
+pub(crate) fn in_parallel(cases: &[Case], at_once: usize) {
     // Whatever is built is built before the clocks run.
     let _ = (plugin("native_runner"), hostile("misbehaving_runner"));
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
