@@ -19,9 +19,17 @@ fn place() -> Place {
     place
 }
 
+/// The folder of the fixtures' wheels, by a path in which the clone has no part: pip takes a blank in it for the end of a path.
+pub(crate) fn wheels(place: &Place) -> PathBuf {
+    let link = place.path().join("fixtures");
+    // Whoever is the first makes it.
+    let _ = std::os::unix::fs::symlink(repository().join("tests/fixtures/wheels"), &link);
+    link
+}
+
 /// crossrun with the fixtures' wheels for an index, and no network.
 fn command(place: &Place, arguments: &[&str]) -> Command {
-    with_wheels_in(place, arguments, &repository().join("tests/fixtures/wheels"))
+    with_wheels_in(place, arguments, &wheels(place))
 }
 
 fn with_wheels_in(place: &Place, arguments: &[&str], wheels: &Path) -> Command {

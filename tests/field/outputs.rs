@@ -271,7 +271,7 @@ fn a_file_that_is_no_lock_file_is_neither_replaced_nor_named_in_a_remedy() {
 fn follow(place: &Place, told: &str) {
     let (_, remedy) = told.trim().rsplit_once("; try: ").unwrap();
     let executable = crate::support::executable().display().to_string();
-    let script = remedy.replacen("crossrun ", &format!("{executable} "), 1);
+    let script = remedy.replacen("crossrun ", &format!("'{executable}' "), 1);
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(place.path());
     Ran::of(with_environment_of(&place.command(&[]), shell)).code(0);

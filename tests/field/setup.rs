@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Place, Ran, eventually, hostile, not_run, plugin, repository};
+use crate::python_setup::wheels;
+use crate::support::{Place, Ran, eventually, hostile, not_run, plugin};
 
 const SETUP: [&str; 2] = ["setup", "provisioned"];
 const RUN: [&str; 7] = ["run", "--backend", "provisioned", "--workload", "null", "--items", "9"];
@@ -32,14 +33,10 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
     command
 }
 
-fn wheels() -> PathBuf {
-    repository().join("tests/fixtures/wheels")
-}
-
 /// The same, with the fixtures' wheels for an index, and no network.
 fn offline(place: &Place, arguments: &[&str]) -> Command {
     let mut command = command(place, arguments);
-    command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", wheels());
+    command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", wheels(place));
     command
 }
 
@@ -103,7 +100,7 @@ fn of_pips_files_only_where_packages_come_from_counts() {
     let mut first = setup();
     fs::create_dir_all(&folder).unwrap();
     let elsewhere = place.path().join("elsewhere");
-    let (wheels, to) = (wheels(), elsewhere.display());
+    let (wheels, to) = (wheels(&place), elsewhere.display());
     let settings = format!(
         "[global]\nno-index = true\nfind_links =\n    /no/such\n    {}\nrequire-virtualenv = true\n\
          [install]\nuser = true\ntarget = {to}\nprefix = {to}\nconstraint = /no/such\n",
@@ -167,7 +164,7 @@ fn uv_takes_no_settings_of_the_project_that_it_is_called_in() {
     let mut setup = command(&place, &SETUP);
     let path = std::env::var_os("PATH").unwrap();
     let search = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)));
-    setup.env("PATH", search.unwrap()).env("UV_FIND_LINKS", wheels());
+    setup.env("PATH", search.unwrap()).env("UV_FIND_LINKS", wheels(&place));
     for variable in
         ["UV_TARGET", "UV_PROJECT", "UV_PYTHON", "UV_CONSTRAINT", "UV_SYSTEM_PYTHON", "VIRTUAL_ENV"]
     {
@@ -192,7 +189,7 @@ fn a_uv_that_leads_nowhere_and_files_among_the_environments_keep_no_set_up_back(
     let search = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path))).unwrap();
     let mut setup = offline(&place, &SETUP);
     // By this variable uv is preferred.
-    setup.env("PATH", &search).env("UV_FIND_LINKS", wheels());
+    setup.env("PATH", &search).env("UV_FIND_LINKS", wheels(&place));
     is_set_up_and_runs(&place, setup);
 }
 
@@ -224,7 +221,7 @@ fn the_remedy_for_an_index_helps_where_a_file_of_pip_says_that_there_is_none() {
     fs::write(settings.join("pip.conf"), "[global]\nno-index = true\n").unwrap();
     let setup = |variables: &[(&str, &str)]| without_packages(&place, variables);
     setup(&[]).code(8).says(NOT_REACHED).says(OTHER_INDEX);
-    let index = index_of(&place, "tiny-engine", &wheels().join("tiny_engine-1.0-py3-none-any.whl"));
+    let index = index_of(&place, "tiny-engine", &wheels(&place).join("tiny_engine-1.0-py3-none-any.whl"));
     setup(&[("PIP_INDEX_URL", &index)]).code(8).says(NOT_REACHED);
     setup(&[("PIP_NO_INDEX", "0"), ("PIP_INDEX_URL", &index)]).code(0);
 }
