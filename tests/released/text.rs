@@ -1,6 +1,6 @@
 //! What people read, with a word in the place of whatever differs from run to run.
 
-use crate::support::{Place, Ran, repository, shell_code};
+use crate::support::{Place, Ran, shell_code};
 
 /// How much of a text is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +48,6 @@ pub(super) fn transcript(place: &Place, command: &str, ran: &Ran, wording: Wordi
 /// `text` with the replacements of `wording`.
 pub(super) fn worded(place: &Place, text: &str, wording: Wording) -> String {
     let text = text.replace(place.path().to_str().unwrap(), "PLACE");
-    let text = text.replace(repository().to_str().unwrap(), "REPOSITORY");
     if wording == Wording::Exact {
         return text.lines().map(|line| line.to_owned() + "\n").collect();
     }
