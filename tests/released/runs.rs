@@ -3,6 +3,7 @@
 use super::shapes::Shapes;
 use super::text::{Wording, transcript};
 use super::{both, files, lines_of, released, words};
+use crate::session::unspoilt;
 use crate::support::without_chain;
 
 /// What a trial is called here, its backend, and the options with which it ends as it is called.
@@ -40,7 +41,11 @@ fn runs() {
             format!("run --backend {backend}{workload} {options} --output-dir made/{name} --run-id {name}");
         // How far it was beyond a limit depends on when somebody looked.
         let wording = if name.starts_with("many_") { Wording::Bare } else { Wording::Rounded };
-        said += &transcript(&place, &command, &words(&place, &command), wording);
+        let ran = unspoilt(|| {
+            let _ = std::fs::remove_dir_all(place.path().join("made").join(name));
+            words(&place, &command)
+        });
+        said += &transcript(&place, &command, &ran, wording);
         let trials = lines_of(&place, &format!("made/{name}/trials.jsonl"));
         assert_eq!(trials.len(), 1, "{name}");
         records.add(name, &trials[0]);
