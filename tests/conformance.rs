@@ -393,6 +393,7 @@ fn a_plugin_that_cannot_be_checked_has_its_own_exit_code() {
     let file = place.plugins().join("libnative_runner.so");
     let file = file.to_str().unwrap();
     Ran::of(check(&place, "nowhere.so", &[])).code(3).says("nowhere.so: cannot be read");
+    Ran::of(check(&place, "nowhere.so", &["--include", "run"])).code(3).says("nowhere.so: cannot be read");
     Ran::of(check(&place, file, &["--include", "file.nothing"]))
         .code(2)
         .says("no check matches \"file.nothing\"")

@@ -189,6 +189,11 @@ fn parquet_is_the_same_on_standard_output_and_has_the_trials_of_sweeps_too() {
     let ran = place.crossrun(&["report", "run", "sweep", "--format", "parquet", "--output", "both"]).code(0);
     ran.says("2 trials of METG sweeps are left out: a report of their own, and the Parquet file shows them");
     place.crossrun(&["report", "sweep", "--format", "parquet", "--output", "swept"]).code(0);
+    let mut warm_up = trial("native", "pipeline", 0, End::Verified(1.0));
+    warm_up["kind"] = "warmup".into();
+    folder(&place, "warmed", &[warm_up]);
+    let ran = place.crossrun(&["report", "warmed", "sweep"]).code(0);
+    ran.says("1 warm-up of a comparison without a measured trial is left out");
     let size = |file: &str| place.path().join(file).metadata().unwrap().len();
     assert!(size("both") > size("trials.parquet") && size("swept") > 1000);
 }

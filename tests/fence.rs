@@ -124,7 +124,8 @@ pub(crate) fn in_parallel(cases: &[Case], at_once: usize) {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(case));
                     if let Err(panic) = caught {
-                        let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                        let fixed = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+                        let text = panic.downcast_ref::<String>().map_or(fixed, String::as_str).to_owned();
                         failures.lock().unwrap().push(text);
                     }
                 }

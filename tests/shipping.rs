@@ -151,17 +151,16 @@ fn the_archive_runs_from_any_folder() {
     let tar = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked).status().unwrap();
     assert!(tar.success());
     let folder = std::fs::read_dir(&unpacked).unwrap().flatten().next().unwrap().path();
-    // A clone may be in a folder such as `/src`, which texts have for other reasons.
-    let private = format!("{}/", repository().display());
-    let is_private = |rest: &[u8]| {
-        let below = rest.strip_prefix(private.as_bytes());
-        let folders = ["host/", "plugin-api/", "plugins/", "target/"];
-        below.is_some_and(|below| folders.iter().any(|folder| below.starts_with(folder.as_bytes())))
+    // A clone may be in a folder such as `/src`, which texts have for other reasons: of that only what is below it can be told.
+    let repository = repository().display().to_string();
+    let private = match Path::new(&repository).components().count() {
+        0..=2 => ["host/", "plugin-api/"].map(|folder| format!("{repository}/{folder}")).to_vec(),
+        _ => vec![repository],
     };
     for file in files(&folder) {
         let bytes = std::fs::read(&file).unwrap();
-        let found = (0..bytes.len()).find(|&at| is_private(&bytes[at..]));
-        assert_eq!(found, None, "{} names a folder of {private}", file.display());
+        let holds = |path: &&String| bytes.windows(path.len()).any(|window| window == path.as_bytes());
+        assert_eq!(private.iter().find(holds), None, "{}", file.display());
     }
     let home = place.path().join("home");
     std::fs::create_dir(&home).unwrap();

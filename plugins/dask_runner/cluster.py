@@ -116,7 +116,8 @@ class ExistingCluster(Cluster):
         self.client = _connect(address)
         self._shipped: list[str] = []
         self._at_scheduler = ""
-        self._versions: list[str] = []
+        # Warnings of versions that differ, and the workers that were asked for theirs.
+        self._versions, self._asked = list[str](), list[str]()
         self._code = shipment.code(Path(crossrun_dask.__file__).parent)
         # Workers that were there when the run was prepared, and those that got something since then.
         self._there, self._arrived = set[str](), set[str]()
@@ -128,7 +129,6 @@ class ExistingCluster(Cluster):
             self._ship(self._code)
             self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
             self.client.run(crossrun_dask.ready, workers=self._workers)
-            self._versions = self._other_versions()
         except BaseException:
             self.close()
             raise
@@ -155,9 +155,11 @@ class ExistingCluster(Cluster):
         return dict(self.client.nthreads())
 
     def _other_versions(self) -> list[str]:
-        """Asks once a session: Dask itself only prints that versions differ, and goes on."""
+        """Dask itself only prints that versions differ, also of workers that are not used, and goes on."""
         told = self.client.get_versions()
-        others = [one["packages"] for one in (told["scheduler"], *told["workers"].values())]
+        # One that has gone meanwhile does not answer.
+        used = [told["workers"][worker] for worker in self._workers if worker in told["workers"]]
+        others = [one["packages"] for one in (told["scheduler"], *used)]
         return other_versions(told["client"]["packages"], others, PACKAGES)
 
     def _ship(self, shipped: shipment.Shipment) -> None:
@@ -181,6 +183,8 @@ class ExistingCluster(Cluster):
         # One that goes now never comes back under its address: a task for it alone would wait without end.
         here = {"allow_other_workers": True, "pure": False}
         self.client.gather([self.client.submit(job.prepare, workers=[worker], **here) for worker in self._workers])
+        if self._asked != self._workers:
+            self._asked, self._versions = self._workers, self._other_versions()
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used: a task would wait for these without end."""

@@ -138,9 +138,9 @@ fn assert_found(deviation: &Deviation) {
     let finding = &report["checks"][0];
     let told = |what: &str| format!("{} {what}: {}", deviation.id, ran.explain());
     assert!(finding["outcome"] == "failed" && report["conformant"] == false, "{}", told("did not fail"));
-    let why = finding["why"].as_str().unwrap();
+    let why = finding["why"].as_str().unwrap_or_default();
     assert!(why.contains(deviation.says), "{}", told(&format!("does not say {:?}", deviation.says)));
-    let rule = finding["rule"].as_str().unwrap();
+    let rule = finding["rule"].as_str().unwrap_or_default();
     assert!(rule.starts_with("plugin-api/ABI.md#"), "{}", told("names no rule"));
     assert!(finding["remedy"].as_str().is_some_and(|it| !it.is_empty()), "{}", told("has no remedy"));
 }

@@ -330,17 +330,17 @@ fn a_baseline_a_file_and_a_list_in_the_wrong_place_are_answered_with_what_may_be
     let native = place.plugins().join("libnative_runner.so");
     let compare = ["compare", "--dry-run", "--workloads", "null", "--backends"];
     let backends = format!("native,old={}", native.display());
-    for (baseline, remedy) in
-        [("natvie", "--baseline native"), ("spark", "--backends with spark among its names")]
-    {
-        let more = [backends.as_str(), "--baseline", baseline];
-        let told = place.crossrun(&[&compare[..], &more].concat()).code(2);
+    let listing = format!("crossrun backends --plugin-dir {}", place.plugins().display());
+    let (only_old, bare) = (&backends["native,".len()..], &compare[..compare.len() - 1]);
+    for (backends, baseline, remedy) in [
+        (&["--backends", &backends][..], "natvie", "--baseline native"),
+        (&["--backends", only_old], "native", "--backends with native among its names"),
+        (&["--backends", &backends], "spark", &listing),
+        (&[], "spark", &listing),
+    ] {
+        let told = place.crossrun(&[bare, backends, &["--baseline", baseline]].concat()).code(2);
         told.says(&format!("--baseline {baseline} does not take part; try: {remedy}\n"));
     }
-    let bare = &compare[..compare.len() - 1];
-    let told = place.crossrun(&[bare, &["--baseline", "spark"]].concat()).code(2);
-    let listing = format!("crossrun backends --plugin-dir {}", place.plugins().display());
-    told.says(&format!("--baseline spark does not take part; try: {listing}\n"));
     for verb in [bare, &["report", "results"]] {
         let told = place.crossrun(&[verb, &["--baseline", ""]].concat()).code(2);
         told.says("a value is required for '--baseline <NAME>'");

@@ -66,10 +66,11 @@ pub(crate) fn release(repository: &Path, target: &Path) -> Result<Built, Failure
     }
     let version = stdout_of(Command::new(&host), &["--version"])?;
     let version = version.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    // `/root` is a path of every machine.
-    let home = std::env::home_dir().filter(|home| home.components().count() > 2);
-    let private = [repository.to_owned(), target.to_owned(), cargo_home, sysroot].into_iter().chain(home);
-    Ok(Built { version, target: triple, host, plugins, private: private.collect() })
+    // `/root` is a path of every machine, and `/src` is in the paths of packages.
+    let is_of_this_machine = |path: &PathBuf| path.components().count() > 2;
+    let private = [repository.to_owned(), target.to_owned(), cargo_home, sysroot].into_iter();
+    let private = private.chain(std::env::home_dir()).filter(is_of_this_machine).collect();
+    Ok(Built { version, target: triple, host, plugins, private })
 }
 
 /// Flags that replace this machine's paths. Of several that match a path the last one applies.

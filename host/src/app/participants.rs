@@ -16,7 +16,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
-use crate::run::session::CallError;
+use crate::run::session::{CallError, Fault};
 use crate::text::nearest;
 use crate::worker::protocol::Folders;
 
@@ -79,14 +79,18 @@ impl Selection {
     }
 
     /// The backend that the others are compared with.
-    pub(crate) fn baseline(&self, asked_for: Option<&str>) -> Result<String, Problem> {
+    pub(crate) fn baseline(&self, asked_for: Option<&str>, context: &Context) -> Result<String, Problem> {
         let takes_part = |name: &str| self.backends.iter().any(|(participant, _)| participant == name);
         match asked_for.map(str::to_lowercase) {
             Some(name) if takes_part(&name) => Ok(name),
             Some(name) => {
                 let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
-                let with = format!("--backends with {name} among its names");
-                Err(no_baseline(&name, &names, with))
+                let otherwise = if context.inventory.runners.names().contains(&name) {
+                    format!("--backends with {name} among its names")
+                } else {
+                    context.in_folders("crossrun backends".to_owned())
+                };
+                Err(no_baseline(&name, &names, otherwise))
             }
             None if takes_part(BASELINE) => Ok(BASELINE.into()),
             None => Ok(self.first()),
@@ -252,11 +256,18 @@ pub(crate) fn check_all_available<'p>(
 }
 
 /// The problem of one backend among several, whose call failed: what a worker was ended for does not say of which it is.
-fn of_backend(name: &str, problem: Problem) -> Problem {
-    if problem.exit == Exit::Interrupted {
-        return problem;
+fn of_call(participant: &Participant, error: CallError) -> Problem {
+    if matches!(error.fault, Fault::Host | Fault::Interrupted) {
+        return error.into();
     }
-    Problem { message: format!("backend {name:?}: {}", problem.message), ..problem }
+    // Two files may have one name of their own.
+    let which = if participant.from_file {
+        participant.plugin.path.display().to_string()
+    } else {
+        format!("backend {:?}", participant.plugin.name())
+    };
+    let problem = Problem::from(error);
+    Problem { message: format!("{which}: {}", problem.message), ..problem }
 }
 
 /// Probes a backend, which is set up before if `setup` says so, and returns the options that it reads.
@@ -270,15 +281,15 @@ fn check_available(
     folders: &Folders,
     ui: &mut Ui,
 ) -> Result<Vec<Parameter>, Problem> {
-    let of_call = |error: CallError| of_backend(participant.plugin.name(), error.into());
-    let mut backend = context.load(&participant.plugin, folders).map_err(of_call)?;
+    let mut backend =
+        context.load(&participant.plugin, folders).map_err(|error| of_call(participant, error))?;
     let options = std::mem::take(&mut backend.loaded.options);
     let setup = if setup { SetUp::Always } else { SetUp::Never };
     let ready = make_available(context, &mut backend, setup, folders, ui);
     ui.clear_status();
     backend.end();
     ready.map_err(|not_ready| match not_ready {
-        NotReady::Call(error) => of_call(error),
+        NotReady::Call(error) => of_call(participant, error),
         NotReady::Problem(problem) if participant.from_file => of_file(problem),
         NotReady::Problem(problem) => problem,
     })?;

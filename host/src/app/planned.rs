@@ -49,6 +49,7 @@ pub(super) struct PlannedRun {
     run: (String, Option<Arc<str>>),
     /// How many of its trials were measured.
     trials: usize,
+    plan: Plan,
     unfinished: Option<Unfinished>,
 }
 
@@ -63,8 +64,7 @@ impl PlannedRun {
         }
     }
 
-    /// What is missing of it, unless another file of `inputs` has all of its measured trials, and more: a copy of the whole run has any
-    /// name, and may lack the warm-ups.
+    /// What is missing of it, unless another file of `inputs` is a copy of the whole run, which may have any name and lack the warm-ups.
     pub(super) fn missing(&self, inputs: &[Input]) -> Option<&Unfinished> {
         let unfinished = self.unfinished.as_ref()?;
         let prefix = format!("{}/", self.run.0);
@@ -74,9 +74,11 @@ impl PlannedRun {
             of_files.entry(&input.source.file).or_default().extend(trial);
         }
         let own = of_files.remove(unfinished.file.as_str()).unwrap_or_default();
-        let has_more =
-            |other: &HashSet<_>| !own.is_empty() && own.len() < other.len() && own.is_subset(other);
-        (!of_files.values().any(has_more)).then_some(unfinished)
+        let is_whole = |other: &HashSet<(TrialId, &str)>| {
+            let done = other.iter().map(|(trial, _)| trial.clone()).collect();
+            !own.is_empty() && own.is_subset(other) && self.plan.remaining(&done).is_empty()
+        };
+        (!of_files.values().any(is_whole)).then_some(unfinished)
     }
 }
 
@@ -102,7 +104,7 @@ pub(super) fn recorded_run(file: &Path, inputs: &[Input]) -> Option<PlannedRun> 
     let plan = planned.plan()?;
     let run = (planned.matrix.run.clone(), first.run_started.clone());
     let unfinished = planned.unfinished(&plan, &done, folder, &first.source.file);
-    Some(PlannedRun { run, trials: done.len(), unfinished })
+    Some(PlannedRun { run, trials: done.len(), plan, unfinished })
 }
 
 /// The command that measures the comparison whose plan is beside a file of trials that is empty or not there, as one leaves that was

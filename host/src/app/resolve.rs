@@ -1,6 +1,7 @@
 //! Resolves plugins before they are loaded: each is identified by its hash, and checked against the lock file if one is used.
 
 use std::fmt::Display;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -43,9 +44,15 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
 
 /// The problem with the lock file at `path`, which cannot be read.
 pub(crate) fn unreadable_lock(error: &str, path: &Path, data_dir: &Path, renew: &str) -> Problem {
-    // Who may not read a file can hardly write it.
     if rustix::fs::access(path, Access::READ_OK) == Err(Errno::ACCESS) {
-        return Problem::new(Exit::Unavailable, error).with_remedy(ASK);
+        let own = rustix::process::geteuid().as_raw();
+        let is_own = path.metadata().is_ok_and(|file| file.uid() == own);
+        let permit = || shell::command("chmod", [PathBuf::from("u+r"), shell::path(path)]);
+        return Problem::new(Exit::Unavailable, error).with_remedy(if is_own {
+            permit()
+        } else {
+            ASK.into()
+        });
     }
     let is_others = path != default_lock_file(data_dir) && lock_file::is_foreign(path);
     let stays = if is_others { ", and stays as it is: name another one" } else { "" };

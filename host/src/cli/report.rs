@@ -99,6 +99,12 @@ fn report(
 ) -> Result<Exit, Problem> {
     let exit = read.exit(Exit::Done);
     let of_sweeps = read.take_sweeps();
+    if !of_sweeps.is_empty() && check_measured(&read, ui).is_err() {
+        let verb = if read.inputs.len() == 1 { "is" } else { "are" };
+        let warm_ups = plural(read.inputs.len() as u64, "warm-up");
+        ui.warning(&format!("{warm_ups} of a comparison without a measured trial {verb} left out"));
+        read.inputs.clear();
+    }
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
             let option = if arguments.csv.is_some() { "--csv" } else { "--format csv" };

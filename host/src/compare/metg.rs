@@ -277,8 +277,9 @@ fn rank(row: &Row) -> f64 {
 
 fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<'_>) -> Row {
     let all = || samples.values().flatten().map(|sample| sample.trial.metadata());
-    let mut blocks: Vec<_> =
-        samples.iter().map(|((_, run, number), samples)| block(run, *number, samples, shortest)).collect();
+    let of_block =
+        |(id, of_block): (&BlockId<'_>, &Vec<_>)| block(run_name(*id, samples), id.2, of_block, shortest);
+    let mut blocks: Vec<_> = samples.iter().map(of_block).collect();
     if let Some(wrong) = by_slow_clock_at_target(samples, &blocks) {
         for block in blocks.iter_mut().filter(|block| block.value().is_some()) {
             (block.outcome, block.floor) = (wrong.clone(), None);
@@ -307,7 +308,16 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<
     }
 }
 
-fn block(run: &str, number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block {
+/// The run of a block, and when it began where another one has the same id.
+fn run_name((began, run, _): BlockId<'_>, samples: &Blocks<'_, '_>) -> String {
+    let is_other = |other: &BlockId<'_>| other.1 == run && other.0 != began;
+    match began.filter(|_| samples.keys().any(is_other)) {
+        Some(began) => format!("{run} of {began}"),
+        None => run.to_owned(),
+    }
+}
+
+fn block(run: String, number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_>) -> Block {
     let measured: Vec<_> = samples.iter().filter_map(|sample| sample.measured()).collect();
     let failed = samples.iter().find(|sample| sample.measured().is_none());
     let wrong = failed.map(|sample| sample.failed()).or_else(|| by_slow_clock(samples));
@@ -330,7 +340,7 @@ fn block(run: &str, number: u32, samples: &[&Sample<'_>], shortest: &Shortest<'_
     };
     let reference = samples.first().map(|sample| sample.granularity.seconds_per_iteration);
     Block {
-        run: run.to_owned(),
+        run,
         block: number,
         seconds_per_iteration: reference.unwrap_or_default(),
         floor: metg::floor(&measured).filter(|_| matches!(outcome, SweepOutcome::Value { .. })),

@@ -33,7 +33,8 @@ pub(super) struct Repetition<'a> {
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct TrialKey<'a> {
     backend: &'a str,
-    workload: &'a str,
+    /// Ids of runs of other programs do not contain it.
+    point: (String, u64),
     extra: String,
     moment: (&'a str, Option<u32>, &'a str),
     is_measured: bool,
@@ -44,7 +45,7 @@ impl<'a> TrialKey<'a> {
         let record = &trial.record;
         Self {
             backend: &record.backend,
-            workload: &record.workload,
+            point: (trial.point().to_string(), record.seed),
             extra: Value::Object(record.metadata.extra.clone()).to_string(),
             moment: trial.moment(),
             is_measured: trial.kind == Kind::Measured,
@@ -55,10 +56,9 @@ impl<'a> TrialKey<'a> {
 /// The records without copies of earlier ones. Those of other programs may have one time for several trials, which take their own time.
 pub(crate) fn without_copies(inputs: &[Input]) -> Vec<&Input> {
     let mut seen = HashSet::new();
-    inputs
-        .iter()
-        .filter(|input| seen.insert((TrialKey::of(input), input.duration().map(f64::to_bits))))
-        .collect()
+    // Also the time of a trial that failed tells it from others.
+    let seconds = |input: &Input| input.record.duration_seconds.map(f64::to_bits);
+    inputs.iter().filter(|input| seen.insert((TrialKey::of(input), seconds(input)))).collect()
 }
 
 impl Input {

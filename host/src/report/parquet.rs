@@ -160,9 +160,9 @@ mod tests {
 
     use super::*;
     use crate::compare::model::Source;
-    use crate::record::TrialRecord;
     use crate::record::format::COLUMNS as TABLE_COLUMNS;
     use crate::record::trial::examples;
+    use crate::record::{TrialRecord, UnifiedRecord};
 
     /// A verified trial, one with a wrong answer, and one that failed.
     fn trials() -> Vec<Input> {
@@ -230,6 +230,17 @@ mod tests {
         let twice: Vec<_> = trials.iter().cloned().chain(trials.iter().cloned().map(copy)).collect();
         let file = || Field::Str("run/trials.jsonl".into());
         assert_eq!(read(&twice, "file"), [file(), file(), file()]);
+    }
+
+    #[test]
+    fn trials_of_another_program_at_one_time_have_a_row_for_each_point() {
+        let mut failed = trials().pop().unwrap();
+        (failed.record.metadata.block, failed.record.metadata.config) = (None, None);
+        let other = Input {
+            record: UnifiedRecord { parallelism: failed.record.parallelism + 1, ..failed.record.clone() },
+            ..failed.clone()
+        };
+        assert_eq!(read(&[failed.clone(), other, failed], "backend").len(), 2);
     }
 
     #[test]

@@ -198,6 +198,10 @@ impl Executor {
         if fault.phase != START || self.setting.launch.isolation == Isolation::None {
             return Some(fault);
         }
+        // What has passed while the engine works is no fault of the engine.
+        if engine.is_usable() && self.fault_now(trial).is_none() && !self.is_interrupted() {
+            return Some(fault);
+        }
         engine.end_processes();
         self.fault_now(trial)
     }

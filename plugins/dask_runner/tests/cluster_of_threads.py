@@ -3,7 +3,7 @@
 - no task is restricted to workers where all of them are used, and every task is where some are not, and in the time of a
   run the scheduler is not asked which there are;
 - a run after the loss of a worker is refused, as it has fewer threads, and one after another has come uses it;
-- a session on a cluster of another version of Dask warns of it in each run, and one of the same version does not;
+- a run whose scheduler or workers have another version of Dask warns of it, and one that does not use such a worker does not;
 - a run that a worker joins after it was prepared warns of it, and one that is restricted to other workers does not;
 - a run whose workers were all replaced is lost only if it is restricted to them;
 - a run ends at once when the host stops it, also while the driver waits for nothing, and so does a preparation while the
@@ -118,15 +118,20 @@ def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
     return told
 
 
-def in_another_version(address: str, library: Path) -> list[Any]:
-    """The warnings of a run on a cluster of another version."""
-    packages = [{"packages": {"python": "3", "dask": version, "distributed": "1"}} for version in ("2", "1")]
-    told = {"client": packages[0], "scheduler": packages[1], "workers": {"one": packages[1]}}
-    with mock.patch.object(Client, "get_versions", return_value=told):
-        dask = opened(address, 2)
-    warnings: list[Any] = shape.run(dask, library, "word_count", 50, 2, {}).metrics.get("warnings", [])
+def of_versions(address: str, library: Path, scheduler: str, workers: list[str]) -> list[Any]:
+    """The warnings of two runs on a cluster, if the driver has version 2 of Dask, on as many workers as have the first version."""
+    packages = {version: {"packages": {"python": "3", "dask": version, "distributed": "1"}} for version in "12"}
+    dask, told = opened(address, workers.count(workers[0])), list[Any]()
+    assert isinstance(dask.cluster, ExistingCluster)
+    # Those that are used come first.
+    there = dict.fromkeys([*dask.cluster._workers, *dask.cluster._threads()])
+    versions = {"client": packages["2"], "scheduler": packages[scheduler]}
+    versions["workers"] = dict(zip(there, (packages[version] for version in workers), strict=True))
+    with mock.patch.object(Client, "get_versions", return_value=versions):
+        for _ in range(2):
+            told.append(shape.run(dask, library, "word_count", 50, 2, {}).metrics.get("warnings", []))
     dask.close()
-    return warnings
+    return told
 
 
 def after_joining(cluster: LocalCluster, library: Path) -> list[Any]:
@@ -195,9 +200,11 @@ def main(library: Path) -> str:
             return "one of two workers is to be used, and tasks are not restricted to one"
         if after := submitted_after_stop(address, library):
             return f"tasks were submitted {after} times after the run was to stop"
-        versions = in_another_version(address, library)
-        if len(versions) != 1 or not versions[0].startswith("the cluster has dask 1, and the driver 2"):
-            return f"warnings of a run on a cluster of another version: {versions}"
+        for scheduler, workers, differ in (("1", ["2", "2"], True), ("2", ["1", "1"], True), ("2", ["2", "1"], False)):
+            for told in of_versions(address, library, scheduler, workers):
+                says = [warning.startswith("the cluster has dask 1, and the driver 2") for warning in told]
+                if says != [True] * differ:
+                    return f"warnings where the scheduler has {scheduler} and workers have {workers}: {told}"
         if not stops_while_the_library_travels(address, library):
             return "a preparation went on after it was to stop"
         told = after_a_loss(cluster, library)

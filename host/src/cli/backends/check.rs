@@ -73,7 +73,11 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     let context = Context::new(global, Isolation::Process, ui)?;
     let target = target(&context, arguments, file)?;
     if !checks.iter().any(|check| check.applies_to(&target)) {
-        return Err(Problem::usage("none of the selected checks is for this file").with_remedy(LIST));
+        // Which checks are for a file that is rejected is not known.
+        return Err(match target.plugin {
+            Err(rejection) => rejected_file(file, rejection),
+            Ok(_) => Problem::usage("none of the selected checks is for this file").with_remedy(LIST),
+        });
     }
     let libraries = libraries(&context, &arguments.workloads)?;
     let folders = context.folders(&format!("check-{}", std::process::id()))?;

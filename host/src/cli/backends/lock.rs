@@ -86,9 +86,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     };
     private.and_then(|()| now.write(&path)).map_err(|error| {
         let message = format!("cannot write the lock file {}: {error}", path.display());
-        let problem = Problem::of_file(&error, message, &output_file::remedy(&path, &error));
-        // As of any other output: at the path of a folder no file can be, whatever is written.
-        let exit = if error.kind() == ErrorKind::IsADirectory { Exit::Usage } else { problem.exit };
+        let remedy = match arguments.output {
+            Some(_) => output_file::remedy(&path, &error),
+            None => "--output with a file in a folder that you may write to".to_owned(),
+        };
+        let problem = Problem::of_file(&error, message, &remedy);
+        // As of any other output: at the path of a folder, or below a file, no file can be, whatever is written.
+        let never = [ErrorKind::IsADirectory, ErrorKind::NotADirectory, ErrorKind::AlreadyExists];
+        let exit = if never.contains(&error.kind()) { Exit::Usage } else { problem.exit };
         Problem { exit, ..problem }
     })?;
     ui.object_or(|| json(&path, &now), || text(&path, &now))?;

@@ -121,7 +121,7 @@ pub(crate) struct Line {
 /// One sweep of one backend.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Block {
-    /// The id of its run. Not in JSON, where each point has its source.
+    /// Its run, as reports name it. Not in JSON, where each point has its source.
     #[serde(skip)]
     pub run: String,
     /// Counted from 0.

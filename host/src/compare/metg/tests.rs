@@ -178,6 +178,8 @@ fn two_sweeps_with_one_id_are_two_sweeps_and_a_copy_of_one_is_none() {
     let (one, other) = (of_run("2026-01-01T00:00:00Z", 1e-6), of_run("2026-01-02T00:00:00Z", 50e-6));
     let both = sweeps(&[one.clone(), other].concat());
     assert_eq!((both.rows[0].blocks.len(), both.rows[0].blocks_with_value), (2, 2));
+    let runs: Vec<_> = both.rows[0].blocks.iter().map(|block| block.run.as_str()).collect();
+    assert_eq!(runs, ["run of 2026-01-01T00:00:00Z", "run of 2026-01-02T00:00:00Z"]);
     let copied = sweeps(&[one.clone(), one.clone()].concat());
     assert_eq!((copied.rows[0].blocks.len(), copied.rows[0].blocks[0].points.len()), (1, 20));
     assert!(copied.warnings.iter().any(|warning| warning.contains("20 duplicates left out")));
