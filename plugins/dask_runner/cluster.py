@@ -10,11 +10,10 @@ import cloudpickle
 import dask
 from distributed import Client, LocalCluster
 
-import crossrun_dask
 import crossrun_engine.code
 import environment
 import shipment
-from crossrun_dask import LIBRARY, SentJob, folder_name
+from crossrun_dask import LIBRARY, SentJob, folder_name, ready
 from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
 from crossrun_engine.executors import Processes, joined, other_versions, select_workers
 from crossrun_engine.network import host
@@ -31,9 +30,6 @@ AHEAD = 256
 REPLACING = 30
 
 LOOPBACK = "127.0.0.1"
-
-# What the speed of a cluster depends on, beside its machines.
-PACKAGES = ("python", "dask", "distributed")
 
 
 class Cluster:
@@ -97,7 +93,7 @@ class OwnCluster(Cluster):
         )
         self.client = Client(self._cluster)
         self.client.wait_for_workers(session.parallelism)
-        self.client.run(crossrun_dask.ready)
+        self.client.run(ready)
         # By the scheduler, which is in this process: a client learns of a loss later.
         self.processes = Processes(lambda: set(self._cluster.scheduler.workers), session.parallelism, REPLACING)
 
@@ -114,11 +110,8 @@ class ExistingCluster(Cluster):
     def __init__(self, address: str, session: Session) -> None:
         self._address, self._session = address, session
         self.client = _connect(address)
-        self._shipped: list[str] = []
-        self._at_scheduler = ""
-        # Warnings of versions that differ, and the workers that were asked for theirs.
-        self._versions, self._asked = list[str](), list[str]()
-        self._code = shipment.code(Path(crossrun_dask.__file__).parent)
+        self._shipped, self._at_scheduler, self._versions = list[str](), "", list[str]()
+        self._code = shipment.code(Path(__file__).parent)
         # Workers that were there when the run was prepared, and those that got something since then.
         self._there, self._arrived = set[str](), set[str]()
         self.client.subscribe_topic(shipment.ARRIVED, lambda event: self._arrived.add(event[1]["worker"]))
@@ -128,7 +121,7 @@ class ExistingCluster(Cluster):
                 cloudpickle.register_pickle_by_value(module)
             self._ship(self._code)
             self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
-            self.client.run(crossrun_dask.ready, workers=self._workers)
+            self.client.run(ready, workers=self._workers)
         except BaseException:
             self.close()
             raise
@@ -154,14 +147,6 @@ class ExistingCluster(Cluster):
         # Not from `scheduler_info`: a clock of the client's replaces that by one without workers, also while it is returned.
         return dict(self.client.nthreads())
 
-    def _other_versions(self) -> list[str]:
-        """Dask itself only prints that versions differ, also of workers that are not used, and goes on."""
-        told = self.client.get_versions()
-        # One that has gone meanwhile does not answer.
-        used = [told["workers"][worker] for worker in self._workers if worker in told["workers"]]
-        others = [one["packages"] for one in (told["scheduler"], *used)]
-        return other_versions(told["client"]["packages"], others, PACKAGES)
-
     def _ship(self, shipped: shipment.Shipment) -> None:
         self._shipped.append(shipped.name)  # Before it is there: a stop may come while it travels.
         self.client.register_plugin(shipped)
@@ -183,8 +168,10 @@ class ExistingCluster(Cluster):
         # One that goes now never comes back under its address: a task for it alone would wait without end.
         here = {"allow_other_workers": True, "pure": False}
         self.client.gather([self.client.submit(job.prepare, workers=[worker], **here) for worker in self._workers])
-        if self._asked != self._workers:
-            self._asked, self._versions = self._workers, self._other_versions()
+        told = self.client.get_versions()
+        # One that has gone meanwhile does not answer.
+        used = [told["workers"].get(worker, told["client"])["packages"] for worker in self._workers]
+        self._versions = other_versions(told["client"]["packages"], [told["scheduler"]["packages"], *used])
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used: a task would wait for these without end."""

@@ -30,8 +30,7 @@ class DaskEngine(FuturesEngine[Future]):
             # What is submitted within this time is of one priority.
             self._how["fifo_timeout"] = "0 ms"
         self._name, self._numbers = uuid.uuid4().hex, itertools.count()
-        self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._next_look = 0.0
+        self._finished, self._next_look = queue.SimpleQueue[Future](), 0.0
 
     def map(self, task: Callable[..., Any], *columns: Sequence[Any], **fixed: Any) -> list[Future]:
         """Submits tasks. Those of a kind are one group in a run, as Dask keeps what it knows of each group."""

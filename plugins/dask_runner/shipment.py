@@ -22,8 +22,7 @@ class Shipment(WorkerPlugin):  # type: ignore[misc] # what is not installed has 
     idempotent = True
 
     def __init__(self, name: str, files: dict[str, bytes]) -> None:
-        self.name = name
-        self.files = files
+        self.name, self.files = name, files
 
     def setup(self, worker: Any) -> None:
         """Writes the files on a worker, before it gets any task."""

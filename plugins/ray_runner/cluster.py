@@ -15,8 +15,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
 from crossrun_engine.executors import comes_true, some_are_gone
 from crossrun_engine.memory import object_store_bytes
-from crossrun_ray import RayJob, Replica
-from engine import Actors, Tasks
+from crossrun_ray import Actors, RayJob, Replica, Tasks
 from member import Member
 
 # Seconds that a cluster has to free the processors that are asked for, and that all workers have to start.

@@ -125,7 +125,7 @@ def of_versions(address: str, library: Path, scheduler: str, workers: list[str])
     assert isinstance(dask.cluster, ExistingCluster)
     # Those that are used come first.
     there = dict.fromkeys([*dask.cluster._workers, *dask.cluster._threads()])
-    versions = {"client": packages["2"], "scheduler": packages[scheduler]}
+    versions: dict[str, Any] = {"client": packages["2"], "scheduler": packages[scheduler]}
     versions["workers"] = dict(zip(there, (packages[version] for version in workers), strict=True))
     with mock.patch.object(Client, "get_versions", return_value=versions):
         for _ in range(2):

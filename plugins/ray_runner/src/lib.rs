@@ -19,7 +19,6 @@ static RAY: Engine = Engine {
     files: &[
         ("cluster.py", include_str!("../cluster.py")),
         ("crossrun_ray.py", include_str!("../crossrun_ray.py")),
-        ("engine.py", include_str!("../engine.py")),
         ("member.py", include_str!("../member.py")),
         ("environment.py", include_str!("../environment.py")),
     ],

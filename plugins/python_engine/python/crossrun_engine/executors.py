@@ -10,7 +10,7 @@ import itertools
 import socket
 import ssl
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from .failure import EngineError, UnavailableError
@@ -192,10 +192,14 @@ def joined(told: set[str], there: set[str], parallelism: int) -> list[str]:
     return [f"{who} {when}: {what}. The run may have had more threads than its parallelism, {parallelism}"]
 
 
-def other_versions(own: Mapping[str, Any], others: Collection[Mapping[str, Any]], packages: Sequence[str]) -> list[str]:
+# What the speed of a cluster of Dask depends on, beside its machines.
+PACKAGES = ("python", "dask", "distributed")
+
+
+def other_versions(own: Mapping[str, Any], others: Collection[Mapping[str, Any]]) -> list[str]:
     """A warning for each package that some `others` of a cluster have in another version than the driver's `own`, which the record has."""
     warnings = []
-    for package in packages:
+    for package in PACKAGES:
         found = sorted({str(one.get(package, "none")) for one in others} - {str(own.get(package, "none"))})
         if found:
             there, here = ", ".join(found), own.get(package, "none")
