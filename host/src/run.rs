@@ -15,6 +15,7 @@ pub(crate) mod outcome;
 pub(crate) mod participants;
 mod pause;
 pub(crate) mod reference;
+mod reports;
 pub(crate) mod session;
 pub(crate) mod shared_files;
 pub(crate) mod sweep;

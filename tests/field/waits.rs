@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Place, eventually, run_arguments, send_signal, shell_code};
+use crate::support::{Place, Ran, eventually, run_arguments, send_signal, shell_code};
 
 #[test]
 fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
@@ -120,6 +120,20 @@ fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
 }
 
 #[test]
+fn a_reader_of_the_log_that_pauses_does_not_spoil_the_run_that_logs() {
+    let place = Place::with_misbehaving();
+    let mut command = place.misbehaving_command("log_100_records", "run", &["--no-lock"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pipe = child.stderr.as_ref().unwrap();
+    // No pipe takes less than a page; most take 64 KiB.
+    eventually("the run logs", || rustix::io::ioctl_fionread(pipe).unwrap() > 4000);
+    // So long that nothing else of a short run explains it.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let ran = Ran::ended(child).code(0).says("] 0 x").says("] 99 x");
+    assert!(!ran.stderr().contains("left out"), "{}", ran.explain());
+}
+
+#[test]
 #[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn a_process_that_holds_the_supervisor_as_a_debugger_does_not_keep_crossrun() {
     let place = Place::with_misbehaving();
@@ -129,7 +143,7 @@ fn a_process_that_holds_the_supervisor_as_a_debugger_does_not_keep_crossrun() {
     if !place.give_to_nobody(&mut command) {
         return;
     }
-    crate::support::Ran::of(command).code(0);
+    Ran::of(command).code(0);
 }
 
 #[test]
@@ -139,7 +153,7 @@ fn threads_count_against_the_limit_of_processes() {
         let mut command =
             place.misbehaving_command("many_threads", "run", &["--no-lock", "--process-limit", "64"]);
         command.env("CROSSRUN_NAMESPACES", namespaces);
-        let record = crate::support::Ran::of(command).code(4).json();
+        let record = Ran::of(command).code(4).json();
         assert_eq!(record["metadata"]["error"]["kind"], "process_limit", "{record}");
     }
 }

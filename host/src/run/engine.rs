@@ -6,7 +6,8 @@ use plugin_api::Session;
 use serde_json::{Map, Value};
 
 use super::event::{Listener, forward};
-use super::session::{CallError, WorkerSession};
+use super::reports::apart;
+use super::session::{CallError, Observer, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{self, Teardown, Usage};
 use crate::worker::protocol::{Finished, Folders, Loaded, Reply, Request, RunOrder, Work};
@@ -35,6 +36,9 @@ pub(crate) struct Engine {
     /// For how many seconds this thread waited for a processor in the last run, while its clock went on.
     pub(super) host_waited: f64,
 }
+
+/// How a run ended, with the seconds from the request to run until its reply, and what the backend's processes used meanwhile.
+pub(super) type Ran = (Result<(Finished, f64), CallError>, Option<RunUsage>);
 
 /// A run that an engine is asked for.
 #[derive(Clone, Debug)]
@@ -74,19 +78,24 @@ impl Engine {
         self.session.usage(false).map(|usage| (usage.cpu_seconds, usage.newest))
     }
 
-    /// Runs `request`; also what the backend's processes used meanwhile, if the run succeeded.
-    pub(super) fn measured(
-        &mut self,
-        request: &RunRequest,
-        listener: Listener<'_>,
-    ) -> (Result<(Finished, f64), CallError>, Option<RunUsage>) {
+    /// Runs `request`; also what the backend's processes used meanwhile, if the run succeeded. Neither figure counts how long `listener`
+    /// takes, as for a terminal that is stopped.
+    pub(super) fn measured(&mut self, request: &RunRequest, listener: Listener<'_>) -> Ran {
+        let mut observer = forward(listener);
+        if self.session.is_in_process() {
+            return self.measure(request, &mut observer);
+        }
+        apart(&mut observer, |observer| self.measure(request, observer))
+    }
+
+    fn measure(&mut self, request: &RunRequest, observer: Observer<'_>) -> Ran {
         let idle = self.session.usage(true);
-        if let Err(error) = self.prepare(request, listener) {
+        if let Err(error) = self.prepare(request, observer) {
             return (Err(error), None);
         }
         let started = Instant::now();
         let before = self.session.usage(true);
-        let ran = self.run_prepared(request, listener);
+        let ran = self.run_prepared(request, observer);
         let after = if ran.is_ok() { self.session.usage(false) } else { None };
         let window_seconds = started.elapsed().as_secs_f64();
         let last = std::mem::replace(&mut self.used, after);
@@ -106,17 +115,17 @@ impl Engine {
     pub(crate) fn run(
         &mut self,
         request: &RunRequest,
-        listener: Listener<'_>,
+        observer: Observer<'_>,
     ) -> Result<(Finished, f64), CallError> {
-        self.prepare(request, listener)?;
-        self.run_prepared(request, listener)
+        self.prepare(request, observer)?;
+        self.run_prepared(request, observer)
     }
 
-    fn prepare(&mut self, request: &RunRequest, listener: Listener<'_>) -> Result<(), CallError> {
+    fn prepare(&mut self, request: &RunRequest, observer: Observer<'_>) -> Result<(), CallError> {
         // That of the run before is not this one's, if this one fails.
         self.phases.prepare_seconds = None;
         let deadline = self.session.deadlines.prepare;
-        let prepared = self.call("prepare", Request::Prepare(request.order(deadline)), deadline, listener);
+        let prepared = self.call("prepare", Request::Prepare(request.order(deadline)), deadline, observer);
         let (_, seconds) = prepared.inspect_err(|_| self.alive = false)?;
         self.phases.prepare_seconds = Some(seconds);
         Ok(())
@@ -125,10 +134,10 @@ impl Engine {
     fn run_prepared(
         &mut self,
         request: &RunRequest,
-        listener: Listener<'_>,
+        observer: Observer<'_>,
     ) -> Result<(Finished, f64), CallError> {
         let order = Request::Run(request.order(request.timeout));
-        let (answer, waited) = sandbox::with_waits(|| self.call("run", order, request.timeout, listener));
+        let (answer, waited) = sandbox::with_waits(|| self.call("run", order, request.timeout, observer));
         self.host_waited = waited;
         match answer {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
@@ -143,10 +152,10 @@ impl Engine {
         phase: &'static str,
         request: Request,
         deadline: Duration,
-        listener: Listener<'_>,
+        observer: Observer<'_>,
     ) -> Result<(Reply, f64), CallError> {
         let started = Instant::now();
-        let reply = self.session.call(phase, request, Some(deadline), &mut forward(listener))?;
+        let reply = self.session.call(phase, request, Some(deadline), observer)?;
         Ok((reply, started.elapsed().as_secs_f64()))
     }
 
@@ -171,7 +180,7 @@ impl Engine {
     /// Stops the engine, and returns how many seconds that took.
     pub(crate) fn stop(&mut self, listener: Listener<'_>) -> Result<f64, CallError> {
         let deadline = self.session.deadlines.close;
-        self.call("close", Request::Close, deadline, listener).map(|(_, seconds)| seconds)
+        self.call("close", Request::Close, deadline, &mut forward(listener)).map(|(_, seconds)| seconds)
     }
 
     /// Stops the engine, unless it has failed, and ends its processes, before it is closed. No other trial can be run then.

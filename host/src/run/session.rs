@@ -203,6 +203,11 @@ impl WorkerSession {
         }
     }
 
+    /// Whether there is no other process: for debuggers, a plugin is then called in the thread that loaded it.
+    pub(super) fn is_in_process(&self) -> bool {
+        matches!(self.endpoint, Endpoint::InProcess(_))
+    }
+
     /// The threads and temporary files of the worker's process.
     pub(crate) fn snapshot(&mut self) -> Result<ResourceSnapshot, CallError> {
         self.ask("snapshot", Request::Snapshot, NO_PLUGIN)

@@ -125,7 +125,9 @@ fn harm(behaviour: &str) {
         }
         "print_much" => print_much(),
         "log_in_colour" => log::warn!(target: IN_COLOUR, "{IN_COLOUR}"),
-        "flood_with_records" => flood_with_records(),
+        "flood_with_records" => log_records(200_000),
+        // More than a pipe takes, and less than it and the channel to the host together.
+        "log_100_records" => log_records(100),
         _ => {}
     }
 }
@@ -424,9 +426,9 @@ fn print_much() {
     let _ = out.flush();
 }
 
-fn flood_with_records() {
+fn log_records(count: u32) {
     let message = "x".repeat(1000);
-    for number in 0..200_000 {
+    for number in 0..count {
         log::warn!("{number} {message}");
     }
 }
