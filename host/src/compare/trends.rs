@@ -12,7 +12,7 @@ use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
 use crate::text::plural;
-use cell::{RunGroups, trend};
+use cell::{RunGroups, beyond_search, trend};
 use model::{Machine, Noise, RunValue, Trends, VERSION};
 
 /// A cell: machine, backend, point, configuration, seed, conditions, whether the plugin is a debug build, and how a graph of tasks was
@@ -96,6 +96,7 @@ pub(crate) fn trends(
     });
     let cells: Vec<_> = cells.collect();
     warnings.extend(cells.iter().filter_map(|cell| newest_lacks(cell, &machines)));
+    warnings.extend(beyond_search(&cells));
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }
 }
 

@@ -9,7 +9,10 @@ use crate::compare::group::Group;
 use crate::compare::model::Status;
 use crate::record::Percentiles;
 use crate::stats::{ChangePoint, change_points, median, median_interval};
-use crate::text::json_text;
+use crate::text::{json_text, plural};
+
+/// In so many of the newest values changes are looked for, as the memory and the time for that grow with the square of their number.
+const SEARCHED: usize = 1000;
 
 /// The rows of one cell in one run.
 pub(super) struct RunGroups<'t, 'a> {
@@ -63,10 +66,11 @@ fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
 fn changes(runs: &[RunValue], noise: f64) -> Vec<Change> {
     let with_value: Vec<_> =
         runs.iter().enumerate().filter_map(|(at, run)| Some((at, run.median?))).collect();
+    let with_value = &with_value[with_value.len().saturating_sub(SEARCHED)..];
     let logarithms: Vec<_> = with_value.iter().map(|(_, value)| value.ln()).collect();
     let mut points = change_points(&logarithms);
     loop {
-        let levels = levels(&with_value, &points);
+        let levels = levels(with_value, &points);
         let factors = levels.windows(2).map(|sides| (sides[1] / sides[0]).ln().abs());
         let smallest = factors.enumerate().min_by(|one, other| one.1.total_cmp(&other.1));
         match smallest {
@@ -75,10 +79,20 @@ fn changes(runs: &[RunValue], noise: f64) -> Vec<Change> {
             }
             _ => {
                 let sides = levels.windows(2).zip(&points);
-                return sides.map(|(sides, point)| change(runs, &with_value, sides, point)).collect();
+                return sides.map(|(sides, point)| change(runs, with_value, sides, point)).collect();
             }
         }
     }
+}
+
+/// Says in how many cells there are values in which no change is looked for.
+pub(super) fn beyond_search(cells: &[CellTrend]) -> Option<String> {
+    let values = |cell: &CellTrend| cell.runs.iter().filter(|run| run.median.is_some()).count();
+    let long = cells.iter().filter(|cell| values(cell) > SEARCHED).count();
+    (long > 0).then(|| {
+        let cells = plural(long as u64, "cell");
+        format!("{cells} with more than {SEARCHED} runs: changes are looked for in the newest {SEARCHED}")
+    })
 }
 
 /// The median of the values between two change points, for all of them.
@@ -125,4 +139,60 @@ fn differences(old: &RunValue, new: &RunValue) -> Vec<String> {
     let all = of_versions.chain(of_files).filter(|(_, old, new)| old != new);
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".into());
     all.map(|(what, old, new)| format!("{what} {} -> {}", or_none(old), or_none(new))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs with these medians, in the order of time.
+    fn runs(medians: impl Iterator<Item = f64>) -> Vec<RunValue> {
+        let run = |(at, median): (usize, f64)| RunValue {
+            run: at.to_string(),
+            started: String::new(),
+            file: String::new(),
+            trials: 1,
+            verified: 1,
+            successes: 1,
+            median: Some(median),
+            interval: None,
+            plugin_version: None,
+            plugin_sha256: None,
+            workload_sha256: None,
+            versions: Map::new(),
+        };
+        medians.enumerate().map(run).collect()
+    }
+
+    fn stepped(first: usize, then: usize) -> Vec<RunValue> {
+        runs(std::iter::repeat_n(1.0, first).chain(std::iter::repeat_n(2.0, then)))
+    }
+
+    fn cell_of(runs: Vec<RunValue>) -> CellTrend {
+        let cell = Cell {
+            machine: 0,
+            backend: "native".into(),
+            point: "null".into(),
+            config_hash: None,
+            seed: 42,
+            distinction: String::new(),
+            cores: None,
+            is_single: false,
+            is_debug: false,
+            form: None,
+        };
+        CellTrend { cell, of: "time", percentile: None, runs, changes: Vec::new(), is_regression: false }
+    }
+
+    #[test]
+    fn changes_are_looked_for_in_the_newest_runs_and_cells_with_more_are_told() {
+        let found = changes(&stepped(12, 12), 1.05);
+        let found: Vec<_> = found.iter().map(|it| (it.index, it.before, it.after)).collect();
+        assert_eq!(found, [(12, 1.0, 2.0)]);
+        assert!(changes(&stepped(12, SEARCHED), 1.05).is_empty());
+        let cells = [cell_of(stepped(0, SEARCHED)), cell_of(stepped(1, SEARCHED))];
+        assert_eq!(beyond_search(&cells[..1]), None);
+        let told = beyond_search(&cells).unwrap();
+        assert_eq!(told, "1 cell with more than 1000 runs: changes are looked for in the newest 1000");
+    }
 }

@@ -128,7 +128,7 @@ pub(crate) struct Change {
     pub started: String,
     /// Index into [`CellTrend::runs`].
     pub index: usize,
-    /// The median of the runs' medians from the change before, or the first run, to this change.
+    /// The median of the runs' medians from the change before, or the first run that is looked at, to this change.
     pub before: f64,
     /// The same from this change to the next, or the last run.
     pub after: f64,
