@@ -103,6 +103,16 @@ fn one_snprintf_makes_a_result() {
     assert_eq!((result.sink_state.as_slice(), result.metrics.len()), (b"state".as_slice(), 0));
 }
 
+#[test]
+fn a_state_without_bytes_may_have_any_address() {
+    let result = ran(|reply| {
+        // SAFETY: as in `answer`; there are no bytes to be read.
+        assert_eq!(unsafe { ((*reply).sink)(reply, std::ptr::null(), 0) }, OK);
+        answer(reply, RESULT)
+    });
+    assert!(result.unwrap().sink_state.is_empty());
+}
+
 /// What a backend did, and words of the error that comes of it.
 type Case = (fn(*mut Reply) -> i32, ErrorKind, &'static str);
 
