@@ -212,6 +212,17 @@ fn what_makes_the_answers_of_a_library_wrong_fails_one_check() {
 }
 
 #[test]
+fn a_backend_that_does_not_say_whether_it_can_start_is_not_the_librarys_fault() {
+    let place = Place::new();
+    place.stage(&hostile("misbehaving_runner"));
+    let file = workloads(&place);
+    let mut command = check(&place, file.to_str().unwrap(), &["--include", "library.backends", "--json"]);
+    command.env("CROSSRUN_TEST_PROBE", "abort");
+    let ran = Ran::of(command).code(0);
+    assert_eq!(ran.json()["checks"][0]["note"], "on native", "{}", ran.explain());
+}
+
+#[test]
 fn a_backend_that_never_answers_is_waited_for_twice_and_no_longer() {
     let ids = ["run.sizes", "run.batches", "run.fusion", "run.data"];
     let include: Vec<_> = ids.iter().flat_map(|id| ["--include", id]).collect();
