@@ -165,11 +165,10 @@ fn a_scheduler_may_be_refused_as_unsupported() {
 #[test]
 #[cfg_attr(not(all_engines), ignore = "takes long: CROSSRUN_TEST_ENGINES=all")]
 fn threads_of_a_runtime_which_never_end_may_stay() {
-    passes_with(
-        "runtime_thread",
-        "session.threads",
-        "1 thread left after close, and no more by further sessions",
-    );
+    for runtime in ["runtime_thread", "growing_runtime"] {
+        let note = "1 thread left after close, and no more by further sessions";
+        passes_with(runtime, "session.threads", note);
+    }
 }
 
 #[test]

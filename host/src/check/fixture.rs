@@ -263,13 +263,14 @@ impl Fixture {
         both
     }
 
-    /// The threads of one process after each of `sessions` sessions in it, or of fewer if the backend does not open again.
+    /// The threads of one process after each session in it, for as long as each leaves more than the one before, in at most `sessions`
+    /// of them; in fewer if the backend does not open again.
     pub(super) fn threads_after(&mut self, sessions: usize) -> Result<Vec<u64>, NotPassed> {
         let spec = self.small_spec()?;
         let mut engine = self.engine(&spec)?;
         let trial = trial(&engine.name, &spec, 1);
         let mut counts: Vec<u64> = Vec::new();
-        while counts.len() < sessions {
+        while counts.len() < sessions && grows(&counts) {
             let session = || trial.session(&self.setting.folders);
             if !counts.is_empty() && engine.open_again(session()).is_err() {
                 break;
@@ -314,6 +315,11 @@ impl Fixture {
             None => {}
         }
     }
+}
+
+/// Whether each number is larger than the one before.
+pub(super) fn grows(counts: &[u64]) -> bool {
+    counts.is_sorted_by(|one, next| one < next)
 }
 
 /// An executor with the workloads that the metadata of the libraries name. Of several with one name, the first counts.

@@ -101,6 +101,11 @@ impl WorkloadRunner for Deviant {
         if deviates("runtime_thread") {
             RUNTIME.call_once(thread);
         }
+        // Nor does one start them all at once that starts a thread when all others wait.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        if deviates("growing_runtime") && STARTED.fetch_add(1, Ordering::Relaxed) < 3 {
+            thread();
+        }
         // Not a deviation either: an engine may have its temporary files elsewhere, beside those of others.
         if deviates("other_temporary_folder") {
             // SAFETY: no other thread of this plugin reads the environment.
