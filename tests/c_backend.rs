@@ -180,6 +180,23 @@ fn a_backend_in_sixty_lines_runs_what_it_can_and_says_what_it_cannot() {
     assert_eq!(record["metadata"]["error"]["kind"], "unsupported", "{record}");
 }
 
+/// The header with which a source is compiled as in a locale whose decimal point is a comma.
+pub(crate) fn decimal_comma() -> PathBuf {
+    repository().join("tests/fixtures/c/decimal_comma.h")
+}
+
+/// An engine may set the locale of its process.
+#[test]
+fn an_answer_is_json_where_the_decimal_point_is_a_comma() {
+    let place = Place::new();
+    for name in ["minimal", "threaded", "watermark"] {
+        let (source, comma) = (format!("plugin-api/examples/c/{name}_backend.c"), decimal_comma());
+        let library = compiled(&source, &format!("{name}_comma"), &["-include", comma.to_str().unwrap()]);
+        place.stage(&library);
+        run(&place, name, "--workload null").code(0);
+    }
+}
+
 #[test]
 fn the_number_of_nodes_is_the_reported_one_not_the_one_asked_for() {
     for backend in [threaded(), minimal()] {

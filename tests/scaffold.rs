@@ -156,6 +156,18 @@ fn a_backend_in_c_is_built_outside_and_runs_everything() {
     refuses_more_machines(&project, "stranger-4");
 }
 
+/// An engine may set the locale of its process.
+#[test]
+fn a_backend_in_c_answers_in_json_where_the_decimal_point_is_a_comma() {
+    let project = Project::new(&["backends", "new", "stranger-6", "--lang", "c"]);
+    let flags = format!("CFLAGS=-O2 -Werror -include '{}'", crate::c_backend::decimal_comma().display());
+    let mut make = Command::new("make");
+    make.args(["--silent", &flags]).current_dir(project.path());
+    Ran::of(make).code(0);
+    project.place.stage(Path::new(project.made["library"].as_str().unwrap()));
+    project.place.run("run --backend stranger-6 --workload null").code(0);
+}
+
 #[test]
 fn a_workload_in_c_is_built_outside_and_runs_on_every_kind_of_backend() {
     let project = Project::new(&["workloads", "new", "stranger-5", "--lang", "c"]);

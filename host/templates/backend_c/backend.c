@@ -43,8 +43,8 @@ static int32_t run(void *unused, const crossrun_run *run, crossrun_reply *reply)
         before = state, state = NULL;
     }
     if (status == CROSSRUN_OK && !cancelled && (status = call->state_encode(before, &out)) == CROSSRUN_OK) {
-        snprintf(json, sizeof json, "{\"elapsed_time\": %.9f, \"results_count\": %" PRIu64 "}",
-                 (double)(host->clock_nanos(host) - started) / 1e9, results);
+        snprintf(json, sizeof json, "{\"elapsed_time\": %" PRIu64 "e-9, \"results_count\": %" PRIu64 "}",
+                 host->clock_nanos(host) - started, results);
         reply->sink(reply, out.data, out.length), status = reply->answer(reply, json);
     } else {
         status = cancelled ? reply->fail(reply, CROSSRUN_ERROR_CANCELLED, "cancelled by the host", NULL)

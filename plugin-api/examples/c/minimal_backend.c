@@ -42,8 +42,8 @@ static int32_t run(void *unused, const crossrun_run *run, crossrun_reply *reply)
     }
     if (status == CROSSRUN_OK && (status = call->state_encode(sink, &out)) == CROSSRUN_OK && !cancelled) {
         snprintf(json, sizeof json,
-                 "{\"scheduler_name\": \"default\", \"elapsed_time\": %.9f, \"results_count\": %" PRIu64 "}",
-                 (double)(host->clock_nanos(host) - started) / 1e9, results);
+                 "{\"scheduler_name\": \"default\", \"elapsed_time\": %" PRIu64 "e-9, \"results_count\": %" PRIu64 "}",
+                 host->clock_nanos(host) - started, results);
         reply->sink(reply, out.data, out.length);
         status = reply->answer(reply, json);
     } else {

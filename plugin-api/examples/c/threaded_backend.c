@@ -501,7 +501,7 @@ static int run_phase(struct phase *phase, uint32_t from, struct states *input) {
     return !phase->failed;
 }
 
-static int32_t answer(struct phase *phase, double seconds) {
+static int32_t answer(struct phase *phase, uint64_t nanos) {
     const crossrun_workload_functions *call = phase->run->functions;
     crossrun_reply *reply = phase->reply;
     crossrun_state *sink = merge(phase, &phase->output, 0);
@@ -512,9 +512,9 @@ static int32_t answer(struct phase *phase, double seconds) {
         char json[256];
         snprintf(
             json, sizeof json,
-            "{\"scheduler_name\": \"default\", \"elapsed_time\": %.9f, \"results_count\": %" PRIu64
+            "{\"scheduler_name\": \"default\", \"elapsed_time\": %" PRIu64 "e-9, \"results_count\": %" PRIu64
             ", \"metrics\": {\"threads\": %" PRIu32 ", \"warnings\": [%s]}}",
-            seconds, phase->results, phase->run->parallelism,
+            nanos, phase->results, phase->run->parallelism,
             is_known ? "" : "\"the scheduler is unknown to threaded, which has only its own\"");
         reply->sink(reply, encoded.data, encoded.length);
         status = reply->answer(reply, json);
@@ -538,8 +538,8 @@ static void destroy_phase(struct phase *phase) {
     pthread_mutex_destroy(&phase->lock);
 }
 
-static double seconds_since(const crossrun_run *run, uint64_t started) {
-    return (double)(run->host->clock_nanos(run->host) - started) / 1e9;
+static uint64_t nanos_since(const crossrun_run *run, uint64_t started) {
+    return run->host->clock_nanos(run->host) - started;
 }
 
 /* ---- A graph ---------------------------------------------------------------------------------------------------- */
@@ -661,7 +661,7 @@ static int32_t run_graph(const crossrun_run *run, crossrun_reply *reply, uint64_
         memset(&next, 0, sizeof next);
     }
     if (good) {
-        status = answer(&phase, seconds_since(run, started));
+        status = answer(&phase, nanos_since(run, started));
     }
     free_row(run, &rows[0]);
     free_row(run, &rows[1]);
@@ -688,7 +688,7 @@ static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply
         init(&phase, run, reply);
         good = run_phase(&phase, from, from == 1 ? NULL : &input);
         if (good && run->stages[phase.end] == CROSSRUN_STAGE_SINK) {
-            status = answer(&phase, seconds_since(run, started));
+            status = answer(&phase, nanos_since(run, started));
         }
         free_states(run, &input);
         input = phase.output;

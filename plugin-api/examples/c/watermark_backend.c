@@ -144,9 +144,9 @@ static int32_t answer(struct path *path, int closes, uint64_t started) {
     if (succeeded(path, run->functions->state_encode(path->states[run->stage_count - 1], &encoded), &encoded)) {
         snprintf(
             json, sizeof json,
-            "{\"scheduler_name\": \"default\", \"elapsed_time\": %.9f, \"results_count\": %" PRIu64
+            "{\"scheduler_name\": \"default\", \"elapsed_time\": %" PRIu64 "e-9, \"results_count\": %" PRIu64
             ", \"metrics\": {\"closes\": %s}}",
-            (double)(run->host->clock_nanos(run->host) - started) / 1e9, path->results, closes ? "true" : "false");
+            run->host->clock_nanos(run->host) - started, path->results, closes ? "true" : "false");
         reply->sink(reply, encoded.data, encoded.length);
         status = reply->answer(reply, json);
     }

@@ -357,9 +357,9 @@ static int32_t run_workload(void *backend, const crossrun_run *run, crossrun_rep
     reply->sink(reply, self->message.data + sizeof finished, self->message.length - sizeof finished);
     snprintf(
         json, sizeof json,
-        "{\"scheduler_name\": \"default\", \"elapsed_time\": %.9f, \"results_count\": %" PRIu64
+        "{\"scheduler_name\": \"default\", \"elapsed_time\": %" PRIu64 "e-9, \"results_count\": %" PRIu64
         ", \"metrics\": {\"ranks\": %" PRIu32 ", \"nodes\": %" PRIu32 ", \"late_opens\": %" PRIu32 ", \"warnings\": [%s]}}",
-        (double)(run->host->clock_nanos(run->host) - started) / 1e9, finished.results, self->of.ranks, self->of.machines,
+        run->host->clock_nanos(run->host) - started, finished.results, self->of.ranks, self->of.machines,
         is_late ? self->of.ranks : 0,
         strcmp(run->scheduler_name, "default") == 0 ? "" : "\"the scheduler is unknown to mpi, which has none\"");
     return reply->answer(reply, json);
