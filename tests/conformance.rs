@@ -143,9 +143,14 @@ fn in_c(place: &Place, name: &str, source: &str) -> PathBuf {
 
 /// What a check of the deviating backend prints as JSON.
 fn deviating(deviation: &str, more: &[&str], code: i32) -> Ran {
+    deviating_as(deviation, &[more, &["--json"]].concat(), code)
+}
+
+/// What a check of the deviating backend prints.
+fn deviating_as(deviation: &str, more: &[&str], code: i32) -> Ran {
     let place = Place::new();
     let file = runner(&place);
-    let mut command = check(&place, file.to_str().unwrap(), &[more, &["--json"]].concat());
+    let mut command = check(&place, file.to_str().unwrap(), more);
     command.env("CROSSRUN_TEST_DEVIATION", deviation);
     Ran::of(command).code(code)
 }
@@ -188,6 +193,11 @@ fn what_depends_on_a_check_that_failed_is_not_run() {
     let report = ran.json();
     let last = report["checks"].as_array().unwrap().last().unwrap();
     assert_eq!(last["why"], "it depends on run.workloads, which was not passed");
+    // There is no remedy of its own.
+    let document = parsed(&deviating_as("drops", &["--include", "run", "--junit"], 4));
+    let cases = document["children"][0]["children"].as_array().unwrap();
+    let text = |case: &Value| case["children"][0]["text"].as_str().unwrap().to_owned();
+    assert!(cases.len() > 2 && cases[1..].iter().all(|case| !text(case).contains("try:")), "{document}");
 }
 
 #[test]
