@@ -53,6 +53,17 @@ impl RunResult {
         self
     }
 
+    /// Adds a warning to those that the host shows and records.
+    #[must_use]
+    pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
+        let mut warnings = match self.metrics.remove("warnings") {
+            Some(Value::Array(warnings)) => warnings,
+            _ => Vec::new(),
+        };
+        warnings.push(Value::String(warning.into()));
+        self.with_metric("warnings", warnings)
+    }
+
     /// Sets the scheduler that was used, and adds a warning if `spec` asks for another one.
     #[must_use]
     pub fn with_scheduler(mut self, used: &str, spec: &WorkloadSpec) -> Self {
@@ -62,10 +73,7 @@ impl RunResult {
         }
         let (backend, asked) = (&self.backend, &spec.scheduler_name);
         let warning = format!("scheduler {asked:?} is unknown to {backend}; it ran as {used:?}");
-        let given = self.metrics.remove("warnings");
-        let mut warnings = given.and_then(|given| given.as_array().cloned()).unwrap_or_default();
-        warnings.push(warning.into());
-        self.with_metric("warnings", warnings)
+        self.with_warning(warning)
     }
 
     /// Results per second of the claimed time, or nothing when that time is zero or not a number.
@@ -151,7 +159,7 @@ mod tests {
         assert_eq!(result.scheduler_name, "default");
         let warning = "scheduler \"fifo\" is unknown to x; it ran as \"default\"";
         assert_eq!(result.metrics["warnings"], serde_json::json!([warning]));
-        let warned = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_metric("warnings", vec!["spilled"]);
+        let warned = RunResult::new("x", &spec, 1.0, 0, Vec::new()).with_warning("spilled");
         let result = warned.with_scheduler("default", &spec);
         assert_eq!(result.metrics["warnings"], serde_json::json!(["spilled", warning]));
         let spec = WorkloadSpec::new("null");

@@ -7,7 +7,6 @@ use plugin_api::{
     Availability, ErrorKind, Parameter, RunContext, RunResult, RunnerError, Session, SetupContext,
     SetupRequest, WorkloadRunner, WorkloadSpec, data_dir,
 };
-use serde_json::Value;
 
 use crate::answer::{PATIENCE, within};
 use crate::engine::Engine;
@@ -191,17 +190,6 @@ impl PythonRunner {
     }
 }
 
-/// The result with one more warning.
-fn warned(mut result: RunResult, warning: Option<&str>) -> RunResult {
-    let Some(warning) = warning else { return result };
-    let mut warnings = match result.metrics.remove("warnings") {
-        Some(Value::Array(warnings)) => warnings,
-        _ => Vec::new(),
-    };
-    warnings.push(warning.into());
-    result.with_metric("warnings", warnings)
-}
-
 impl WorkloadRunner for PythonRunner {
     fn backend_name(&self) -> &str {
         self.engine.name
@@ -258,7 +246,11 @@ impl WorkloadRunner for PythonRunner {
         let name = self.engine.name;
         match self.driver()?.call(&Request::Run(RunOrder::new(spec, context)), context)? {
             Message::Result(finished) => {
-                finished.into_result(name).map(|result| warned(result, self.warning.as_deref()))
+                let result = finished.into_result(name)?;
+                Ok(match &self.warning {
+                    Some(warning) => result.with_warning(warning.as_str()),
+                    None => result,
+                })
             }
             other => Err(RunnerError::new(
                 ErrorKind::Internal,

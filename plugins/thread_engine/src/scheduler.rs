@@ -61,7 +61,7 @@ impl Choice {
         let result =
             result.with_metric("hand_out", hand_out).with_metric("cores", cores).with_metric("nodes", 1);
         match self.warning {
-            Some(warning) => result.with_metric("warnings", vec![warning]),
+            Some(warning) => result.with_warning(warning),
             None => result,
         }
     }
