@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use plugin_api::{ErrorKind, Progress, RunnerError, WorkloadRunner, WorkloadSpec};
 
-use super::runs::{SCHEDULERS, modes, observed, run, run_with};
+use super::runs::{FUSIONS, SCHEDULERS, modes, observed, run, run_with};
 use super::support::{Host, context, spec, with};
 use super::workloads::Probe;
 use super::{BATCHES_PER_WORKER, MADE_UNDER_FIFO, Runner, THREAD, WORKERS_METRIC};
@@ -54,6 +54,15 @@ fn a_slow_item_delays_the_other_workers_under_fifo_only() {
     assert!(under_fifo <= MADE_UNDER_FIFO, "{under_fifo}");
     for scheduler in ["default", "load_aware"] {
         assert_eq!(made(scheduler, PATIENCE), 100, "{scheduler}");
+    }
+}
+
+#[test]
+fn a_slow_item_of_an_open_loop_keeps_no_other_from_a_worker_that_is_idle() {
+    for fusion in FUSIONS {
+        let (spec, probe) = observed(("default", fusion), 2, 100, PATIENCE);
+        run(&with(with(spec, "sleep_at", 1), "open_loop", 1)).unwrap();
+        assert_eq!(probe.sources_when_slept.load(Ordering::SeqCst), 100, "{fusion}");
     }
 }
 

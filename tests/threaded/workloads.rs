@@ -279,6 +279,8 @@ pub(super) struct Observed {
     crowd: u32,
     fail_at: u64,
     panic_at: u64,
+    /// Whether it is an open loop, all items of which are due at the start.
+    open_loop: bool,
 }
 
 impl Observed {
@@ -307,7 +309,7 @@ impl Workload for Observed {
     const DESCRIPTION: &'static str = "map, map";
 
     fn parameters() -> Vec<Parameter> {
-        let names = ["probe", "sleep_us", "sleep_at", "hold_at", "crowd", "fail_at", "panic_at"];
+        let names = ["probe", "sleep_us", "sleep_at", "hold_at", "crowd", "fail_at", "panic_at", "open_loop"];
         names.map(|name| Parameter::integer(name, "see the type", 0, 0, u64::MAX)).into()
     }
 
@@ -316,8 +318,12 @@ impl Workload for Observed {
         let [sleep, sleep_at, hold_at, fail_at, panic_at] =
             ["sleep_us", "sleep_at", "hold_at", "fail_at", "panic_at"].map(|name| parameters.integer(name));
         let (sleep, crowd) = (Duration::from_micros(sleep), parameters.integer("crowd") as u32);
-        let items = spec.total_items;
-        Ok(Self { probe, items, sleep, sleep_at, hold_at, crowd, fail_at, panic_at })
+        let (items, open_loop) = (spec.total_items, parameters.integer("open_loop") > 0);
+        Ok(Self { probe, items, sleep, sleep_at, hold_at, crowd, fail_at, panic_at, open_loop })
+    }
+
+    fn due(&self, _: u64) -> Option<Duration> {
+        self.open_loop.then_some(Duration::ZERO)
     }
 
     fn plan(&self) -> Plan {

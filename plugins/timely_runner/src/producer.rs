@@ -94,9 +94,10 @@ impl Producer {
     }
 
     /// Takes the number of the next batch before others run: else they would learn only when that batch is made that no earlier
-    /// one comes, and in an open loop it may not be due for long. Gives the capability for it up if there is none.
+    /// one comes, and in an open loop it may not be due for long. Gives the capability for it up if there is none. Where no result is
+    /// due, nobody waits to learn that, and another worker may be idle.
     fn take_ahead(&mut self, mut capability: Capability<u64>) -> Option<Capability<u64>> {
-        if self.context.workload().plan().open_loop {
+        if self.context.workload().plan().has_due_results() {
             let number = self.numbers.next(&self.context.job.counters)?;
             self.next = Some(number);
             capability.downgrade(&self.flow.epoch(number).max(*capability.time()));
