@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use plugin_api::workload::WATERMARKS;
 use plugin_api::{WorkloadRunner, WorkloadSpec};
 
-use super::runs::{modes, run};
+use super::runs::{SCHEDULERS, modes, run};
 use super::support::{open, spec, with};
 use super::workloads::Probe;
 use super::{CLOSES_UNFUSED, Runner, most_items_ahead};
@@ -52,6 +52,21 @@ fn what_is_not_closed_at_the_end_does_not_grow_with_the_run() {
         // Five keys in each window of 50 numbers.
         let most = most_items_ahead(3, batch_size) / 50 * 5;
         assert!(emitted <= most, "{emitted} keys were left of {items} numbers, but {most} may be");
+    }
+}
+
+/// A worker that waits for an item closes nothing. With one worker all is closed before, in an open loop.
+#[test]
+fn what_has_ended_does_not_wait_for_the_next_item_of_an_open_loop() {
+    for scheduler in SCHEDULERS {
+        let (spec, probe) = windows(3000, 1, 1);
+        let spec = WorkloadSpec { scheduler_name: scheduler.into(), ..with(spec, "open_loop", 1) };
+        let workload = open(&spec);
+        let result = run(&spec).unwrap();
+        let (actual, expected) =
+            (workload.outcome(&result.sink_state).unwrap(), workload.expected().unwrap());
+        assert_eq!((actual.count, actual.checksum), (expected.count, expected.checksum), "{scheduler}");
+        assert_eq!(probe.peak_waiting.load(Ordering::SeqCst), 0, "{scheduler}");
     }
 }
 

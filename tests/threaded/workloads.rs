@@ -227,6 +227,9 @@ pub(crate) struct Probe {
     /// How many keys [`Windows`] has closed while its input went on, and how many it emitted at the end, of its first reduction.
     pub(crate) closed: AtomicU64,
     pub(crate) emitted: AtomicU64,
+    /// How many windows it has closed, of its second reduction, and the most that had ended and were not closed when an item was made.
+    windows_closed: AtomicU64,
+    pub(crate) peak_waiting: AtomicU64,
     /// Whether the item that is held may go on.
     pub(crate) is_released: AtomicBool,
 }
@@ -443,6 +446,8 @@ pub(super) struct Windows {
     probe: Arc<Probe>,
     seed: u64,
     items: u64,
+    /// Whether it is an open loop, all items of which are due at the start.
+    open_loop: bool,
 }
 
 impl Windows {
@@ -458,7 +463,7 @@ impl Workload for Windows {
     const DESCRIPTION: &'static str = "keyed_reduce, map, keyed_reduce; closes";
 
     fn parameters() -> Vec<Parameter> {
-        vec![Parameter::integer("probe", "see the type", 0, 0, u64::MAX)]
+        ["probe", "open_loop"].map(|name| Parameter::integer(name, "see the type", 0, 0, u64::MAX)).into()
     }
 
     fn uses() -> Vec<&'static str> {
@@ -467,7 +472,12 @@ impl Workload for Windows {
 
     fn open(spec: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
         let probe = Arc::clone(&PROBES.lock().unwrap()[parameters.integer("probe") as usize]);
-        Ok(Self { probe, seed: spec.seed, items: spec.total_items })
+        let open_loop = parameters.integer("open_loop") > 0;
+        Ok(Self { probe, seed: spec.seed, items: spec.total_items, open_loop })
+    }
+
+    fn due(&self, _: u64) -> Option<Duration> {
+        self.open_loop.then_some(Duration::ZERO)
     }
 
     fn plan(&self) -> Plan {
@@ -478,6 +488,9 @@ impl Workload for Windows {
     }
 
     fn source(&self, index: u64, out: &mut BatchBuilder) -> Done {
+        let ended = self.watermark(index) / WINDOW;
+        let waiting = ended.saturating_sub(self.probe.windows_closed.load(Ordering::SeqCst));
+        self.probe.peak_waiting.fetch_max(waiting, Ordering::SeqCst);
         let first = index - index % DISORDER;
         let is_whole = first + DISORDER <= self.items;
         let number = if is_whole { first + DISORDER - 1 - index % DISORDER } else { index };
@@ -540,6 +553,8 @@ impl Workload for Windows {
         if stage == 1 {
             self.probe.emitted.fetch_sub(1, Ordering::SeqCst);
             self.probe.closed.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.probe.windows_closed.fetch_add(1, Ordering::SeqCst);
         }
         accumulator.clear();
         Ok(())

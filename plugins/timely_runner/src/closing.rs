@@ -20,13 +20,15 @@ pub(crate) struct Closing {
     epochs: Epochs,
     /// What was made before this epoch is closed.
     closed_before: u64,
+    /// The time up to which that is.
+    closed: u64,
 }
 
 impl Closing {
     /// None, if reductions are to emit at the end of the input only.
     pub(crate) fn of(context: &WorkerContext) -> Option<Self> {
         let epochs = context.job.epochs?;
-        Some(Self { context: context.clone(), epochs, closed_before: 0 })
+        Some(Self { context: context.clone(), epochs, closed_before: 0, closed: 0 })
     }
 
     /// Sends what has ended by `frontier`. Call it when all that has come is folded into `state`.
@@ -44,10 +46,14 @@ impl Closing {
         let job = &self.context.job;
         let time = job.workload.watermark(self.epochs.first_item(epoch));
         let Some(time) = self.context.accept(time) else { return };
-        producer.run_at_once(output, |batch| {
-            state.close(time, job.slices.size, batch)?;
-            Ok(batch.item_count() > 0)
-        });
+        // Epochs that follow each other may have one watermark.
+        if time > self.closed {
+            self.closed = time;
+            producer.run_at_once(output, |batch| {
+                state.close(time, job.slices.size, batch)?;
+                Ok(batch.item_count() > 0)
+            });
+        }
         producer.move_on(epoch);
     }
 }

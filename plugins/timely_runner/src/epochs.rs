@@ -1,8 +1,10 @@
 //! The epochs of a source whose reductions close what has ended: so many slices that follow each other.
 
+use std::rc::Rc;
+
 use thread_engine::Slices;
 
-use crate::flow_control::batches_per_epoch;
+use crate::flow_control::{FlowControl, WINDOW, batches_per_epoch};
 
 /// A short run has about so many epochs.
 const EPOCHS: u64 = 16;
@@ -13,22 +15,25 @@ pub(crate) struct Epochs {
     slices: Slices,
     /// How many slices an epoch has.
     each: u64,
+    /// How many epochs beyond the earliest may be in flight.
+    ahead: u64,
 }
 
 impl Epochs {
     pub(crate) fn new(slices: Slices, workers: usize) -> Self {
         let each = batches_per_epoch(workers, slices.size).min(slices.count() / EPOCHS).max(workers as u64);
-        Self { slices, each }
+        Self { slices, each, ahead: WINDOW }
     }
 
-    /// Each has a slice of each worker: of an open loop, where what has ended must not wait for items that are not due.
+    /// Each has one slice: of an open loop, where what has ended must not wait for items that are not due. As many slices are in
+    /// flight as if an epoch had one of each worker.
     pub(crate) fn of_one_slice(slices: Slices, workers: usize) -> Self {
-        Self { slices, each: workers as u64 }
+        Self { slices, each: 1, ahead: WINDOW * workers as u64 }
     }
 
-    /// How many slices one has.
-    pub(crate) fn slices_each(self) -> u64 {
-        self.each
+    /// The flow control of the source.
+    pub(crate) fn flow(self) -> Rc<FlowControl> {
+        FlowControl::within(self.each, self.ahead)
     }
 
     /// The first item of an epoch; that after the last one where there are no more.
@@ -50,7 +55,7 @@ mod tests {
             let epochs = Epochs::new(slices, workers);
             for number in 0..slices.count() {
                 let (first, count) = slices.slice(number);
-                let epoch = number / epochs.slices_each();
+                let epoch = number / epochs.each;
                 prop_assert!(epochs.first_item(epoch) <= first);
                 prop_assert!(first + count <= epochs.first_item(epoch + 1));
             }

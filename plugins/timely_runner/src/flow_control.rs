@@ -14,8 +14,8 @@ use std::rc::Rc;
 use timely::progress::frontier::AntichainRef;
 use timely::scheduling::Activator;
 
-/// How many epochs beyond the earliest may be in flight.
-const WINDOW: u64 = 4;
+/// How many epochs beyond the earliest may be in flight, where an epoch has a batch of each worker or more.
+pub(crate) const WINDOW: u64 = 4;
 /// About how many items an epoch has for each worker. All of them share the cost of telling every worker that the epoch
 /// has ended.
 const ITEMS_PER_EPOCH: u64 = 4096;
@@ -29,6 +29,8 @@ pub(crate) fn batches_per_epoch(workers: usize, batch_size: u64) -> u64 {
 pub(crate) struct FlowControl {
     /// How many batches an epoch has; none if nothing is exchanged, so that nothing has to be bounded.
     batches: Option<u64>,
+    /// How many epochs beyond the earliest may be in flight.
+    window: u64,
     /// The earliest epoch of which a batch may still come.
     earliest: Cell<u64>,
     /// Wakes the producer, if it waits.
@@ -39,16 +41,21 @@ impl FlowControl {
     /// Without a bound, for batches that stay on their worker. An operator there takes all that has come whenever it
     /// runs, so at most what the producer makes in one time slice waits.
     pub(crate) fn unbounded() -> Rc<Self> {
-        Self::of(None)
+        Self::of(None, WINDOW)
     }
 
     /// With a bound, for epochs of so many batches.
     pub(crate) fn bounded(batches: u64) -> Rc<Self> {
-        Self::of(Some(batches))
+        Self::within(batches, WINDOW)
     }
 
-    fn of(batches: Option<u64>) -> Rc<Self> {
-        Rc::new(Self { batches, earliest: Cell::new(0), waiting: RefCell::default() })
+    /// The same, with so many epochs beyond the earliest in flight.
+    pub(crate) fn within(batches: u64, window: u64) -> Rc<Self> {
+        Self::of(Some(batches), window)
+    }
+
+    fn of(batches: Option<u64>, window: u64) -> Rc<Self> {
+        Rc::new(Self { batches, window, earliest: Cell::new(0), waiting: RefCell::default() })
     }
 
     /// The timestamp of a batch.
@@ -58,7 +65,7 @@ impl FlowControl {
 
     /// Whether a batch of `epoch` may be made now. If not, `producer` will be activated when it may ask again.
     pub(crate) fn admits(&self, epoch: u64, producer: &Activator) -> bool {
-        let admitted = self.batches.is_none() || epoch <= self.earliest.get() + WINDOW;
+        let admitted = self.batches.is_none() || epoch <= self.earliest.get() + self.window;
         if !admitted {
             self.waiting.replace(Some(producer.clone()));
         }

@@ -52,7 +52,7 @@ fn build(scope: Scope<'_, u64>, context: &WorkerContext) -> Result<Rc<RefCell<Si
     let Layout { source_to, nodes } = &context.job.layout;
     let mut flow = flow_before(context, nodes);
     let source_flow = match context.job.epochs {
-        Some(epochs) => FlowControl::bounded(epochs.slices_each()),
+        Some(epochs) => epochs.flow(),
         None => Rc::clone(&flow),
     };
     let name = context.job.layout.source_name(plan);

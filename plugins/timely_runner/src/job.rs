@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plugin_api::{Buffer, Fusion, WorkloadError, WorkloadHandle};
+use plugin_api::{Buffer, Fusion, StageKind, WorkloadError, WorkloadHandle};
 use thread_engine::{BufferPool, Counter, Monitor, Scheduler, Slices};
 
 use crate::container::BatchContainer;
@@ -35,6 +35,17 @@ impl Job {
     /// How many workers there are.
     pub(crate) fn workers(&self) -> usize {
         self.monitor.tallies().len()
+    }
+
+    /// How often the source lets the other operators run before it makes a batch, if results are due: what has ended is to be closed
+    /// before the source waits for an item. A reduction learns in the next step of its worker how far what is before it has come, so
+    /// each needs a step. One more is for what other workers have done meanwhile.
+    pub(crate) fn turns_of_others(&self) -> usize {
+        let plan = self.workload.plan();
+        if !plan.has_due_results() {
+            return 0;
+        }
+        1 + plan.stages.iter().filter(|stage| stage.kind == StageKind::KeyedReduce).count()
     }
 }
 

@@ -48,6 +48,9 @@ const NAME: &str = "timely";
 const ENGINE_VERSION: &str = "0.32.0";
 /// Each worker has a channel to each other one, so their cost grows with the square.
 const MOST_WORKERS: u32 = 1024;
+/// Of an open loop with results that are due, where there is more than one worker: each has a part of the keys, and waits in its source.
+const DUE_WARNING: &str = "results wait behind batches that are not due, as this backend's workers close nothing while they wait for one: \
+                           small batches and a high rate have less of it, and latencies at low rates say little about the engine";
 
 /// The backend. It keeps nothing between runs.
 struct Timely;
@@ -69,6 +72,7 @@ impl WorkloadRunner for Timely {
         let settings = Settings::of(NAME, spec)?;
         let job = prepare(&settings, context)?;
         let (is_graph, closes) = (job.task_graph.is_some(), job.epochs.is_some());
+        let waits = job.workload.plan().has_due_results() && settings.workers > 1;
         let operators =
             if is_graph { vec![tasks::NAME.into()] } else { job.layout.names(job.workload.plan()) };
         let started = Instant::now();
@@ -81,6 +85,7 @@ impl WorkloadRunner for Timely {
         let batches = settings.slices.count();
         let choice = if is_graph { settings.choice.of_graph() } else { settings.choice };
         let result = choice.report("in order, by worker index", result);
+        let result = if waits { result.with_warning(DUE_WARNING) } else { result };
         Ok(if is_graph {
             result
                 .with_metric("form", GRAPH)

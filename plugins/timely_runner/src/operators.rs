@@ -39,7 +39,8 @@ pub(crate) fn source<'scope>(
         let Job { slices, scheduler, .. } = &*context.job;
         let workers = context.job.workers();
         let numbers = BatchNumbers::of_source(*slices, *scheduler, context.worker, workers);
-        let mut producer = Producer::new(context.clone(), flow, numbers, activator, capability);
+        let mut producer = Producer::new(context.clone(), flow, numbers, activator, capability)
+            .with_turns_of_others(context.job.turns_of_others());
         move |output| producer.run(output, |number, batch| make_slice(&context, number, to, batch))
     })
 }

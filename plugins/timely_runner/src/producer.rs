@@ -48,6 +48,9 @@ pub(crate) struct Producer {
     capability: Option<Capability<u64>>,
     /// A number that was taken, but whose batch was not made yet.
     next: Option<u64>,
+    /// How often the other operators run between two batches, and how often they are still to run before the next.
+    turns_of_others: usize,
+    turns_left: usize,
 }
 
 impl Producer {
@@ -59,7 +62,14 @@ impl Producer {
         activator: Activator,
         capability: Capability<u64>,
     ) -> Self {
-        Self { context, flow, numbers, activator, capability: Some(capability), next: None }
+        let capability = Some(capability);
+        Self { context, flow, numbers, activator, capability, next: None, turns_of_others: 0, turns_left: 0 }
+    }
+
+    /// Has the other operators run so often between two batches, if not 0. The operator that makes batches is the first of each step
+    /// of a worker: what others are to do would else wait until the next batch is made, which in an open loop may not be due for long.
+    pub(crate) fn with_turns_of_others(self, turns_of_others: usize) -> Self {
+        Self { turns_of_others, ..self }
     }
 
     /// Makes batches with `make` and sends them, until the time slice is over. `make` gets the number of a batch and
@@ -69,6 +79,10 @@ impl Producer {
         output: &mut Output<'_>,
         mut make: impl FnMut(u64, &mut Buffer) -> Result<bool, WorkloadError>,
     ) {
+        if let Some(left) = self.turns_left.checked_sub(1) {
+            self.turns_left = left;
+            return self.activator.activate();
+        }
         let Some(mut capability) = self.capability.take().filter(|_| !self.context.is_stopped()) else {
             return;
         };
@@ -93,11 +107,12 @@ impl Producer {
         }
     }
 
-    /// Takes the number of the next batch before others run: else they would learn only when that batch is made that no earlier
-    /// one comes, and in an open loop it may not be due for long. Gives the capability for it up if there is none. Where no result is
-    /// due, nobody waits to learn that, and another worker may be idle.
+    /// Takes the number of the next batch before others have their turns: else they would learn only when that batch is made that no
+    /// earlier one comes. Gives the capability for it up if there is none. Without such turns no number is taken ahead: another
+    /// worker may be idle.
     fn take_ahead(&mut self, mut capability: Capability<u64>) -> Option<Capability<u64>> {
-        if self.context.workload().plan().has_due_results() {
+        self.turns_left = self.turns_of_others;
+        if self.turns_left > 0 {
             let number = self.numbers.next(&self.context.job.counters)?;
             self.next = Some(number);
             capability.downgrade(&self.flow.epoch(number).max(*capability.time()));
@@ -131,7 +146,7 @@ impl Producer {
     /// Without fusion the operator makes one batch each time it is scheduled: a batch stays on the worker that made it,
     /// so no worker may take many while others have none.
     fn is_over(&self, slice: &TimeSlice<'_>) -> bool {
-        self.context.job.fusion == Fusion::Off || slice.is_over()
+        self.turns_of_others > 0 || self.context.job.fusion == Fusion::Off || slice.is_over()
     }
 }
 
