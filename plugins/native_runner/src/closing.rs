@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
+use plugin_api::workload::{Parts, item_count};
 use plugin_api::{Buffer, StageKind, State, WorkloadError, WorkloadHandle};
 use thread_engine::{Failure, Scheduler, Slices};
 
@@ -109,13 +110,16 @@ struct Worker<'c, 'a> {
     // Each call gets the same buffers: they keep their memory.
     batch: Buffer,
     output: Buffer,
+    parts: Parts,
 }
 
 impl<'c, 'a> Worker<'c, 'a> {
     fn new(closing: &'c Closing<'a>, context: WorkerContext<'c>) -> Result<Self, WorkloadError> {
         let workload = closing.workload;
         let sink = Terminal::new(workload, workload.plan().sink(), 1)?;
-        Ok(Self { closing, context, sink, batch: workload.buffer(), output: workload.buffer() })
+        let (batch, output, parts) =
+            (workload.buffer(), workload.buffer(), workload.parts(closing.partitions));
+        Ok(Self { closing, context, sink, batch, output, parts })
     }
 
     fn work(mut self, units: Units<'_>) -> Result<Terminal<'a>, WorkloadError> {
@@ -202,7 +206,7 @@ impl<'c, 'a> Worker<'c, 'a> {
         owner: &Mutex<State>,
         time: u64,
     ) -> Result<(), WorkloadError> {
-        let Closing { workload, slices, partitions, reductions, .. } = self.closing;
+        let Closing { workload, slices, reductions, .. } = self.closing;
         while !self.context.stop.is_stopped() {
             lock(owner).close(time, slices.size, &mut self.batch)?;
             if self.batch.item_count() == 0 {
@@ -219,8 +223,9 @@ impl<'c, 'a> Worker<'c, 'a> {
                 self.sink.fold(output)?;
                 continue;
             };
-            let parts = workload.split(next.stage, output, *partitions)?;
-            for (owner, part) in next.owners.iter().zip(&parts) {
+            workload.split_into(next.stage, output, &mut self.parts)?;
+            let parts = next.owners.iter().zip(self.parts.iter());
+            for (owner, part) in parts.filter(|(_, part)| item_count(part) > 0) {
                 lock(owner).fold(part)?;
             }
         }
