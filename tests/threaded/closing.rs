@@ -76,5 +76,8 @@ fn without_the_word_all_is_emitted_at_the_end() {
     let result = run(&WorkloadSpec { granted: Vec::new(), ..spec }).unwrap();
     assert_eq!(result.metrics["closes"], false);
     assert_eq!(probe.closed.load(Ordering::SeqCst), 0);
+    // Nor does a run without a reduction close anything.
+    let without = WorkloadSpec { granted: vec![WATERMARKS.into()], ..super::support::spec("chain") };
+    assert_eq!(run(&without).unwrap().metrics["closes"], false);
     assert!(Runner.supports().contains(&WATERMARKS.into()));
 }

@@ -62,9 +62,10 @@ impl WorkloadRunner for Native {
     fn run(&mut self, spec: &WorkloadSpec, context: &RunContext) -> Result<RunResult, RunnerError> {
         let settings = Settings::of(NAME, spec)?;
         let started = Instant::now();
-        let graph = context.workload().plan().graph.filter(|_| spec.is_granted(GRAPH));
-        let closes = spec.is_granted(WATERMARKS) && settings.fusion == Fusion::Auto;
-        if context.workload().plan().has_due_results() && !closes {
+        let plan = context.workload().plan();
+        let graph = plan.graph.filter(|_| spec.is_granted(GRAPH));
+        let closes = spec.is_granted(WATERMARKS) && settings.fusion == Fusion::Auto && plan.has_reduction();
+        if plan.has_due_results() && !closes {
             let message = "the results of an open loop's reductions are due before the input ends, and with fusion=off this backend \
                            emits them at the end";
             return Err(RunnerError::new(ErrorKind::Unsupported, message).with_remedy("--extra fusion=auto"));
@@ -112,8 +113,8 @@ fn execute(settings: &Settings, closes: bool, context: &RunContext) -> Result<Si
     let workers = Workers::new(*threads, slices.total, context);
     let (mut input, mut from) = (Input::Slices(*slices), 1);
     let mut reached = Reached::new();
-    let first = plan.end_of_chain(from);
-    if closes && plan.kind(first) == Some(StageKind::KeyedReduce) {
+    if closes {
+        let first = plan.end_of_chain(from);
         reached = closing::run(workload, *slices, scheduler, &workers)?;
         (input, from) = (Input::Partitions(Partitions::of(closing::at(first, &mut reached))), first + 1);
     }
