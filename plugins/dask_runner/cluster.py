@@ -9,6 +9,7 @@ from pathlib import Path
 import cloudpickle
 import dask
 from distributed import Client, LocalCluster
+from distributed.versions import get_versions
 
 import crossrun_engine.code
 import environment
@@ -168,10 +169,9 @@ class ExistingCluster(Cluster):
         # One that goes now never comes back under its address: a task for it alone would wait without end.
         here = {"allow_other_workers": True, "pure": False}
         self.client.gather([self.client.submit(job.prepare, workers=[worker], **here) for worker in self._workers])
-        told = self.client.get_versions()
-        # One that has gone meanwhile does not answer.
-        used = [told["workers"].get(worker, told["client"])["packages"] for worker in self._workers]
-        self._versions = other_versions(told["client"]["packages"], [told["scheduler"]["packages"], *used])
+        told = self.client.run(get_versions, workers=self._workers, on_error="ignore").values()
+        told = [self.client.run_on_scheduler(get_versions), *told]
+        self._versions = other_versions(get_versions()["packages"], [one["packages"] for one in told])
 
     def lost(self) -> str:
         """That the scheduler is gone, or all workers that may be used: a task would wait for these without end."""

@@ -282,8 +282,8 @@ pub(super) struct Observed {
     crowd: u32,
     fail_at: u64,
     panic_at: u64,
-    /// Whether it is an open loop, all items of which are due at the start.
-    open_loop: bool,
+    /// In an open loop: when the last item is due, in milliseconds. All others are due at the start.
+    last_due_ms: u64,
 }
 
 impl Observed {
@@ -312,7 +312,8 @@ impl Workload for Observed {
     const DESCRIPTION: &'static str = "map, map";
 
     fn parameters() -> Vec<Parameter> {
-        let names = ["probe", "sleep_us", "sleep_at", "hold_at", "crowd", "fail_at", "panic_at", "open_loop"];
+        let names =
+            ["probe", "sleep_us", "sleep_at", "hold_at", "crowd", "fail_at", "panic_at", "last_due_ms"];
         names.map(|name| Parameter::integer(name, "see the type", 0, 0, u64::MAX)).into()
     }
 
@@ -321,12 +322,14 @@ impl Workload for Observed {
         let [sleep, sleep_at, hold_at, fail_at, panic_at] =
             ["sleep_us", "sleep_at", "hold_at", "fail_at", "panic_at"].map(|name| parameters.integer(name));
         let (sleep, crowd) = (Duration::from_micros(sleep), parameters.integer("crowd") as u32);
-        let (items, open_loop) = (spec.total_items, parameters.integer("open_loop") > 0);
-        Ok(Self { probe, items, sleep, sleep_at, hold_at, crowd, fail_at, panic_at, open_loop })
+        let (items, last_due_ms) = (spec.total_items, parameters.integer("last_due_ms"));
+        Ok(Self { probe, items, sleep, sleep_at, hold_at, crowd, fail_at, panic_at, last_due_ms })
     }
 
-    fn due(&self, _: u64) -> Option<Duration> {
-        self.open_loop.then_some(Duration::ZERO)
+    fn due(&self, index: u64) -> Option<Duration> {
+        let is_last = index + 1 == self.items;
+        let due = Duration::from_millis(if is_last { self.last_due_ms } else { 0 });
+        (self.last_due_ms > 0).then_some(due)
     }
 
     fn plan(&self) -> Plan {
@@ -446,7 +449,7 @@ pub(super) struct Windows {
     probe: Arc<Probe>,
     seed: u64,
     items: u64,
-    /// Whether it is an open loop, all items of which are due at the start.
+    /// Whether it is an open loop. All items are due at the start, and each takes longer than a worker may keep others from working.
     open_loop: bool,
 }
 
@@ -491,6 +494,9 @@ impl Workload for Windows {
         let ended = self.watermark(index) / WINDOW;
         let waiting = ended.saturating_sub(self.probe.windows_closed.load(Ordering::SeqCst));
         self.probe.peak_waiting.fetch_max(waiting, Ordering::SeqCst);
+        if self.open_loop {
+            std::thread::sleep(Duration::from_micros(150));
+        }
         let first = index - index % DISORDER;
         let is_whole = first + DISORDER <= self.items;
         let number = if is_whole { first + DISORDER - 1 - index % DISORDER } else { index };

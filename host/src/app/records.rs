@@ -56,7 +56,7 @@ impl Read {
         Ok(())
     }
 
-    /// The runs of which blocks are missing, but for copies of which a longer one was read.
+    /// The runs of which blocks are missing, but for those of which a whole copy was read.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Unfinished> {
         self.runs.iter().filter_map(move |run| run.missing(&self.inputs))
     }

@@ -21,6 +21,10 @@ pub(crate) type Output<'a> = OutputBuilderSession<'a, u64, NoopBuilder<BatchCont
 /// takes to schedule an operator, and short beside the time that the others can wait.
 const TIME_SLICE: Duration = Duration::from_micros(100);
 
+/// After so many batches of an open loop in a row that were each made within a time slice, the source takes it that it is behind, and
+/// that more of them are due.
+const BEHIND: u32 = 8;
+
 /// The time that an operator has each time that it is scheduled.
 pub(crate) struct TimeSlice<'a> {
     context: &'a WorkerContext,
@@ -51,6 +55,8 @@ pub(crate) struct Producer {
     /// How often the other operators run between two batches, and how often they are still to run before the next.
     turns_of_others: usize,
     turns_left: usize,
+    /// How many batches in a row were each made within a time slice.
+    prompt: u32,
 }
 
 impl Producer {
@@ -62,8 +68,17 @@ impl Producer {
         activator: Activator,
         capability: Capability<u64>,
     ) -> Self {
-        let capability = Some(capability);
-        Self { context, flow, numbers, activator, capability, next: None, turns_of_others: 0, turns_left: 0 }
+        Self {
+            context,
+            flow,
+            numbers,
+            activator,
+            capability: Some(capability),
+            next: None,
+            turns_of_others: 0,
+            turns_left: 0,
+            prompt: 0,
+        }
     }
 
     /// Has the other operators run so often between two batches, if not 0. The operator that makes batches is the first of each step
@@ -95,10 +110,11 @@ impl Producer {
                 (self.capability, self.next) = (Some(capability), Some(number));
                 return;
             }
-            let mut batch = self.context.buffer();
+            let (mut batch, asked) = (self.context.buffer(), TimeSlice::start(&self.context));
             if self.context.accept(make(number, &mut batch)) != Some(true) {
                 return;
             }
+            self.prompt = if asked.is_over() { 0 } else { self.prompt.saturating_add(1) };
             send(&self.context, output, &capability, batch);
             if self.is_over(&slice) {
                 self.capability = self.take_ahead(capability);
@@ -111,8 +127,8 @@ impl Producer {
     /// earlier one comes. Gives the capability for it up if there is none. Without such turns no number is taken ahead: another
     /// worker may be idle.
     fn take_ahead(&mut self, mut capability: Capability<u64>) -> Option<Capability<u64>> {
-        self.turns_left = self.turns_of_others;
-        if self.turns_left > 0 {
+        self.turns_left = if self.prompt < BEHIND { self.turns_of_others } else { 0 };
+        if self.turns_of_others > 0 {
             let number = self.numbers.next(&self.context.job.counters)?;
             self.next = Some(number);
             capability.downgrade(&self.flow.epoch(number).max(*capability.time()));
@@ -144,9 +160,11 @@ impl Producer {
     }
 
     /// Without fusion the operator makes one batch each time it is scheduled: a batch stays on the worker that made it,
-    /// so no worker may take many while others have none.
+    /// so no worker may take many while others have none. Nor more in an open loop, unless it is behind: the next one may not be due for
+    /// long, and what was made would wait for it.
     fn is_over(&self, slice: &TimeSlice<'_>) -> bool {
-        self.turns_of_others > 0 || self.context.job.fusion == Fusion::Off || slice.is_over()
+        let may_wait = self.context.workload().plan().open_loop && self.prompt < BEHIND;
+        may_wait || self.context.job.fusion == Fusion::Off || slice.is_over()
     }
 }
 
