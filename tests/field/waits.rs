@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Place, Ran, eventually, run_arguments, send_signal, shell_code};
+use crate::support::{Place, Ran, assert_once_at_most, eventually, run_arguments, send_signal, shell_code};
 
 #[test]
 fn a_reader_that_stops_reading_does_not_keep_crossrun_from_ending() {
@@ -119,10 +119,10 @@ fn one_reader_of_both_outputs_that_never_reads_is_no_trap_for_a_signal() {
     reader.wait().unwrap();
 }
 
-#[test]
-fn a_reader_of_the_log_that_pauses_does_not_spoil_the_run_that_logs() {
+/// A run whose log is read with a pause of five seconds in this phase.
+fn read_with_a_pause(phase: &str) -> Ran {
     let place = Place::with_misbehaving();
-    let mut command = place.misbehaving_command("log_100_records", "run", &["--no-lock"]);
+    let mut command = place.misbehaving_command("log_100_records", phase, &["--no-lock"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pipe = child.stderr.as_ref().unwrap();
     // No pipe takes less than a page; most take 64 KiB.
@@ -131,6 +131,20 @@ fn a_reader_of_the_log_that_pauses_does_not_spoil_the_run_that_logs() {
     std::thread::sleep(std::time::Duration::from_secs(5));
     let ran = Ran::ended(child).code(0).says("] 0 x").says("] 99 x");
     assert!(!ran.stderr().contains("left out"), "{}", ran.explain());
+    ran
+}
+
+#[test]
+fn a_reader_of_the_log_that_pauses_does_not_spoil_the_run_that_logs() {
+    read_with_a_pause("run");
+}
+
+#[test]
+fn a_reader_of_the_log_that_pauses_does_not_lengthen_the_start_of_an_engine() {
+    assert_once_at_most(4.0, "seconds of starting the engine", || {
+        let record = read_with_a_pause("open").json();
+        record["metadata"]["phases"]["open_seconds"].as_f64().unwrap()
+    });
 }
 
 #[test]

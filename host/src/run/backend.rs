@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::engine::{Engine, teardown_warnings};
 use super::event::{Event, Listener, Phase, forward};
+use super::reports::call_apart;
 use super::session::{CallError, Launch, NO_PLUGIN, START, WorkerSession};
 use super::trial::Phases;
 use crate::first_seen::distinct;
@@ -117,11 +118,10 @@ impl Backend {
         listener: Listener<'_>,
     ) -> Result<Engine, (CallError, Vec<String>)> {
         listener(&Event::Phase(Phase::Opening));
-        let (stops, started) = (stop::Since::now(), Instant::now());
-        let (request, deadline) = (Request::Open { session }, self.session.deadlines.open);
-        match self.session.call("open", request, Some(deadline), &mut forward(listener)) {
-            Ok(_) => {
-                let seconds = started.elapsed().as_secs_f64();
+        let (stops, request) = (stop::Since::now(), Request::Open { session });
+        let deadline = self.session.deadlines.open;
+        match call_apart(&mut self.session, "open", &request, deadline, &mut forward(listener)) {
+            Ok((_, seconds)) => {
                 // A time in which this machine or crossrun was stopped says nothing.
                 let open_seconds = matches!(stops.stopped(), Stopped::Nothing).then_some(seconds);
                 let load_seconds = Some(self.load_seconds);

@@ -6,7 +6,7 @@ use plugin_api::Session;
 use serde_json::{Map, Value};
 
 use super::event::{Listener, forward};
-use super::reports::apart;
+use super::reports::{apart, call_apart};
 use super::session::{CallError, Observer, WorkerSession};
 use super::trial::{Closing, Phases, RunUsage};
 use crate::sandbox::{self, Teardown, Usage};
@@ -180,7 +180,9 @@ impl Engine {
     /// Stops the engine, and returns how many seconds that took.
     pub(crate) fn stop(&mut self, listener: Listener<'_>) -> Result<f64, CallError> {
         let deadline = self.session.deadlines.close;
-        self.call("close", Request::Close, deadline, &mut forward(listener)).map(|(_, seconds)| seconds)
+        let closed =
+            call_apart(&mut self.session, "close", &Request::Close, deadline, &mut forward(listener));
+        closed.map(|(_, seconds)| seconds)
     }
 
     /// Stops the engine, unless it has failed, and ends its processes, before it is closed. No other trial can be run then.

@@ -4,12 +4,30 @@
 use std::panic;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use super::session::Observer;
-use crate::worker::protocol::Reply;
+use super::session::{CallError, Observer, WorkerSession};
+use crate::worker::protocol::{Reply, Request};
 
 /// So many reports may wait. A worker sends 500 log records at once and then 50 a second, of 4 KiB each.
 const WAITING: usize = 1 << 12;
+
+/// The reply of a worker, and the seconds until it: what `observer` takes counts for neither these nor `deadline`.
+pub(super) fn call_apart(
+    session: &mut WorkerSession,
+    phase: &'static str,
+    request: &Request,
+    deadline: Duration,
+    observer: Observer<'_>,
+) -> Result<(Reply, f64), CallError> {
+    let is_in_process = session.is_in_process();
+    let mut call = |observer: Observer<'_>| {
+        let started = Instant::now();
+        let reply = session.call(phase, request.clone(), Some(deadline), observer)?;
+        Ok((reply, started.elapsed().as_secs_f64()))
+    };
+    if is_in_process { call(observer) } else { apart(observer, call) }
+}
 
 /// Makes `call` in a thread of its own, and passes on to `observer` what it reports in this one. Where the system gives no thread, both are
 /// done here.
