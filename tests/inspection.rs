@@ -1,5 +1,7 @@
 //! `backends inspect` describes a file without running it, and `backends --no-probe` lists plugins without loading them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -86,6 +88,15 @@ fn a_rejected_file_is_described_as_far_as_it_can_be_read() {
     place.crossrun(&["backends", "inspect", "plugins"]).code(3).says("not a regular file").says(listing);
     let told = place.crossrun(&["run", "--backend", "x=plugins"]).code(3);
     told.says("is a folder, not a backend").says(listing);
+    place.crossrun(&["backends", "check", "plugins"]).code(3).says("is a folder, not a plugin").says(listing);
+    // Nobody else would find a folder for all again that lost this right.
+    let shared = place.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    for words in ["backends check shared", "backends inspect shared", "backends --plugin-dir shared"] {
+        let told = place.run(words);
+        assert!(!told.stderr().contains("chmod") && !told.stdout().contains("chmod"), "{}", told.explain());
+    }
 }
 
 #[test]

@@ -61,13 +61,16 @@ fn a_file_that_others_can_write_is_refused_and_the_remedy_works() {
 
 #[test]
 fn a_folder_that_others_can_write_is_not_searched() {
-    for mode in [0o777, 0o1777] {
+    let own = |place: &Place| format!("chmod o-w {}", place.plugins().display());
+    // A folder such as /tmp stays as it is.
+    let shared = |place: &Place| format!("install -D -m 755 -t {}", place.data().join("plugins").display());
+    for (mode, remedy) in [(0o777, own as fn(&Place) -> String), (0o1777, shared)] {
         let place = Place::new();
         chmod(&place.plugins(), mode);
-        refused(&place, &place.plugins(), "it can be written by everyone", "chmod o-w");
+        let remedy = remedy(&place);
+        refused(&place, &place.plugins(), "it can be written by everyone", &remedy);
         assert_eq!(rows(&place, &[]).len(), 1);
-        let remedy = format!("try: chmod o-w {}", place.plugins().display());
-        place.crossrun(&RUN).code(3).says("it can be written by everyone").says(&remedy);
+        place.crossrun(&RUN).code(3).says("it can be written by everyone").says(&format!("try: {remedy}"));
         assert_eq!(rows(&place, &["--allow-untrusted"]).len(), 2);
     }
 }

@@ -104,7 +104,7 @@ impl RecordError {
     pub(crate) fn remedy(&self) -> Option<String> {
         let remedy = match self {
             Self::Input { error, path, .. } => {
-                return advice_on_reading(error).or_else(|| advice_on_missing(error, path));
+                return advice_on_reading(error, path).or_else(|| advice_on_missing(error, path));
             }
             Self::File { error, path, .. } => {
                 return advice(error).or_else(|| advice_on_missing(error, path));
@@ -132,13 +132,10 @@ fn advice_on_input(error: &io::Error) -> Option<String> {
     resource_limit::remedy(error).or(of_system)
 }
 
-/// What to do about what this user may not read.
-pub(crate) const ASK: &str = "ask its owner for the permission to read it";
-
 /// What to do about a file or a folder that cannot be read, which may be somebody else's: nothing of it is to be moved.
-fn advice_on_reading(error: &io::Error) -> Option<String> {
+fn advice_on_reading(error: &io::Error, path: &Path) -> Option<String> {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Some(ASK.into()),
+        io::ErrorKind::PermissionDenied => Some(shell::permit(path)),
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => None,
         _ => advice(error),
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::text::single_line;
@@ -45,6 +46,15 @@ pub(crate) fn look_beside(missing: &Path) -> String {
     }
     let folder = folders().find(|folder| *folder != missing).unwrap_or(Path::new("."));
     command("ls", [path(folder)])
+}
+
+/// The command that lets this user read what is theirs, or whom to ask for that.
+pub(crate) fn permit(closed: &Path) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    if closed.metadata().is_ok_and(|status| status.uid() == user) {
+        return command("chmod", [PathBuf::from("u+rX"), path(closed)]);
+    }
+    "ask its owner for the permission to read it".to_owned()
 }
 
 fn is_closed(folder: &Path) -> bool {

@@ -79,15 +79,21 @@ impl Selection {
     }
 
     /// The backend that the others are compared with.
-    pub(crate) fn baseline(&self, asked_for: Option<&str>, context: &Context) -> Result<String, Problem> {
+    pub(crate) fn baseline(
+        &self,
+        asked_for: Option<&str>,
+        are_named: bool,
+        context: &Context,
+    ) -> Result<String, Problem> {
         let takes_part = |name: &str| self.backends.iter().any(|(participant, _)| participant == name);
         match asked_for.map(str::to_lowercase) {
             Some(name) if takes_part(&name) => Ok(name),
             Some(name) => {
                 let names: Vec<_> = self.backends.iter().map(|(name, _)| name.clone()).collect();
-                let otherwise = if context.inventory.runners.names().contains(&name) {
+                let otherwise = if are_named && context.inventory.runners.names().contains(&name) {
                     format!("--backends with {name} among its names")
                 } else {
+                    // Where none is named, all that can start take part: the list says why this one cannot.
                     context.in_folders("crossrun backends".to_owned())
                 };
                 Err(no_baseline(&name, &names, otherwise))

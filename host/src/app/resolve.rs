@@ -1,7 +1,6 @@
 //! Resolves plugins before they are loaded: each is identified by its hash, and checked against the lock file if one is used.
 
 use std::fmt::Display;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
@@ -13,7 +12,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Inspected, Rejection, inspect};
 use crate::plugin::lock_file::{self, LockFile, LockedPlugin};
 use crate::plugin::trust::{Refusal, Trust};
-use crate::record::{ASK, Library};
+use crate::record::Library;
 use crate::shell;
 
 /// The default lock file. It is in the user's data folder and not in the current one, because a lock file in the current
@@ -45,14 +44,7 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
 /// The problem with the lock file at `path`, which cannot be read.
 pub(crate) fn unreadable_lock(error: &str, path: &Path, data_dir: &Path, renew: &str) -> Problem {
     if rustix::fs::access(path, Access::READ_OK) == Err(Errno::ACCESS) {
-        let own = rustix::process::geteuid().as_raw();
-        let is_own = path.metadata().is_ok_and(|file| file.uid() == own);
-        let permit = || shell::command("chmod", [PathBuf::from("u+r"), shell::path(path)]);
-        return Problem::new(Exit::Unavailable, error).with_remedy(if is_own {
-            permit()
-        } else {
-            ASK.into()
-        });
+        return Problem::new(Exit::Unavailable, error).with_remedy(shell::permit(path));
     }
     let is_others = path != default_lock_file(data_dir) && lock_file::is_foreign(path);
     let stays = if is_others { ", and stays as it is: name another one" } else { "" };
@@ -159,12 +151,12 @@ pub(crate) fn inspected(file: &Path, trust: &Trust) -> Result<Inspected, Problem
 
 /// The problem of a file that the command line names.
 pub(crate) fn rejected_file(file: &Path, rejection: Rejection) -> Problem {
-    let instead = if file.is_dir() {
+    let remedy = if file.is_dir() {
         Some(plugins_in(file))
     } else {
-        (!file.exists()).then(|| shell::look_beside(file))
+        rejection.remedy.or_else(|| (!file.exists()).then(|| shell::look_beside(file)))
     };
-    rejected(file.display(), Rejection { remedy: rejection.remedy.or(instead), ..rejection })
+    rejected(file.display(), Rejection { remedy, ..rejection })
 }
 
 /// The command that lists the plugins in a folder that is named in place of a file.

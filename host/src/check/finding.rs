@@ -126,13 +126,14 @@ impl From<CallError> for NotPassed {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
     pub id: &'static str,
-    #[serde(flatten)]
-    pub outcome: CheckOutcome,
     /// The requirement.
     pub demands: &'static str,
     /// The section that has the rule.
     pub rule: &'static str,
     pub remedy: Cow<'static, str>,
+    /// After `remedy`: that of a check which was not run takes its place.
+    #[serde(flatten)]
+    pub outcome: CheckOutcome,
     pub seconds: f64,
 }
 

@@ -135,7 +135,7 @@ impl PreparedRun {
         baseline: Option<&str>,
     ) -> Result<(Self, Vec<String>), Problem> {
         let schedule = &arguments.schedule;
-        let baseline = selection.baseline(baseline, context)?;
+        let baseline = selection.baseline(baseline, !schedule.backends().is_empty(), context)?;
         let mut matrix = arguments.matrix(run_id.to_owned(), selection, varied)?;
         let entries = parameters::entries(&matrix.workloads, context);
         // Each trial says why a library cannot list its workloads.

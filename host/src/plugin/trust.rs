@@ -198,6 +198,8 @@ impl From<io::Error> for NotChecked {
     }
 }
 
+const OWN_FOLDER: &str = "--plugin-dir with a folder of your own";
+
 /// What a path is wanted for, which decides what helps if it belongs to somebody else.
 enum Asked {
     /// A plugin. A copy of it is nobody else's.
@@ -237,7 +239,12 @@ impl Asked {
             Writer::Group(group) => {
                 (format!("{what} can be written by group {group}, which is not yours alone"), chmod("g"))
             }
-            Writer::Everyone => (format!("{what} can be written by everyone"), chmod("o")),
+            Writer::Everyone => {
+                // A folder such as /tmp is everybody's by intent.
+                let is_shared = place.symlink_metadata().is_ok_and(|status| status.mode() & STICKY != 0);
+                let own = is_shared.then(|| self.own_copy(asked).unwrap_or_else(|| OWN_FOLDER.into()));
+                (format!("{what} can be written by everyone"), own.unwrap_or_else(|| chmod("o")))
+            }
         };
         let reason = format!("{reason}; --allow-untrusted is for whom you trust");
         Refusal::Distrust(Rejection { reason, remedy: Some(remedy) })

@@ -21,8 +21,10 @@ pub(crate) type Output<'a> = OutputBuilderSession<'a, u64, NoopBuilder<BatchCont
 /// takes to schedule an operator, and short beside the time that the others can wait.
 const TIME_SLICE: Duration = Duration::from_micros(100);
 
-/// After so many batches of an open loop in a row that were each made within a time slice, the source takes it that it is behind, and
-/// that more of them are due.
+/// A batch of an open loop that was made in less time was due already, or nearly: there was no wait for an item.
+const PROMPT: Duration = Duration::from_micros(10);
+
+/// After so many such batches in a row the source takes it that it is behind, and that more of them are due.
 const BEHIND: u32 = 8;
 
 /// The time that an operator has each time that it is scheduled.
@@ -55,7 +57,7 @@ pub(crate) struct Producer {
     /// How often the other operators run between two batches, and how often they are still to run before the next.
     turns_of_others: usize,
     turns_left: usize,
-    /// How many batches in a row were each made within a time slice.
+    /// How many batches in a row were each [`PROMPT`].
     prompt: u32,
 }
 
@@ -110,11 +112,11 @@ impl Producer {
                 (self.capability, self.next) = (Some(capability), Some(number));
                 return;
             }
-            let (mut batch, asked) = (self.context.buffer(), TimeSlice::start(&self.context));
+            let (mut batch, asked) = (self.context.buffer(), Instant::now());
             if self.context.accept(make(number, &mut batch)) != Some(true) {
                 return;
             }
-            self.prompt = if asked.is_over() { 0 } else { self.prompt.saturating_add(1) };
+            self.prompt = if asked.elapsed() < PROMPT { self.prompt.saturating_add(1) } else { 0 };
             send(&self.context, output, &capability, batch);
             if self.is_over(&slice) {
                 self.capability = self.take_ahead(capability);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
-use crate::app::resolve::{inspected, rejected_file};
+use crate::app::resolve::{inspected, plugins_in, rejected_file};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
@@ -124,6 +124,10 @@ fn listing(checks: &[&Check]) -> String {
 fn target(context: &Context, arguments: &Arguments, file: &Path) -> Result<Target, Problem> {
     let again = |name: &str| context.in_folders(arguments.command_of(name));
     let file = context.file_of(file).map_err(|problem| problem.with_name("--backend", again))?;
+    if file.is_dir() {
+        let message = format!("{}: is a folder, not a plugin", file.display());
+        return Err(Problem::new(Exit::Unavailable, message).with_remedy(plugins_in(&file)));
+    }
     let path = context.trust.file(&file).map_err(|refusal| rejected_file(&file, refusal.into()))?;
     let plugin = match inspect(&path) {
         Ok(inspected) => Ok(context.identify(&inspected)?),
