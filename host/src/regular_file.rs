@@ -44,6 +44,10 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Why it cannot be read.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String> {
     let text = without_mark(text);
+    // Its values would be taken for those of the keys, in their order, and the version not be looked at.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err("it is a list of JSON, and no object".to_owned());
+    }
     // As `T` is read: of a key that neither knows, neither looks at the value, as at text that is no UTF-8.
     #[derive(Deserialize)]
     struct Versioned {
@@ -93,6 +97,19 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(10 << 30).unwrap();
         assert!(read(file.path()).unwrap_err().to_string().contains("more than 256 MiB"));
+    }
+
+    #[test]
+    fn a_list_is_no_file_of_any_version() {
+        #[derive(Debug, Deserialize)]
+        struct Listed {
+            version: u32,
+            #[serde(default)]
+            names: Vec<String>,
+        }
+        let read = |text: &str| parse::<Listed>(text.as_bytes(), 1).map(|it| (it.version, it.names.len()));
+        assert_eq!(read(r#" {"version": 1, "names": ["a"]}"#), Ok((1, 1)));
+        assert!(read(" [2, []]").unwrap_err().contains("a list"));
     }
 
     #[test]
