@@ -120,7 +120,7 @@ def after_a_loss(cluster: LocalCluster, library: Path) -> list[Any]:
 
 
 def of_versions(address: str, library: Path, scheduler: str, workers: list[str]) -> list[Any]:
-    """The warnings of two runs with these versions of Dask, "" for the driver's, on as many workers as have that of the first."""
+    """The warnings of two runs, each prepared with these versions of Dask, "" for the driver's, on as many workers as have that of the first."""
     dask, told = opened(address, workers.count(workers[0])), list[Any]()
     assert isinstance(dask.cluster, ExistingCluster)
     # Those that are used come first.
@@ -143,7 +143,8 @@ def of_versions(address: str, library: Path, scheduler: str, workers: list[str])
 
     with mock.patch.multiple(Client, run=of_workers, run_on_scheduler=of_scheduler):
         for _ in range(2):
-            told.append(shape.run(dask, library, "word_count", 50, 2, {}).metrics.get("warnings", []))
+            dask.cluster.prepare(shape.workload(library, {"name": "word_count", "total_items": 50}))
+            told.append(dask.cluster.warnings())
     dask.close()
     return told
 
