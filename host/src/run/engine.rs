@@ -125,7 +125,8 @@ impl Engine {
         // That of the run before is not this one's, if this one fails.
         self.phases.prepare_seconds = None;
         let deadline = self.session.deadlines.prepare;
-        let prepared = self.call("prepare", Request::Prepare(request.order(deadline)), deadline, observer);
+        let prepared =
+            self.session.timed("prepare", Request::Prepare(request.order(deadline)), deadline, observer);
         let (_, seconds) = prepared.inspect_err(|_| self.alive = false)?;
         self.phases.prepare_seconds = Some(seconds);
         Ok(())
@@ -137,7 +138,8 @@ impl Engine {
         observer: Observer<'_>,
     ) -> Result<(Finished, f64), CallError> {
         let order = Request::Run(request.order(request.timeout));
-        let (answer, waited) = sandbox::with_waits(|| self.call("run", order, request.timeout, observer));
+        let (answer, waited) =
+            sandbox::with_waits(|| self.session.timed("run", order, request.timeout, observer));
         self.host_waited = waited;
         match answer {
             Ok((Reply::Finished(finished), seconds)) => Ok((*finished, seconds)),
@@ -145,18 +147,6 @@ impl Engine {
             Err(error) => Err(error),
         }
         .inspect_err(|_| self.alive = false)
-    }
-
-    fn call(
-        &mut self,
-        phase: &'static str,
-        request: Request,
-        deadline: Duration,
-        observer: Observer<'_>,
-    ) -> Result<(Reply, f64), CallError> {
-        let started = Instant::now();
-        let reply = self.session.call(phase, request, Some(deadline), observer)?;
-        Ok((reply, started.elapsed().as_secs_f64()))
     }
 
     /// Prepares and starts `request`, cancels it when `after` has passed, and waits for its end until `grace` has passed too. Also returns
@@ -174,7 +164,7 @@ impl Engine {
     /// Starts the engine again in the same process, after it was stopped. A backend may refuse that.
     pub(crate) fn open_again(&mut self, session: Session) -> Result<(), CallError> {
         let deadline = self.session.deadlines.open;
-        self.call("open", Request::Open { session }, deadline, &mut |_| ()).map(|_| ())
+        self.session.timed("open", Request::Open { session }, deadline, &mut |_| ()).map(|_| ())
     }
 
     /// Stops the engine, and returns how many seconds that took.

@@ -4,7 +4,7 @@
 use std::panic;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::session::{CallError, Observer, WorkerSession};
 use crate::worker::protocol::{Reply, Request};
@@ -21,11 +21,7 @@ pub(super) fn call_apart(
     observer: Observer<'_>,
 ) -> Result<(Reply, f64), CallError> {
     let is_in_process = session.is_in_process();
-    let mut call = |observer: Observer<'_>| {
-        let started = Instant::now();
-        let reply = session.call(phase, request.clone(), Some(deadline), observer)?;
-        Ok((reply, started.elapsed().as_secs_f64()))
-    };
+    let mut call = |observer: Observer<'_>| session.timed(phase, request.clone(), deadline, observer);
     if is_in_process { call(observer) } else { apart(observer, call) }
 }
 

@@ -179,6 +179,19 @@ impl WorkerSession {
         }
     }
 
+    /// As [`call`](Self::call), and the seconds until the answer.
+    pub(super) fn timed(
+        &mut self,
+        phase: &'static str,
+        request: Request,
+        limit: Duration,
+        observer: Observer<'_>,
+    ) -> Result<(Reply, f64), CallError> {
+        let started = Instant::now();
+        let reply = self.call(phase, request, Some(limit), observer)?;
+        Ok((reply, started.elapsed().as_secs_f64()))
+    }
+
     /// Sends `request`, cancels it when `after` has passed, and waits for the answer until `grace` has passed too.
     /// Also returns the time from cancelling to the answer; `None` if the answer came before.
     ///
