@@ -70,16 +70,14 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 fn measure(test: &mut Trials, quick: bool, ui: &mut Ui) -> Result<Findings, Problem> {
     let (mut cheats, mut elsewhere, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     for row in TABLE.iter() {
-        if row.cheat.is_none() && !row.caught.is_empty() {
+        if row.cheat.is_none() && row.is_caught {
             elsewhere.push(Elsewhere { does: row.does, by: row.by });
             continue;
         }
         ui.status(&format!("running a cheating backend: it {}", row.does));
         let ended = row.cheat.map(|cheat| Ok::<_, Problem>((cheat, test.try_cheat(cheat)?))).transpose()?;
         match ended {
-            Some((cheat, ended)) if !row.caught.is_empty() => {
-                cheats.push(CheatResult::new(row, cheat, ended))
-            }
+            Some((cheat, ended)) if row.is_caught => cheats.push(CheatResult::new(row, cheat, ended)),
             ended => {
                 let how = ended.map(|(_, ended)| ended.how);
                 limits.push(Limit { does: row.does, why: row.by, how });

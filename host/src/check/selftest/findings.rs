@@ -106,7 +106,8 @@ mod tests {
 
     fn findings(caught: bool, aa: AaComparison) -> Findings {
         let ended = Ended { how: if caught { How::Invalid } else { How::Believed }, reason: String::new() };
-        let row = Row { cheat: Some(Cheat::Drop), does: "", caught: &[How::Invalid], by: "" };
+        let row =
+            Row { cheat: Some(Cheat::Drop), does: "", is_caught: true, caught: &[How::Invalid], by: "" };
         let cheats = vec![CheatResult::new(&row, Cheat::Drop, ended)];
         Findings { cheats, elsewhere: Vec::new(), limits: Vec::new(), aa, floor_seconds: 0.001 }
     }
