@@ -1,15 +1,14 @@
 //! The affinity set of a worker's process tree. It is set before anything is loaded, and every process below inherits it.
 
-use std::fmt;
-use std::io;
 use std::path::Path;
-use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use super::machine::affinity;
 use crate::control_group::{self, Quota};
 
 /// A set of cores, by the system's numbers; sorted, and not empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cores(Vec<usize>);
 
 impl Cores {
@@ -35,24 +34,6 @@ impl Cores {
 
     pub fn numbers(&self) -> &[usize] {
         &self.0
-    }
-}
-
-impl fmt::Display for Cores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<_> = self.0.iter().map(usize::to_string).collect();
-        f.write_str(&numbers.join(","))
-    }
-}
-
-impl FromStr for Cores {
-    type Err = io::Error;
-
-    fn from_str(text: &str) -> io::Result<Self> {
-        let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.parse().ok()).collect();
-        let invalid =
-            || io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} is not a list of cores"));
-        numbers.map(Self).ok_or_else(invalid)
     }
 }
 
@@ -104,16 +85,6 @@ pub(crate) fn keep_to(cores: &[usize]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cores_are_parsed_as_they_are_written() {
-        let cores = Cores(vec![0, 3, 12]);
-        assert_eq!(cores.to_string(), "0,3,12");
-        assert_eq!("0,3,12".parse::<Cores>().unwrap(), cores);
-        for bad in ["", "a", "0,", "-1"] {
-            assert!(bad.parse::<Cores>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn some_cores_are_of_all_parts_of_the_machine() {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::affinity::Cores;
 use crate::sandbox::command::Command;
 use crate::sandbox::limits::Limits;
 
@@ -15,8 +16,6 @@ pub(super) const NAME: &str = "crossrun";
 pub(super) const SUPERVISE: &str = "__supervise";
 /// The hidden command of the init process.
 pub(super) const INIT: &str = "__init";
-/// The environment variable with the affinity set of the tree.
-pub(super) const CORES: &str = "CROSSRUN_CORES";
 
 /// How a worker's processes are kept together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +30,8 @@ pub(super) enum Containment {
 pub(super) struct Arguments {
     pub(super) containment: Containment,
     pub(super) limits: Limits,
+    /// The affinity set of the tree.
+    pub(super) cores: Option<Cores>,
     /// The tree's temporary folder.
     pub(super) scratch: PathBuf,
     /// The folder whose logs have a size limit; without one, only the worker's own log has.
@@ -42,16 +43,16 @@ pub(super) struct Arguments {
 impl Arguments {
     /// The arguments for `command`, whose tree has the temporary folder `scratch`.
     pub(super) fn new(command: &Command, containment: Containment, scratch: PathBuf) -> Self {
-        let Command { executable, arguments, log, limits, owns_folder, .. } = command;
+        let Command { executable, arguments, log, limits, owns_folder, cores } = command;
         let logs = log.parent().filter(|_| *owns_folder).map(Path::to_owned);
         let command = std::iter::once(executable.into()).chain(arguments.iter().cloned()).collect();
-        Self { containment, limits: *limits, scratch, logs, command }
+        Self { containment, limits: *limits, cores: cores.clone(), scratch, logs, command }
     }
 
     /// The command line: a line of JSON, paths, which need not be UTF-8, and the worker's command.
     pub(super) fn encode(&self) -> serde_json::Result<Vec<OsString>> {
-        let Self { containment, limits, scratch, logs, command } = self;
-        let json = serde_json::to_string(&(containment, limits))?;
+        let Self { containment, limits, cores, scratch, logs, command } = self;
+        let json = serde_json::to_string(&(containment, limits, cores))?;
         let mut arguments = vec![json.into(), scratch.into(), logs.clone().unwrap_or_default().into()];
         arguments.extend_from_slice(command);
         Ok(arguments)
@@ -63,10 +64,10 @@ impl Arguments {
     }
 
     fn decode(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
-        let (containment, limits) = serde_json::from_str(arguments.next()?.to_str()?).ok()?;
+        let (containment, limits, cores) = serde_json::from_str(arguments.next()?.to_str()?).ok()?;
         let (scratch, logs) = (arguments.next()?.into(), PathBuf::from(arguments.next()?));
         let logs = Some(logs).filter(|logs| !logs.as_os_str().is_empty());
-        Some(Self { containment, limits, scratch, logs, command: arguments.collect() })
+        Some(Self { containment, limits, cores, scratch, logs, command: arguments.collect() })
     }
 }
 
@@ -79,7 +80,8 @@ mod tests {
         for logs in [None, Some(PathBuf::from("/logs"))] {
             let command = vec!["crossrun".into(), "--option".into(), "".into()];
             let (containment, scratch) = (Containment::Subreaper, "/tmp/x y".into());
-            let arguments = Arguments { containment, scratch, limits: Limits::default(), logs, command };
+            let (limits, cores) = (Limits::default(), Cores::choose(1).ok());
+            let arguments = Arguments { containment, limits, cores, scratch, logs, command };
             let encoded = arguments.encode().unwrap();
             assert_eq!(Arguments::decode(encoded.into_iter()), Some(arguments));
         }

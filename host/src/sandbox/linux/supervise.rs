@@ -12,13 +12,12 @@ use rustix::process::{
     set_child_subreaper, setpriority_process, setrlimit, setsid,
 };
 
-use super::arguments::{Arguments, CORES, Containment, INIT, NAME};
+use super::arguments::{Arguments, Containment, INIT, NAME};
 use super::logs::Logs;
 use super::processes::{self, MARKER};
 use super::shared_memory::SegmentsBefore;
 use super::watch::{self, Watch};
 use super::{affinity, descendants, ending, init, namespace, out_of_memory, scratch};
-use crate::sandbox::affinity::Cores;
 use crate::sandbox::events::Event;
 use crate::sandbox::exit_reason::ExitReason;
 
@@ -47,12 +46,10 @@ fn supervise() -> io::Result<()> {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     // A worker whose memory is not free yet is no candidate any more, and the host would be the next.
     out_of_memory::end_early("self", out_of_memory::WATCHES);
-    // Before anything is started, so that all of the tree inherits the set.
-    if let Ok(cores) = std::env::var(CORES) {
-        affinity::set(cores.parse::<Cores>()?.numbers())?;
-    }
     let control = init::control()?;
     let arguments = Arguments::of_this_process().ok_or(io::ErrorKind::InvalidInput)?;
+    // Before anything is started, so that all of the tree inherits the set.
+    arguments.cores.as_ref().map_or(Ok(()), |cores| affinity::set(cores.numbers()))?;
     let watch = Watch::new(arguments.limits, Logs::of_this_process(arguments.logs.clone()));
     let mut supervisor = Supervisor { control, watch, reaped: None };
     let ended = match arguments.containment {

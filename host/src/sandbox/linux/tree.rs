@@ -11,7 +11,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::arguments::{Arguments, CORES, Containment, NAME, SUPERVISE};
+use super::arguments::{Arguments, Containment, NAME, SUPERVISE};
 use super::exited::Exited;
 use super::processes::{self, MARKER};
 use super::scratch::Scratch;
@@ -130,12 +130,7 @@ impl Tree {
         let scratch = Scratch::create().map_err(Failure::cannot(TEMPORARY, &temporary_folder()))?;
         let arguments = Arguments::new(command, containment, scratch.path.clone()).encode();
         let arguments = arguments.map_err(|error| Failure::System(error.into()))?;
-        let mut supervisor = process::Command::new(&command.executable);
-        match &command.cores {
-            Some(cores) => supervisor.env(CORES, cores.to_string()),
-            None => supervisor.env_remove(CORES),
-        };
-        let supervisor = supervisor
+        let supervisor = process::Command::new(&command.executable)
             .arg0(NAME)
             .arg(SUPERVISE)
             .args(arguments)
