@@ -127,37 +127,37 @@ impl Trust {
             // Whoever can write to this folder decides what its entries are, links among them.
             let folder = walk.place();
             let above = format!("the folder {} above it", folder.display());
-            self.check(folder, true).map_err(|writer| asked.refusal(writer, &above, folder, &absolute))?;
+            refuse(self.check(folder, true)?, |writer| asked.refusal(writer, &above, folder, &absolute))?;
             if !next.symlink_metadata()?.is_symlink() {
                 walk.enter(next);
                 continue;
             }
             let link = format!("the link {} on the way to it", next.display());
-            self.check_link(&next).map_err(|writer| asked.refusal(writer, &link, &next, &absolute))?;
+            refuse(self.check_link(&next)?, |writer| asked.refusal(writer, &link, &next, &absolute))?;
             walk.follow(&next)?;
         }
         let real = walk.place().to_owned();
         // A link may have led elsewhere: then the given name does not identify the file.
         let what = if real == absolute { what.to_owned() } else { real.display().to_string() };
-        self.check(&real, false).map_err(|writer| asked.refusal(writer, &what, &real, &absolute))?;
+        refuse(self.check(&real, false)?, |writer| asked.refusal(writer, &what, &real, &absolute))?;
         Ok(real)
     }
 
-    fn check(&self, place: &Path, is_above: bool) -> Result<(), NotChecked> {
+    /// Who else can write it.
+    fn check(&self, place: &Path, is_above: bool) -> io::Result<Option<Writer>> {
         let status = place.symlink_metadata()?;
         if !status.is_file() && !status.is_dir() {
             // The permissions of a device are not to be changed, whoever may write to it.
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file").into());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        let writer = self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above);
-        writer.map_or(Ok(()), |writer| Err(NotChecked::Writer(writer)))
+        Ok(self.untrusted_writer(status.uid(), status.gid(), status.mode(), is_above))
     }
 
     /// Its owner can replace a link, also where the sticky bit protects it from others. A link's own permissions mean nothing.
-    fn check_link(&self, link: &Path) -> Result<(), NotChecked> {
+    fn check_link(&self, link: &Path) -> io::Result<Option<Writer>> {
         let owner = link.symlink_metadata()?.uid();
         let is_trusted = owner == ROOT || owner == self.user;
-        if is_trusted { Ok(()) } else { Err(NotChecked::Writer(Writer::Owner(owner))) }
+        Ok((!is_trusted).then_some(Writer::Owner(owner)))
     }
 
     /// Who else can write a file or folder with this owner, group and mode. `is_above`: it is a folder above the one in
@@ -186,16 +186,8 @@ fn is_unmapped(owner: u32) -> bool {
     owner == unmapped && text("/proc/self/uid_map").split_ascii_whitespace().nth(2) != Some(ALL)
 }
 
-/// What keeps a step of a path from being taken.
-enum NotChecked {
-    Writer(Writer),
-    Error(io::Error),
-}
-
-impl From<io::Error> for NotChecked {
-    fn from(error: io::Error) -> Self {
-        Self::Error(error)
-    }
+fn refuse(writer: Option<Writer>, refusal: impl FnOnce(Writer) -> Refusal) -> Result<(), Refusal> {
+    writer.map_or(Ok(()), |writer| Err(refusal(writer)))
 }
 
 const OWN_FOLDER: &str = "--plugin-dir with a folder of your own";
@@ -212,11 +204,7 @@ enum Asked {
 
 impl Asked {
     /// Why `asked` is refused: because of `place`, which is called `what`.
-    fn refusal(&self, why: NotChecked, what: &str, place: &Path, asked: &Path) -> Refusal {
-        let writer = match why {
-            NotChecked::Writer(writer) => writer,
-            NotChecked::Error(error) => return error.into(),
-        };
+    fn refusal(&self, writer: Writer, what: &str, place: &Path, asked: &Path) -> Refusal {
         let user = rustix::process::geteuid().as_raw();
         let is_own = place.symlink_metadata().is_ok_and(|status| status.uid() == user);
         let chmod = |who: &str| {
