@@ -64,7 +64,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: &GlobalArguments, isolation: Isolation, ui: &mut Ui) -> Result<Self, Problem> {
+    pub(crate) fn new(global: &GlobalArguments, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
         let executable = std::env::current_exe()
             .map_err(|error| Problem::unexpected(&error).with_remedy(shell::as_root(MOUNT_PROC)))?;
@@ -96,7 +96,7 @@ impl Context {
         limits::check_namespaces()?;
         let limits = limits::of_environment()?;
         let launch = Launch {
-            isolation,
+            isolation: Isolation::Process,
             executable: running(&executable),
             log_level: ui.log_level(),
             limits: limits.limits(),

@@ -11,7 +11,6 @@ use super::ui::Ui;
 use super::{GlobalArguments, Problem};
 use crate::compare::model::{Comparison, Point, Row, ShownGraph};
 use crate::plugin::PluginRef;
-use crate::run::session::Isolation;
 
 /// How many graphs a page shows.
 const MAX_GRAPHS: usize = 4;
@@ -38,7 +37,7 @@ impl<'g> GraphsOfRecords<'g> {
             return;
         }
         let context = self.context.get_or_init(|| {
-            let context = Context::new(self.global, Isolation::Process, ui);
+            let context = Context::new(self.global, ui);
             context.inspect_err(|problem| log::info!("no graphs: {}", problem.line())).ok()
         });
         if let Some(context) = context {

@@ -13,7 +13,7 @@ use crate::cli::new::{self, BackendLanguage};
 use crate::plugin::inspect::{Inspected, Rejection};
 use crate::plugin::inventory::{Row, Status};
 use crate::plugin::lock_file::LockedPlugin;
-use crate::run::session::{Fault, Isolation};
+use crate::run::session::Fault;
 use crate::text::{lines, single_line, table, with_remedy, word};
 use crate::worker::protocol::Folders;
 
@@ -50,7 +50,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
 }
 
 fn list(global: &GlobalArguments, probing: bool, ui: &mut Ui) -> Result<Exit, Problem> {
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let mut rows = context.inventory.rows.clone();
     let status = if probing { Status::Available } else { Status::Found };
     rows.extend(context.inventory.libraries.items().map(|library| unprobed(&context, library, status)));

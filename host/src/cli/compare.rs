@@ -27,7 +27,6 @@ use crate::run::data_seeds::DataSeeds;
 use crate::run::event::Event;
 use crate::run::executor::Executor;
 use crate::run::participants::Participants;
-use crate::run::session::Isolation;
 use crate::text::{plural, with_remedy};
 use crate::worker::protocol::Folders;
 
@@ -37,7 +36,7 @@ use resume::Recorded;
 use vary::Varied;
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut context = Context::new(global, Isolation::Process, ui)?;
+    let mut context = Context::new(global, ui)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);
     if let (None, Some(cores)) = (&arguments.resume, arguments.cores) {
         context.pin_to(cores)?;

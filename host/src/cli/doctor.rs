@@ -12,7 +12,6 @@ use crate::app::{Exit, GlobalArguments, Problem};
 use crate::doctor::{Finding, Level, examine};
 use crate::plugin::inventory::{Row, Status};
 use crate::record::{SystemProfile, machine_history};
-use crate::run::session::Isolation;
 use crate::text::{lines, plural, single_line, table, with_remedy, word};
 
 /// How long the steal time is observed.
@@ -29,7 +28,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
     if arguments.reset {
         return reset(ui);
     }
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     ui.status("examining the machine");
     // Without a current folder the rest is worth knowing all the same.
     let here = std::env::current_dir().ok();

@@ -31,7 +31,6 @@ use crate::run::data_seeds::DataSeeds;
 use crate::run::engine::names_a_cluster;
 use crate::run::event::Event;
 use crate::run::participants::Participants;
-use crate::run::session::Isolation;
 use crate::shell;
 use crate::stats::WarmUp;
 use crate::text::plural;
@@ -207,7 +206,7 @@ impl Arguments {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let mut context = Context::new(global, Isolation::Process, ui)?;
+    let mut context = Context::new(global, ui)?;
     let cores = arguments.cores.unwrap_or_else(default_cores);
     context.pin_to(cores)?;
     let limits = context.apply_limits(&arguments.schedule.trial.limits);

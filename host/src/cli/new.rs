@@ -12,7 +12,6 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::atomic_file;
 use crate::plan::defaults::DEFAULT_BACKEND;
-use crate::run::session::Isolation;
 use crate::scaffold::{
     C_BACKEND, C_WORKLOADS, PYTHON_BACKEND, Project, RUST_BACKEND, RUST_WORKLOADS, ScaffoldError, Template,
 };
@@ -57,7 +56,7 @@ pub(super) fn backend(
     arguments: &Arguments<BackendLanguage>,
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let mut taken = context.inventory.runners.names();
     taken.push(DEFAULT_BACKEND.to_owned());
     let template = match arguments.lang {
@@ -73,7 +72,7 @@ pub(super) fn workload(
     arguments: &Arguments<WorkloadLanguage>,
     ui: &mut Ui,
 ) -> Result<Exit, Problem> {
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let mut taken = context.inventory.workloads.names();
     // `crossrun workloads new` is this command, and does not show a workload; neither do these others.
     let commands = ["new", "show", "help"].map(str::to_owned);

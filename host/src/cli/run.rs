@@ -176,7 +176,8 @@ fn default_backend() -> String {
 pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let named_folder = arguments.output_dir.is_some();
     let mut options = Options::resolve(arguments)?;
-    let mut context = Context::new(global, options.isolation, ui)?;
+    let mut context = Context::new(global, ui)?;
+    context.launch.isolation = options.isolation;
     if options.isolation == Isolation::None {
         ui.warning(IN_PROCESS);
     }

@@ -14,7 +14,6 @@ use crate::plan::defaults::COMPUTING;
 use crate::record::format::timestamp;
 use crate::record::machine_history::{AaComparison, AaPair};
 use crate::report::percent;
-use crate::run::session::Isolation;
 use crate::stats::Interval;
 use crate::text::{lines, plural, single_line, table, with_remedy, word};
 use crate::worker::cheat::Cheat;
@@ -39,7 +38,7 @@ impl From<SelfTestError> for Problem {
 }
 
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     // Its library has all that the liar is given.
     let library = context.workload_library(COMPUTING)?;
     let folders = context.folders("selftest")?;

@@ -12,7 +12,6 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
 use crate::record::MeasurementLock;
-use crate::run::session::Isolation;
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -38,7 +37,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = format!("--python {}: the path must be UTF-8", python.display());
         return Err(Problem::usage(message).with_remedy("a symbolic link with another name"));
     }
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let request = SetupRequest { remove: arguments.remove, python: arguments.python.clone() };
     let state = if request.remove { "removed" } else { "done" };
     let (mut rows, mut failed) = (Vec::new(), Vec::new());

@@ -12,7 +12,6 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::cli::new::{self, WorkloadLanguage};
 use crate::plugin::inspect::Inspected;
-use crate::run::session::Isolation;
 use crate::text::{json_text, lines, single_line, table, word};
 use crate::worker::protocol::Folders;
 
@@ -39,7 +38,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         Some(Verb::Show(arguments)) => return show::run(global, arguments, ui),
         None => {}
     }
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
     let text = match &arguments.name {
         Some(name) => one(&context, name, &folders, ui),

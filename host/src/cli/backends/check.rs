@@ -13,7 +13,6 @@ use crate::app::{Exit, GlobalArguments, Problem, options};
 use crate::check::{self, CHECKS, Check, CheckOutcome, Finding, Progress, Setting, Summary, Target};
 use crate::plugin::PluginRef;
 use crate::plugin::inspect::{Kind, inspect};
-use crate::run::session::Isolation;
 use crate::text::{lines, printable, single_line, table, with_remedy};
 use crate::worker::protocol::LibraryFile;
 
@@ -70,7 +69,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
             return Ok(Exit::Done);
         }
     };
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let target = target(&context, arguments, file)?;
     if !checks.iter().any(|check| check.applies_to(&target)) {
         // Which checks are for a file that is rejected is not known.

@@ -11,7 +11,6 @@ use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::inspect::description::{Description, Format};
 use crate::plugin::trust::{Refusal, Trust};
-use crate::run::session::Isolation;
 use crate::text::{single_line, with_remedy};
 
 /// How many symbols of the C library are named.
@@ -29,7 +28,7 @@ pub(super) struct Arguments {
 /// Describes any file. The exit code is that of a rejected file if it is not a plugin for this host.
 pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     let file = match may_be_name(&arguments.file) {
-        Some(_) => file_of_name(&Context::new(global, Isolation::Process, ui)?, arguments)?,
+        Some(_) => file_of_name(&Context::new(global, ui)?, arguments)?,
         None => arguments.file.clone(),
     };
     let description =

@@ -15,7 +15,6 @@ use crate::path_walk;
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Status;
 use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
-use crate::run::session::Isolation;
 use crate::text::{lines, plural, single_line, table, with_remedy, word};
 
 #[derive(clap::Args, Debug)]
@@ -50,7 +49,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         return Err(Problem::usage("--check reads a lock file, and standard output is none")
             .with_remedy("--output FILE, or leave --output out"));
     }
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let path = arguments.output.clone().unwrap_or_else(|| default_lock_file(&context.data_dir));
     let plugins = identified(&context)?;
     let now = LockFile::of(&plugins);

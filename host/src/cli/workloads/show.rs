@@ -14,7 +14,7 @@ use crate::report::svg;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::executor::MOST_SERIAL_ITEMS;
 use crate::run::judge::Judge;
-use crate::run::session::{CallError, Fault, Isolation};
+use crate::run::session::{CallError, Fault};
 use crate::shell;
 use crate::text::json_text;
 use crate::worker::protocol::{Folders, ShownGraph, ShownItems};
@@ -64,7 +64,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         let message = format!("--items {}: at most {MOST_SERIAL_ITEMS} items are shown", arguments.items);
         return Err(Problem::usage(message).with_remedy(format!("--items {MOST_SERIAL_ITEMS}")));
     }
-    let context = Context::new(global, Isolation::Process, ui)?;
+    let context = Context::new(global, ui)?;
     let folders = context.folders(&format!("workloads-{}", std::process::id()))?;
     if let Some(file) = &arguments.svg {
         let graph = of_judge(&context, arguments, &folders, ui, |judge, spec| judge.show_graph(spec));
