@@ -100,18 +100,14 @@ impl Sandbox {
         self.tree.usage(reset_peaks)
     }
 
-    /// Does what [`end`](Self::end) does, which still has to be called for its answer.
-    pub(crate) fn end_early(&mut self, grace: Duration) {
-        self.finish(grace);
-    }
-
     /// Lets the worker exit, kills it and all that it started after `grace`, and returns when nothing is left.
     pub(crate) fn end(mut self, grace: Duration) -> Teardown {
-        self.finish(grace);
+        self.end_early(grace);
         std::mem::take(&mut self.status.teardown)
     }
 
-    fn finish(&mut self, grace: Duration) {
+    /// Does what [`end`](Self::end) does, which still has to be called for its answer.
+    pub(crate) fn end_early(&mut self, grace: Duration) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -125,7 +121,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.finish(Duration::ZERO);
+        self.end_early(Duration::ZERO);
         for unremoved in &self.status.teardown.unremoved {
             log::warn!("{unremoved}");
         }
