@@ -267,27 +267,25 @@ pub(crate) fn trials(file: &Path) -> impl Iterator<Item = (u64, Box<TrialRecord>
 /// Whether a record is among the first lines of the file.
 pub(crate) fn holds_records(file: &Path) -> bool {
     const LINES: usize = 100;
-    let is_record = |entry| match entry {
-        Ok(Entry::Record { record, .. }) => {
-            ["record", "run_id"].iter().any(|key| Map::contains_key(&record, *key))
-        }
-        Err(RecordError::Later { .. }) => true,
-        _ => false,
-    };
-    file.is_file()
-        && Records::<Map<String, Value>, _>::open(file).is_ok_and(|lines| lines.take(LINES).any(is_record))
+    let is_record =
+        |object: &Map<String, Value>| ["record", "run_id"].iter().any(|key| object.contains_key(*key));
+    holds(file, LINES, is_record)
 }
 
 /// Whether a measured trial of a comparison or of a sweep is in `file`, as far as its lines can be read. Those of the original project and
 /// of single runs are in no block. What a later version wrote may be in one.
 pub(crate) fn holds_blocks(file: &Path) -> bool {
-    let is_in_block = |entry: Result<Entry<UnifiedRecord>, RecordError>| match entry {
-        Ok(Entry::Record { record, .. }) => record.metadata.block.is_some(),
+    holds(file, usize::MAX, |record: &UnifiedRecord| record.metadata.block.is_some())
+}
+
+/// Whether one of the first lines of `file` is such a record, or what a later version wrote, which may be one.
+fn holds<T: Versioned>(file: &Path, lines: usize, is_such: impl Fn(&T) -> bool) -> bool {
+    let is_such = |entry: Result<Entry<T>, RecordError>| match entry {
+        Ok(Entry::Record { record, .. }) => is_such(&record),
         Err(RecordError::Later { .. }) => true,
         _ => false,
     };
-    file.is_file()
-        && Records::<UnifiedRecord, _>::open(file).is_ok_and(|mut records| records.any(is_in_block))
+    file.is_file() && Records::<T, _>::open(file).is_ok_and(|records| records.take(lines).any(is_such))
 }
 
 /// Whether a text that is no whole record may be the beginning of one. After a crash, some file systems have zeros in its place.
