@@ -168,18 +168,25 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_file_that_is_new_changed_or_gone_is_named_once_and_those_of_this_program_are_not() {
+    /// A data folder, with the folder that it is in: it has the logs of a run, and a file of an engine in the last folder.
+    fn with_an_engine() -> (tempfile::TempDir, Folders, PathBuf) {
         let place = tempfile::tempdir().unwrap();
-        let data_dir = place.path().to_owned();
-        let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir: data_dir.clone() };
-        let (engine, logs) = (data_dir.join("environments/engine/hash"), folders.log_dir.clone());
-        let (driver, other) =
-            (data_dir.join("python_engine/hash"), data_dir.join("environments/other/hash/lib"));
-        for folder in [&engine, &logs] {
+        let data_dir = place.path().join("data");
+        let folders = Folders { log_dir: data_dir.join("logs/one"), data_dir };
+        let engine = folders.data_dir.join("environments/engine/hash");
+        for folder in [&engine, &folders.log_dir] {
             fs::create_dir_all(folder).unwrap();
         }
         fs::write(engine.join("a.py"), "a").unwrap();
+        (place, folders, engine)
+    }
+
+    #[test]
+    fn a_file_that_is_new_changed_or_gone_is_named_once_and_those_of_this_program_are_not() {
+        let (_place, folders, engine) = with_an_engine();
+        let Folders { data_dir, log_dir: logs } = folders.clone();
+        let (driver, other) =
+            (data_dir.join("python_engine/hash"), data_dir.join("environments/other/hash/lib"));
         let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)), is_early: false };
         let mut changed = || shared.changed_to(|| files_of(&folders, LATER), &data_dir);
         fs::write(logs.join("backend.log"), "said").unwrap();
@@ -242,17 +249,10 @@ mod tests {
 
     #[test]
     fn what_changes_between_a_look_before_backends_and_the_first_session_is_told_once() {
-        let place = tempfile::tempdir().unwrap();
-        let data_dir = place.path().join("data");
-        let (engine, logs) = (data_dir.join("environments/engine/hash"), data_dir.join("logs/one"));
-        for folder in [&engine, &logs] {
-            fs::create_dir_all(folder).unwrap();
-        }
-        fs::write(engine.join("a.py"), "a").unwrap();
-        let folders = Folders { log_dir: logs.clone(), data_dir: data_dir.clone() };
-        let mut shared = SharedFiles::before_backends(&data_dir);
+        let (_place, folders, engine) = with_an_engine();
+        let mut shared = SharedFiles::before_backends(&folders.data_dir);
         fs::write(engine.join("b.py"), "b").unwrap();
-        fs::write(logs.join("backend.log"), "said").unwrap();
+        fs::write(folders.log_dir.join("backend.log"), "said").unwrap();
         let mut look = || shared.look_once(&folders, &Participants::default());
         let said = look().unwrap();
         assert!(said.contains("changed before the first session") && said.ends_with("b.py"), "{said}");
@@ -278,12 +278,7 @@ mod tests {
 
     #[test]
     fn a_library_that_is_new_beside_a_plugin_is_told_of_a_session_and_not_of_the_time_before_the_first() {
-        let place = tempfile::tempdir().unwrap();
-        let data_dir = place.path().join("data");
-        let engine = data_dir.join("environments/engine/hash");
-        fs::create_dir_all(&engine).unwrap();
-        fs::write(engine.join("a.py"), "a").unwrap();
-        let folders = Folders { log_dir: data_dir.join("logs"), data_dir: data_dir.clone() };
+        let (place, folders, _) = with_an_engine();
         let mut shared = SharedFiles { last: Some(files_of(&folders, LATER)), is_early: true };
         // The first look has no plugins, although their folder is above files that it has.
         let plugin = place.path().join("libplugin.so");
@@ -294,7 +289,7 @@ mod tests {
                 libraries_beside(&plugin).for_each(|path| add(&mut files, path));
                 Some(files)
             };
-            shared.changed_to(look, &data_dir)
+            shared.changed_to(look, &folders.data_dir)
         };
         assert_eq!(changed(), None);
         fs::write(place.path().join("libengine.so"), "").unwrap();
