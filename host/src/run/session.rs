@@ -491,22 +491,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_quotes_the_last_lines_without_escapes() {
-        let text = format!("{}\none\n\ntwo \x1b[31mred\nthree\n", "x".repeat(5000));
-        assert_eq!(quoted(&text, 0), "one / two ?[31mred / three");
-    }
-
-    #[test]
-    fn a_message_quotes_little_of_a_bar_and_of_a_long_line() {
+    fn a_message_quotes_the_last_lines_without_escapes_and_little_of_a_bar_and_of_a_long_line() {
         let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
-        let text = format!("{bar}\r\nno room\n{}\n", "é".repeat(5000));
-        assert_eq!(quoted(&text, 0), format!("99 % / no room / {}", "é".repeat(500)));
-    }
-
-    #[test]
-    fn a_bar_after_the_cause_is_one_line_of_a_message() {
-        let bar: String = (0..100).map(|percent| format!("{percent} %\r")).collect();
+        let (long, cut) = ("é".repeat(5000), "é".repeat(500));
         for (text, expected) in [
+            (format!("{long}\none\n\ntwo \x1b[31mred\nthree\n"), "one / two ?[31mred / three"),
+            (format!("{bar}\r\nno room\n{long}\n"), format!("99 % / no room / {cut}").as_str()),
             (format!("no room\n{bar}"), "no room / 99 %"),
             (format!("no room\r\n{bar}\x1b\r \n"), "no room / 99 %"),
             (format!("{bar}no room\n\r\n"), "no room"),
