@@ -16,6 +16,7 @@
 pub(crate) mod affinity;
 mod channel;
 mod command;
+pub(crate) mod core_list;
 pub(crate) mod events;
 mod exit_reason;
 mod failure;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::State;
 use crate::control_group::{self, Quota, text};
+use crate::sandbox::core_list::listed;
 use crate::slowdown::CpuTicks;
 
 const CPU: &str = "sys/devices/system/cpu";
@@ -36,11 +37,7 @@ pub(super) fn governor(root: &Path) -> Option<State> {
 fn own_cores(root: &Path) -> Vec<usize> {
     let status = text(&root.join("proc/self/status")).unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0");
-    let range = |range: &str| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.trim().parse::<usize>().ok()?..=last.trim().parse::<usize>().ok()?)
-    };
-    list.split(',').filter_map(range).flatten().collect()
+    listed(list).collect()
 }
 
 pub(super) fn turbo(root: &Path) -> Option<State> {

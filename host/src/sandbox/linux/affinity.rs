@@ -7,6 +7,7 @@ use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::descendants::threads;
+use crate::sandbox::core_list::listed;
 
 /// Restricts the calling thread, and everything that it starts from now on, to these cores.
 pub(in crate::sandbox) fn set(cores: &[usize]) -> io::Result<()> {
@@ -52,33 +53,13 @@ pub(in crate::sandbox) fn capacity(core: usize) -> Option<u64> {
 /// The position of this hardware thread among those of its core; 0 where the system does not say.
 pub(in crate::sandbox) fn place_among_siblings(core: usize) -> usize {
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
-    fs::read_to_string(path).ok().and_then(|list| place_in(&list, core)).unwrap_or(0)
-}
-
-/// The position of `core` in a list such as `0,4` or `0-1`.
-fn place_in(list: &str, core: usize) -> Option<usize> {
-    let mut place = 0;
-    for range in list.trim().split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        if (first..=last).contains(&core) {
-            return Some(place + core - first);
-        }
-        place += (last + 1).saturating_sub(first);
-    }
-    None
+    let list = fs::read_to_string(path).unwrap_or_default();
+    listed(&list).position(|sibling| sibling == core).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_second_thread_of_a_core_is_known() {
-        assert_eq!(["0,4\n", "0-1", "0-1,8-9"].map(|list| place_in(list, 0)), [Some(0); 3]);
-        assert_eq!((place_in("0,4", 4), place_in("0-1,8-9", 9)), (Some(1), Some(3)));
-        assert_eq!((place_in("0,4", 5), place_in("", 0)), (None, None));
-    }
 
     #[test]
     fn a_thread_and_its_children_stay_on_the_cores_of_their_set() {
