@@ -11,7 +11,7 @@ use crate::app::context::Context;
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem};
 use crate::plugin::PluginRef;
-use crate::record::MeasurementLock;
+use crate::record::{MeasurementLock, measurement_lock};
 use crate::worker::protocol::Folders;
 
 #[derive(clap::Args, Debug)]
@@ -125,7 +125,9 @@ fn set_up(
     let runner = runner.map_err(|problem| problem.with_name("--backend", again))?;
     let folders = context.folders("setup")?;
     if lock.is_none() && !no_lock {
-        if context.is_being_measured() && needs_none(context, &runner, request, &folders)? {
+        if MeasurementLock::is_held(&measurement_lock::path())
+            && needs_none(context, &runner, request, &folders)?
+        {
             context.tidy(&folders);
             return Ok(runner);
         }

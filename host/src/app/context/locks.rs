@@ -11,11 +11,6 @@ use crate::regular_file;
 use crate::text::with_remedy;
 
 impl Context {
-    /// Whether [`measurement_lock`](Self::measurement_lock) would wait for another measurement.
-    pub(crate) fn is_being_measured(&self) -> bool {
-        MeasurementLock::is_held(&measurement_lock::path())
-    }
-
     /// Waits for the measurement lock, if it is `wanted`. Where the system has none, that is reported, and the measurement goes on.
     pub(crate) fn measurement_lock(
         &self,
