@@ -11,7 +11,7 @@ use super::label::{distinction, machine_name};
 use super::model::Form;
 use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
-use crate::text::plural;
+use crate::text::{listed, plural};
 use cell::{RunGroups, beyond_search, trend};
 use model::{Machine, Noise, RunValue, Trends, VERSION};
 
@@ -28,9 +28,21 @@ struct Run<'a> {
     /// When its first trial started: ISO 8601, UTC.
     started: &'a str,
     file: &'a str,
+    /// All files that have it.
+    files: Vec<&'a str>,
     /// How many measured trials it has.
     trials: usize,
     table: Table<'a>,
+}
+
+impl Run<'_> {
+    /// The files that have it, as a warning names them.
+    fn files(&self) -> String {
+        match self.files.as_slice() {
+            [one, other] => format!("{one} and in {other}"),
+            files => listed(files.iter()),
+        }
+    }
 }
 
 /// The trends of the runs that began at `since` or later. The `aa_factors` of a machine are those of the A/A comparisons on it.
@@ -40,8 +52,8 @@ pub(crate) fn trends(
     mut aa_factors: impl FnMut(&SystemProfile) -> Vec<f64>,
 ) -> Trends {
     inputs.sort_by(|one, other| key(one).cmp(&key(other)));
-    let mut warnings = Vec::new();
-    let runs = runs(inputs, since, &mut warnings);
+    let runs = runs(inputs, since);
+    let mut warnings: Vec<_> = copied(&runs).into_iter().collect();
     let of_all = Machines::new(runs.iter().flat_map(|run| run.table.machines.profiles.iter().copied()));
     let described = |(at, profile): (usize, &&SystemProfile)| Machine {
         profile: (*profile).clone(),
@@ -152,7 +164,7 @@ fn key(input: &Input) -> (&str, &str) {
 
 /// The runs in the order of time. One that is in several files, as a copy, counts once: that with the most trials, as a copy that was made
 /// while the run went on has fewer.
-fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>) -> Vec<Run<'a>> {
+fn runs<'a>(inputs: &'a [Input], since: Option<&str>) -> Vec<Run<'a>> {
     let mut runs: Vec<Run<'a>> = Vec::new();
     for of_run in inputs.chunk_by(|one, other| key(one) == key(other)) {
         let measured = of_run.iter().filter(|input| input.kind == Kind::Measured);
@@ -163,12 +175,12 @@ fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>
         let (file, id) = key(&of_run[0]);
         let table = Table::new(of_run);
         let trials = table.points.iter().flat_map(|point| &point.rows).map(|row| row.measured.len()).sum();
-        let run = Run { id, started, file, trials, table };
+        let run = Run { id, started, file, files: vec![file], trials, table };
         match runs.iter_mut().find(|known| (known.id, known.started) == (id, started)) {
             Some(known) => {
-                warnings.push(format!("the run {id} is in {} and in {file}, and counts once", known.file));
+                known.files.push(file);
                 if run.trials > known.trials {
-                    *known = run;
+                    *known = Run { files: std::mem::take(&mut known.files), ..run };
                 }
             }
             None => runs.push(run),
@@ -176,6 +188,19 @@ fn runs<'a>(inputs: &'a [Input], since: Option<&str>, warnings: &mut Vec<String>
     }
     runs.sort_by_key(|run| run.started);
     runs
+}
+
+/// Says which runs are in several files, in one line: a folder may have a copy of each run.
+fn copied(runs: &[Run<'_>]) -> Option<String> {
+    let copied: Vec<_> = runs.iter().filter(|run| run.files.len() > 1).collect();
+    match copied.as_slice() {
+        [] => None,
+        [run] => Some(format!("the run {} is in {}, and counts once", run.id, run.files())),
+        runs => {
+            let named = listed(runs.iter().map(|run| format!("{} (in {})", run.id, run.files())));
+            Some(format!("{} runs are in several files, and each counts once: {named}", runs.len()))
+        }
+    }
 }
 
 /// Rows of one cell that have different plugin files in one run count together.

@@ -184,6 +184,29 @@ fn a_copy_counts_once_and_a_trial_that_is_not_verified_not_at_all() {
 }
 
 #[test]
+fn runs_that_were_copied_are_told_in_one_warning() {
+    let mut inputs: Vec<_> = (0..12).flat_map(|day| run(day, 1.0, |_| ())).collect();
+    let mut copies = inputs.clone();
+    copies.iter_mut().for_each(|input| input.source.file = format!("copy/{}", input.source.file));
+    inputs.append(&mut copies);
+    let trends = without_aa(inputs);
+    let [warning] = trends.warnings.as_slice() else { panic!("{:?}", trends.warnings) };
+    let told =
+        "12 runs are in several files, and each counts once: night-0 (in 0/trials.jsonl and in copy/0/";
+    assert!(warning.starts_with(told) && warning.ends_with(" and 2 more"), "{warning}");
+    // Of a run with many copies, too.
+    let copy = |number: u32| {
+        let mut inputs = run(0, 1.0, |_| ());
+        inputs.iter_mut().for_each(|input| input.source.file = format!("{number}.jsonl"));
+        inputs
+    };
+    let trends = without_aa((0..12).flat_map(copy).collect());
+    let [warning] = trends.warnings.as_slice() else { panic!("{:?}", trends.warnings) };
+    let (start, end) = ("the run night-0 is in 0.jsonl, 1.jsonl, ", " and 2 more, and counts once");
+    assert!(warning.starts_with(start) && warning.ends_with(end), "{warning}");
+}
+
+#[test]
 fn of_two_copies_of_a_run_that_with_more_trials_counts() {
     // The copy was made while the run went on; its file comes before that of the run, or after it.
     for file in ["0/copy.jsonl", "copy/trials.jsonl"] {
