@@ -5,6 +5,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::released::planted::{folder, point};
 use crate::support::{
     Place, Ran, arguments_in, eventually, hostile, not_run, plugin, send_signal, shell_code,
 };
@@ -379,5 +380,32 @@ fn graphs_of_which_no_value_can_be_had_are_refused() {
     ] {
         let ran = place.run(&format!("metg --backends native --cores 2 {options}")).code(2).says(words);
         assert!(!place.path().join("results").exists(), "{}", ran.explain());
+    }
+}
+
+#[test]
+fn a_block_is_one_where_a_part_of_its_run_stands_beside_a_copy_of_the_measured_trials() {
+    let place = Place::empty();
+    let at = |second: usize, mut trial: Value| {
+        trial["record"]["timestamp"] = format!("2026-03-01T04:00:0{second}.000000+00:00").into();
+        trial
+    };
+    // The file of trials begins with a warm-up, and the copy with a measured trial.
+    let mut warm_up = at(0, point("native", 0, 64, 0.1));
+    warm_up["kind"] = "warmup".into();
+    let of_kernel = |iterations: u32| f64::from(iterations) / (f64::from(iterations) + 500.0);
+    let kernels = [16_384, 4096, 1024, 256, 64].into_iter().enumerate();
+    let points: Vec<_> = kernels
+        .map(|(number, iterations)| at(number + 1, point("native", 0, iterations, of_kernel(iterations))))
+        .collect();
+    folder(&place, "part", &[&[warm_up][..], &points[..3]].concat());
+    let lines: String = points.iter().map(|trial| format!("{}\n", trial["record"])).collect();
+    std::fs::write(place.path().join("measured.jsonl"), lines).unwrap();
+    for files in ["part/trials.jsonl measured.jsonl", "measured.jsonl part/trials.jsonl"] {
+        let sweeps = place.run(&format!("report {files} --json")).code(0).json();
+        let [row] = sweeps["rows"].as_array().unwrap().as_slice() else { panic!("{files}: {sweeps}") };
+        let [block] = row["blocks"].as_array().unwrap().as_slice() else { panic!("{files}: {row}") };
+        assert_eq!(block["points"].as_array().unwrap().len(), points.len(), "{files}: {block}");
+        assert_eq!(block["outcome"]["outcome"], "value", "{files}: {block}");
     }
 }

@@ -11,6 +11,7 @@ use crate::text::nearest;
 
 mod comparability;
 mod conditions;
+mod copies;
 mod doubt;
 mod geomean;
 mod group;
@@ -31,6 +32,7 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use copies::join_copies;
 use group::Table;
 pub(crate) use input::mark_runs;
 pub use input::{Input, Options};

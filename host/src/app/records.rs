@@ -149,6 +149,7 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
             }
         }
     }
+    compare::join_copies(&mut read.inputs);
     if !read.without_chain.is_empty() {
         log::info!(
             "files without a hash chain, which are older than it or the original project's: {}",

@@ -14,7 +14,8 @@ pub struct Input {
     pub kind: Kind,
     pub outcome: Outcome,
     pub record: UnifiedRecord,
-    /// When the first trial of its run began: of two runs with one id, it tells which one. A copy of a run has the same.
+    /// When the first trial of its run began: of two runs with one id, it tells which one. A copy of a run has the same, once it was joined
+    /// with the run.
     pub run_started: Option<Arc<str>>,
 }
 

@@ -120,6 +120,32 @@ fn two_runs_with_one_id_are_two_runs_and_a_copy_of_one_is_none() {
 }
 
 #[test]
+fn a_part_of_a_run_beside_its_copy_splits_no_block_in_whatever_order() {
+    let (whole, other) = (run_of("whole", 1000, 1.0), run_of("other", 5000, 1.0));
+    let part = |from: usize, to: usize| {
+        let mut part = run_of("part", 1000, 1.0)[from..to].to_vec();
+        mark_runs(&mut part);
+        part
+    };
+    // The first lacks the baseline's trial of its first block. The second has a trial in common with the first alone.
+    let (first, second) = (part(5, 12), part(11, 14));
+    for mut inputs in [
+        [second.clone(), first.clone(), whole.clone()].concat(),
+        [first.clone(), whole.clone(), second.clone()].concat(),
+        [whole.clone(), second.clone(), first.clone()].concat(),
+        [second, first, part(0, 6)].concat(),
+    ] {
+        inputs.extend(other.clone());
+        join_copies(&mut inputs);
+        let options = Options { baseline: Some("a".into()), ..Options::default() };
+        let comparison = compare(&inputs, &options).unwrap();
+        // Another run with the same id stays another one.
+        assert_eq!(["a", "b"].map(|backend| row(&comparison, backend).counts.trials), [14, 14]);
+        assert_eq!(ratio(&comparison, "b").blocks, 14);
+    }
+}
+
+#[test]
 fn a_warm_up_that_is_recorded_twice_counts_once() {
     let warm_up = example("a", "pipeline", 0, 2.0).with(|example| {
         example.trial.purpose = Purpose::WarmUp(0);
