@@ -50,11 +50,14 @@ pub(crate) fn look_beside(missing: &Path) -> String {
 
 /// The command that lets this user read what is theirs, or whom to ask for that.
 pub(crate) fn permit(closed: &Path) -> String {
+    permit_own(closed).unwrap_or_else(|| "ask its owner for the permission to read it".to_owned())
+}
+
+/// The command that lets this user read what is theirs; none for what is another user's.
+pub(crate) fn permit_own(closed: &Path) -> Option<String> {
     let user = rustix::process::geteuid().as_raw();
-    if closed.metadata().is_ok_and(|status| status.uid() == user) {
-        return command("chmod", [PathBuf::from("u+rX"), path(closed)]);
-    }
-    "ask its owner for the permission to read it".to_owned()
+    let is_own = closed.metadata().is_ok_and(|status| status.uid() == user);
+    is_own.then(|| command("chmod", [PathBuf::from("u+rX"), path(closed)]))
 }
 
 fn is_closed(folder: &Path) -> bool {

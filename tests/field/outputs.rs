@@ -1,6 +1,6 @@
 //! Outputs destroy nothing that they are named after: devices, pipes, links, records, files of other programs.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
 
@@ -265,6 +265,27 @@ fn a_file_that_is_no_lock_file_is_neither_replaced_nor_named_in_a_remedy() {
     }
     let printed = place.crossrun(&["backends", "lock", "--output", "-"]).code(0).stdout();
     assert_eq!(printed, fs::read_to_string(&precious).unwrap());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_said_to_be_no_lock_file() {
+    let place = Place::new();
+    let lock = ["backends", "lock", "--output", "mine.lock"];
+    place.crossrun(&lock).code(0);
+    let mode =
+        |mode| fs::set_permissions(place.path().join("mine.lock"), Permissions::from_mode(mode)).unwrap();
+    let locked = || {
+        let mut command = place.command(&lock);
+        place.give_to_nobody(&mut command).then(|| Ran::of(command))
+    };
+    mode(0o200);
+    let Some(ran) = locked() else { return };
+    let ran =
+        ran.code(2).says("mine.lock cannot be read, so that it may be no lock file, and stays as it is");
+    ran.says("; try: chmod u+rX mine.lock\n");
+    // As the remedy does.
+    mode(0o600);
+    locked().unwrap().code(0);
 }
 
 /// Does what an error proposes, in a shell.

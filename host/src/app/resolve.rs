@@ -43,12 +43,30 @@ pub(crate) fn renew_command(global: &GlobalArguments, path: &Path, data_dir: &Pa
 
 /// The problem with the lock file at `path`, which cannot be read.
 pub(crate) fn unreadable_lock(error: &str, path: &Path, data_dir: &Path, renew: &str) -> Problem {
-    if rustix::fs::access(path, Access::READ_OK) == Err(Errno::ACCESS) {
+    if is_closed(path) {
         return Problem::new(Exit::Unavailable, error).with_remedy(shell::permit(path));
     }
     let is_others = path != default_lock_file(data_dir) && lock_file::is_foreign(path);
     let stays = if is_others { ", and stays as it is: name another one" } else { "" };
     Problem::new(Exit::Unavailable, format!("{error}{stays}")).with_remedy(renew)
+}
+
+/// Refuses to write a lock file in the place of another file, and of one that this user may not read, which may be any. `renew` gives the
+/// command that writes it beside that.
+pub(crate) fn refuse_other_file(path: &Path, renew: impl FnOnce() -> String) -> Result<(), Problem> {
+    if !lock_file::is_foreign(path) {
+        return Ok(());
+    }
+    let file = path.display();
+    if is_closed(path) {
+        let message = format!("{file} cannot be read, so that it may be no lock file, and stays as it is");
+        return Err(Problem::usage(message).with_remedy(shell::permit_own(path).unwrap_or_else(renew)));
+    }
+    Err(Problem::usage(format!("{file} is no lock file, and stays as it is")).with_remedy(renew()))
+}
+
+fn is_closed(path: &Path) -> bool {
+    rustix::fs::access(path, Access::READ_OK) == Err(Errno::ACCESS)
 }
 
 /// A lock file that `--locked` names.

@@ -146,7 +146,7 @@ impl LockFile {
     }
 }
 
-/// Whether `path` leads to a file that was not written as a lock file, of this version or another one.
+/// Whether `path` leads to a file that was not written as a lock file, of this version or another one, or that cannot be read.
 pub(crate) fn is_foreign(path: &Path) -> bool {
     if !path.is_file() {
         return false;

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::app::command_line::CommandLine;
 use crate::app::context::Context;
 use crate::app::output::is_standard_output;
-use crate::app::resolve::{default_lock_file, renew_command, unreadable_lock};
+use crate::app::resolve::{default_lock_file, refuse_other_file, renew_command, unreadable_lock};
 use crate::app::ui::Ui;
 use crate::app::{Exit, GlobalArguments, Problem, options, output_file};
 use crate::path_walk;
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Status;
-use crate::plugin::lock_file::{Difference, LockFile, is_foreign};
+use crate::plugin::lock_file::{Difference, LockFile};
 use crate::text::{lines, plural, single_line, table, with_remedy, word};
 
 #[derive(clap::Args, Debug)]
@@ -74,10 +74,7 @@ pub(super) fn run(global: &GlobalArguments, arguments: &Arguments, ui: &mut Ui) 
         ui.result(&text.map_err(|error| Problem::unexpected(&error))?);
         return Ok(Exit::Done);
     }
-    if is_foreign(&path) {
-        let message = format!("{} is no lock file, and stays as it is", path.display());
-        return Err(Problem::usage(message).with_remedy(renew_command(global, &path, &context.data_dir)));
-    }
+    refuse_other_file(&path, || renew_command(global, &path, &context.data_dir))?;
     let private = if path.starts_with(&context.data_dir) {
         path_walk::make_private_folder(&context.data_dir)
     } else {
