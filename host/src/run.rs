@@ -9,6 +9,7 @@ pub(crate) mod data_seeds;
 pub(crate) mod engine;
 pub(crate) mod event;
 pub(crate) mod executor;
+mod expected_answers;
 pub(crate) mod judge;
 pub(crate) mod machine_check;
 pub(crate) mod outcome;

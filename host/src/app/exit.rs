@@ -197,6 +197,7 @@ pub(crate) fn exit_of(error: &CallError) -> Exit {
         Fault::InvalidMeasurement | Fault::LateSource => Exit::Invalid,
         Fault::Reported(_)
         | Fault::Crashed
+        | Fault::OutOfMemory
         | Fault::TimedOut
         | Fault::Exceeded(_)
         | Fault::Protocol

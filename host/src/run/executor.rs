@@ -13,6 +13,7 @@ use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
+use super::expected_answers::ExpectedAnswers;
 use super::judge::{self, Judge};
 use super::machine_check::Baseline;
 use super::outcome::Outcome;
@@ -54,11 +55,7 @@ pub(crate) struct Executor {
     /// The seeds of the data of blocks.
     pub(crate) seeds: DataSeeds,
     judges: HashMap<PathBuf, Judge>,
-    /// Expected answers, in this process's memory and nowhere else. The oracle is deterministic, so that a failure is not
-    /// tried again either.
-    expected: HashMap<String, Result<Answer, CallError>>,
-    /// Points whose oracle timed out: other data of the same point would take as long again.
-    timed_out: HashMap<String, CallError>,
+    expected: ExpectedAnswers,
     /// The wrong answers to points with many items.
     wrong: WrongAnswers,
     /// What is known of the plans of points.
@@ -82,8 +79,7 @@ impl Executor {
             setting,
             seeds: DataSeeds::default(),
             judges: HashMap::new(),
-            expected: HashMap::new(),
-            timed_out: HashMap::new(),
+            expected: ExpectedAnswers::default(),
             wrong: WrongAnswers::default(),
             plans: HashMap::new(),
             baseline: Baseline::default(),
@@ -418,30 +414,12 @@ impl Executor {
     /// # Errors
     /// When the spec is not valid, the oracle fails, or it timed out for this point before.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
-        let WorkloadSpec { name, seed, .. } = spec;
-        let point = point(spec);
-        let key = format!("{point}{seed}");
-        if let Some(expected) = self.expected.get(&key) {
-            return expected.clone();
-        }
-        if let Some(error) = self.timed_out.get(&point) {
-            return Err(error.clone());
+        if let Some(expected) = self.expected.of(spec) {
+            return expected;
         }
         let timeout = self.setting.timeout;
-        let expected = self.judge(name)?.expect(spec, timeout);
-        if let Err(error) = &expected {
-            self.forget_dead_judge(name, error);
-            // What the judge does before the oracle, such as listing the workloads, may succeed the next time.
-            if error.phase != "expect" {
-                return expected;
-            }
-            match error.fault {
-                Fault::Interrupted => return expected,
-                Fault::TimedOut => drop(self.timed_out.insert(point, error.clone())),
-                _ => {}
-            }
-        }
-        self.expected.insert(key, expected.clone());
+        let expected = self.ask(&spec.name, |judge| judge.expect(spec, timeout));
+        self.expected.add(spec, &expected);
         expected
     }
 
@@ -479,7 +457,7 @@ impl Executor {
 
     /// Removes the judge if `error` says that its worker is lost: the next caller needs a new one.
     fn forget_dead_judge(&mut self, workload: &str, error: &CallError) {
-        if matches!(error.fault, Fault::Crashed | Fault::TimedOut | Fault::Exceeded(_) | Fault::Protocol) {
+        if error.fault.ends_worker() {
             self.judges.remove(&self.library(workload).path);
         }
     }

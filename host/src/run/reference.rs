@@ -5,7 +5,24 @@ use std::collections::HashMap;
 use plugin_api::WorkloadSpec;
 use serde_json::json;
 
+use super::session::{CallError, Fault};
+use crate::text::with_remedy;
 use crate::worker::protocol::{Reference, SerialSample};
+
+/// Why there is no reference.
+#[derive(Clone, Debug)]
+pub(super) struct NoReference {
+    why: String,
+    /// Whether the judge may succeed in the next block, as where something else had the memory.
+    may_pass: bool,
+}
+
+impl From<CallError> for NoReference {
+    fn from(error: CallError) -> Self {
+        let may_pass = error.fault == Fault::OutOfMemory;
+        Self { why: with_remedy(&error.message, error.remedy.as_deref()), may_pass }
+    }
+}
 
 /// The reference of a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -36,8 +53,8 @@ struct State {
     block: Option<u32>,
     /// When the last item is due, by the seed of the data: the schedules of an open loop differ as all other data do.
     last_due_seconds: HashMap<u64, f64>,
-    /// Why there is no reference, if the judge failed at the first attempt. It is not tried again.
-    reference: Result<TrialReference, String>,
+    /// Why there is no reference, if the judge failed at the first attempt. Unless that may pass, it is not tried again.
+    reference: Result<TrialReference, NoReference>,
 }
 
 impl References {
@@ -51,7 +68,8 @@ impl References {
         let is_of_block = |state: &&State| state.block == block || state.reference.is_err();
         let state = self.0.get(&point(spec)).filter(is_of_block)?;
         let last_due_seconds = state.last_due_seconds.get(&spec.seed).copied();
-        Some(state.reference.clone().map(|reference| TrialReference { last_due_seconds, ..reference }))
+        let reference = state.reference.clone().map_err(|error| error.why);
+        Some(reference.map(|reference| TrialReference { last_due_seconds, ..reference }))
     }
 
     /// Whether a reference of `spec` is still to be taken in `block`.
@@ -59,14 +77,20 @@ impl References {
         self.0.get(&point(spec)).is_none_or(|state| {
             let due = &state.last_due_seconds;
             let has_other_data = !due.is_empty() && !due.contains_key(&spec.seed);
-            state.reference.is_ok() && (state.block != block || has_other_data)
+            let is_wanted = state.reference.as_ref().err().is_none_or(|error| error.may_pass);
+            is_wanted && (state.block != block || has_other_data)
         })
     }
 
     /// Adds what the judge's worker measured in `block`, of which the first sample stays: all backends have the same, and a later one is
     /// taken while an engine is there, for the bounds alone. If it failed, what the work takes at least is known from before: or else a
     /// judge that fails once would leave all later runs without bounds.
-    pub(super) fn add(&mut self, spec: &WorkloadSpec, block: Option<u32>, taken: Result<Reference, String>) {
+    pub(super) fn add(
+        &mut self,
+        spec: &WorkloadSpec,
+        block: Option<u32>,
+        taken: Result<Reference, NoReference>,
+    ) {
         let before = self.0.remove(&point(spec));
         let is_same_block = before.as_ref().is_some_and(|state| state.block == block);
         let same_block = before.as_ref().filter(|_| is_same_block);
@@ -128,6 +152,11 @@ mod tests {
         Reference { sample: Some(sample), ..Reference::default() }
     }
 
+    fn failure(fault: Fault) -> NoReference {
+        let remedy = Some("less work".to_owned());
+        CallError { remedy, ..CallError::new(fault, "reference", "planted") }.into()
+    }
+
     #[test]
     fn a_block_has_its_own_sample_and_the_fastest_counts() {
         let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
@@ -176,10 +205,22 @@ mod tests {
     #[test]
     fn a_failure_is_not_repeated() {
         let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
-        references.add(&spec, Some(0), Err("a panic".into()));
+        references.add(&spec, Some(0), Err(failure(Fault::Crashed)));
         assert!(!references.is_due(&spec, Some(1)));
         // And it is not silent in later blocks.
-        assert_eq!(references.of(&spec, Some(1)), Some(Err("a panic".to_owned())));
+        let why = with_remedy("planted", Some("less work"));
+        assert_eq!(references.of(&spec, Some(1)), Some(Err(why)));
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_told_with_its_remedy_and_tried_again_in_the_next_block() {
+        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
+        references.add(&spec, Some(0), Err(failure(Fault::OutOfMemory)));
+        let why = with_remedy("planted", Some("less work"));
+        assert_eq!(references.of(&spec, Some(0)), Some(Err(why)));
+        assert!(!references.is_due(&spec, Some(0)) && references.is_due(&spec, Some(1)));
+        references.add(&spec, Some(1), Ok(taken(2.0)));
+        assert!(references.of(&spec, Some(1)).unwrap().is_ok());
     }
 
     #[test]
@@ -190,9 +231,9 @@ mod tests {
             let reference = references.of(&spec, Some(block)).unwrap().unwrap();
             (reference.least_cpu_seconds, reference.sample.map(|sample| sample.cpu_seconds))
         };
-        references.add(&spec, Some(0), Err("a panic".into()));
+        references.add(&spec, Some(0), Err(failure(Fault::Crashed)));
         assert_eq!(of(&references, 0), (Some(2.0), Some(2.0)));
-        references.add(&spec, Some(1), Err("a panic".into()));
+        references.add(&spec, Some(1), Err(failure(Fault::Crashed)));
         assert_eq!(of(&references, 1), (Some(2.0), None));
         assert!(references.is_due(&spec, Some(2)));
     }

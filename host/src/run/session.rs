@@ -309,7 +309,7 @@ impl WorkerSession {
                 let message = format!(
                     "the worker was lost in {phase}: the system has killed it, or a process of its tree, for lack of memory"
                 );
-                (Fault::Crashed, message, Some(MORE_MEMORY.to_owned()))
+                (Fault::OutOfMemory, message, Some(MORE_MEMORY.to_owned()))
             }
             Failure::Died(reason) => {
                 let message = format!("the worker was lost in {phase}: it {reason}");

@@ -11,7 +11,7 @@ use super::bounds::{self, Measured, Violation};
 use super::engine::Engine;
 use super::executor::Executor;
 use super::outcome::Outcome;
-use super::reference::TrialReference;
+use super::reference::{NoReference, TrialReference};
 use super::session::{CallError, Fault};
 use super::trial::{Granularity, TrialResult, TrialSpec};
 use crate::control_group::{self, Quota};
@@ -92,7 +92,7 @@ impl Executor {
         let timeout = self.setting.timeout;
         let taken = self.ask(&spec.name, |judge| judge.reference(spec, sample, timeout));
         let is_taken = taken.is_ok();
-        self.references.add(spec, block, taken.map_err(|error| error.message));
+        self.references.add(spec, block, taken.map_err(NoReference::from));
         is_taken
     }
 

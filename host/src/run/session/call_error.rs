@@ -19,6 +19,8 @@ pub enum Fault {
     Reported(ErrorKind),
     /// The worker died.
     Crashed,
+    /// The system killed the worker for lack of memory, which something else may have taken.
+    OutOfMemory,
     /// The deadline passed.
     TimedOut,
     /// The worker's processes exceeded a limit, and were killed.
@@ -45,7 +47,7 @@ impl Fault {
         match self {
             Self::Refused(_) => "refused".into(),
             Self::Reported(kind) => word(kind).into(),
-            Self::Crashed => "crashed".into(),
+            Self::Crashed | Self::OutOfMemory => "crashed".into(),
             Self::TimedOut => "timed_out".into(),
             Self::Exceeded(excess) => excess.label().into(),
             Self::Interrupted => "interrupted".into(),
@@ -57,8 +59,16 @@ impl Fault {
         }
     }
 
+    /// Whether the worker is lost by it.
+    pub(in crate::run) fn ends_worker(&self) -> bool {
+        matches!(
+            self,
+            Self::Crashed | Self::OutOfMemory | Self::TimedOut | Self::Exceeded(_) | Self::Protocol
+        )
+    }
+
     /// The fault with this label in a record. A label has neither the reason of a refusal, nor the amount of an excess, nor
-    /// whether a source was late.
+    /// whether a source was late or memory was lacking.
     fn from_label(label: String) -> Self {
         let known = [
             Self::Refused(Refusal::Other),
@@ -142,7 +152,9 @@ impl CallError {
     /// The same error where no code of a plugin runs, so that a backend cannot be its cause.
     pub(super) fn of_host(self) -> Self {
         match self.fault {
-            Fault::Crashed | Fault::TimedOut | Fault::Protocol => Self { fault: Fault::Host, ..self },
+            Fault::Crashed | Fault::OutOfMemory | Fault::TimedOut | Fault::Protocol => {
+                Self { fault: Fault::Host, ..self }
+            }
             _ => self,
         }
     }
