@@ -9,6 +9,7 @@ use crate::shell;
 use crate::stats::MARGIN;
 use crate::text::nearest;
 
+pub(crate) mod cells;
 mod comparability;
 mod conditions;
 mod copies;

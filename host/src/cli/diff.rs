@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     // What its run has still to measure is not missing.
     let is_to_come = |change: &CellChange| {
         let has_it = change.call == ChangeVerdict::Missing;
-        has_it && after.unfinished().any(|run| run.backends.contains(&change.backend))
+        has_it && after.unfinished().any(|run| run.backends.contains(&change.cell.backend))
     };
     history.changes.retain(|change| !is_to_come(change));
     history.altered = [before.altered.as_slice(), &after.altered].concat();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Input;
+use super::cells::Cell;
 use super::group::{Conditions, Group, Table};
 use super::label::distinction;
 use super::model::{Form, RatioInterval, Status};
@@ -65,20 +66,8 @@ impl AaHistory {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct CellChange {
-    pub backend: String,
-    pub point: String,
-    /// Null in records that have none.
-    pub config_hash: Option<String>,
-    pub seed: u64,
-    /// What tells it from others of its backend and point, as ` (seed 42)`; empty if there are none.
-    #[serde(skip)]
-    pub distinction: String,
-    /// The number of cores to which the backend was kept; absent if it could use all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cores: Option<usize>,
-    /// Whether the trials are those of `run`, which are no part of a comparison; absent if not.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_single: bool,
+    #[serde(flatten)]
+    pub cell: Cell,
     /// The compared value: `time`, or `latency` in an open loop.
     pub of: String,
     /// In an open loop: the highest percentile that all trials of both have, such as `p99`; absent without any.
@@ -192,6 +181,20 @@ impl<'a> CellKey<'a> {
         let cores = cores.map_or_else(String::new, |_| format!(" on {}", self.conditions.cores_label()));
         let single = if is_single { " in single runs" } else { "" };
         format!("{} at {}{}{cores}{single}", self.backend, self.point, self.distinction(all))
+    }
+
+    /// The cell, which is one of `all` of both runs.
+    fn cell(&self, all: &[Self]) -> Cell {
+        let Conditions { cores, is_single } = self.conditions;
+        Cell {
+            backend: self.backend.clone(),
+            point: self.point.clone(),
+            config_hash: self.config.map(str::to_owned),
+            seed: self.seed,
+            distinction: self.distinction(all),
+            cores,
+            is_single,
+        }
     }
 
     /// What tells it from the others of its backend and point.
@@ -356,15 +359,8 @@ fn change(
     };
     let call = verdict(old_runs, new_runs, interval, threshold);
     let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
-    let Conditions { cores, is_single } = key.conditions;
     CellChange {
-        backend: key.backend.clone(),
-        point: key.point.clone(),
-        config_hash: key.config.map(str::to_owned),
-        seed: key.seed,
-        distinction: key.distinction(all),
-        cores,
-        is_single,
+        cell: key.cell(all),
         of: if is_latency { "latency" } else { "time" }.into(),
         percentile: percentile.and_then(Percentiles::name).map(str::to_owned),
         old: old_runs,

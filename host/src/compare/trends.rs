@@ -6,6 +6,7 @@ pub(crate) mod model;
 use std::collections::BTreeMap;
 
 use super::Input;
+use super::cells::Cell;
 use super::group::{Conditions, Group, Table};
 use super::label::{distinction, machine_name};
 use super::model::Form;
@@ -13,7 +14,7 @@ use super::trial::is_debug;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
 use crate::text::{listed, plural};
 use cell::{RunGroups, beyond_search, trend};
-use model::{Machine, Noise, RunValue, Trends, VERSION};
+use model::{CellTrend, Machine, Noise, RunValue, Trends, VERSION};
 
 /// A cell: machine, backend, point, configuration, seed, conditions, whether the plugin is a debug build, and how a graph of tasks was
 /// run.
@@ -91,9 +92,8 @@ pub(crate) fn trends(
     let keys: Vec<_> = cells.keys().cloned().collect();
     let cells = cells.into_iter().map(|(key, runs)| {
         let distinction = distinction_of(&key, &keys);
-        let (machine, backend, point, config, seed, Conditions { cores, is_single }, is_debug, form) = key;
-        let of_cell = model::Cell {
-            machine,
+        let (machine, backend, point, config, seed, Conditions { cores, is_single }, ..) = key;
+        let cell = Cell {
             backend: backend.to_owned(),
             point,
             config_hash: config.map(str::to_owned),
@@ -101,10 +101,8 @@ pub(crate) fn trends(
             distinction,
             cores,
             is_single,
-            is_debug,
-            form,
         };
-        trend(of_cell, &runs, machines[machine].noise)
+        trend(cell, (machine, machines[machine].noise.factor), &runs)
     });
     let cells: Vec<_> = cells.collect();
     warnings.extend(cells.iter().filter_map(|cell| newest_lacks(cell, &machines)));
@@ -122,8 +120,9 @@ fn distinction_of(key: &CellKey<'_>, all: &[CellKey<'_>]) -> String {
 }
 
 /// The name of a cell in a warning, with all that another cell of its backend and point may differ in.
-fn name(cell: &model::Cell, machines: &[Machine]) -> String {
-    let model::Cell { machine, backend, point, distinction, cores, is_single, is_debug, form, .. } = cell;
+fn name(trend: &CellTrend, machines: &[Machine]) -> String {
+    let CellTrend { machine, cell, is_debug, form, .. } = trend;
+    let Cell { backend, point, distinction, cores, is_single, .. } = cell;
     let cores = cores.map_or_else(String::new, |cores| format!(" on {}", plural(cores as u64, "core")));
     let machine = machines.get(*machine).filter(|_| machines.len() > 1);
     let machine = machine.map_or_else(String::new, |machine| format!(" on {}", machine.name));
@@ -138,9 +137,9 @@ fn name(cell: &model::Cell, machines: &[Machine]) -> String {
 
 /// Says of a cell that its newest run has no value, where an earlier one has: what is printed as the newest is of that. Or that no run of
 /// it has, although trials are verified. Or that the newest has one of a part of its trials, of which the others may be the slow ones.
-fn newest_lacks(trend: &model::CellTrend, machines: &[Machine]) -> Option<String> {
+fn newest_lacks(trend: &CellTrend, machines: &[Machine]) -> Option<String> {
     let newest = trend.runs.last()?;
-    let (cell, run) = (name(&trend.cell, machines), &newest.run);
+    let (cell, run) = (name(trend, machines), &newest.run);
     let verified = format!("{} of {} verified", newest.verified, plural(newest.trials as u64, "trial"));
     if newest.median.is_some() {
         let of_part =

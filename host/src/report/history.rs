@@ -57,9 +57,9 @@ fn not_of_medians(history: &History) -> Option<String> {
          (most: {} at {}{}, {})\n",
         differ.len(),
         number::chosen_percent(history.threshold),
-        one_line(&change.backend, 40),
-        one_line(&change.point, 120),
-        distinction(&change.distinction),
+        one_line(&change.cell.backend, 40),
+        one_line(&change.cell.point, 120),
+        distinction(&change.cell.distinction),
         number::percent(most - 1.0),
     ))
 }
@@ -72,12 +72,12 @@ fn from_medians(change: &CellChange) -> Option<f64> {
 
 fn row(change: &CellChange, threshold: f64) -> [String; 7] {
     let latency = latency(&change.of, change.percentile.as_deref());
-    let run_as = run_as(change.cores, change.is_single);
+    let run_as = run_as(change.cell.cores, change.cell.is_single);
     let plugin = if change.other_plugin { ", different plugin" } else { "" };
     let library = if change.other_library { ", different workload library" } else { "" };
     [
-        one_line(&change.backend, 40),
-        one_line(&change.point, 120) + &latency + &run_as + &distinction(&change.distinction),
+        one_line(&change.cell.backend, 40),
+        one_line(&change.cell.point, 120) + &latency + &run_as + &distinction(&change.cell.distinction),
         or_none(change.old.median, number::duration),
         or_none(change.new.median, number::duration),
         or_none(change.ratio, number::ratio),

@@ -20,7 +20,7 @@ pub(crate) fn trends(trends: &Trends, with_runs: bool) -> String {
 /// Each machine with its cells, regressions first.
 pub(super) fn by_machine(trends: &Trends) -> impl Iterator<Item = (&Machine, Vec<&CellTrend>)> {
     trends.machines.iter().enumerate().map(|(at, machine)| {
-        let mut cells: Vec<_> = trends.cells.iter().filter(|it| it.cell.machine == at).collect();
+        let mut cells: Vec<_> = trends.cells.iter().filter(|it| it.machine == at).collect();
         cells.sort_by_key(|cell| !cell.is_regression);
         (machine, cells)
     })
@@ -83,8 +83,8 @@ fn interval(interval: RatioInterval) -> String {
 
 fn point(cell: &CellTrend) -> String {
     let latency = latency(cell.of, cell.percentile);
-    let debug = if cell.cell.is_debug { " (debug build)" } else { "" };
-    let form = if cell.cell.form == Some(Form::Stages) { " (stages)" } else { "" };
+    let debug = if cell.is_debug { " (debug build)" } else { "" };
+    let form = if cell.form == Some(Form::Stages) { " (stages)" } else { "" };
     let run_as = run_as(cell.cell.cores, cell.cell.is_single);
     let distinction = distinction(&cell.cell.distinction);
     format!("{}{latency}{debug}{form}{run_as}{distinction}", one_line(&cell.cell.point, 120))

@@ -131,7 +131,7 @@ fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
     let between = |old: &[Input], new: &[Input]| {
         let history = history(old, new, 0.5, |_| Vec::new()).unwrap();
         let calls: Vec<_> =
-            history.changes.iter().map(|it| (it.backend.clone(), it.call, it.ratio.is_some())).collect();
+            history.changes.iter().map(|it| (it.cell.backend.clone(), it.call, it.ratio.is_some())).collect();
         (calls, history.other_form.len(), crate::report::history(&history))
     };
     let (graph, stages) = (Some(Form::Graph), Some(Form::Stages));

@@ -157,11 +157,8 @@ fn machines_and_builds_are_kept_apart() {
     let debug = |day| run(day, 9.0, |example| example.plugin = Some(library("a", false)));
     let inputs = step(1.0).into_iter().chain((20..26).flat_map(elsewhere)).chain((30..36).flat_map(debug));
     let trends = without_aa(inputs.collect());
-    let cells: Vec<_> = trends
-        .cells
-        .iter()
-        .map(|it| (it.cell.machine, it.cell.is_debug, it.runs.len(), it.changes.len()))
-        .collect();
+    let cells: Vec<_> =
+        trends.cells.iter().map(|it| (it.machine, it.is_debug, it.runs.len(), it.changes.len())).collect();
     assert_eq!(cells, [(0, false, 14, 0), (0, true, 6, 0), (1, false, 6, 0)]);
     assert!(
         trends.warnings[0].contains("elsewhere differs from machine in hostname"),
@@ -246,6 +243,6 @@ fn a_run_that_failed_before_it_began_is_of_the_cell_of_its_graph() {
         let [cell] = trends.cells.as_slice() else { panic!("{:?}", trends.cells) };
         let runs: Vec<_> = cell.runs.iter().map(|run| (run.run.as_str(), run.successes)).collect();
         assert_eq!(runs, [("night-0", 6), ("night-1", 0), ("night-2", 6)]);
-        assert_eq!(cell.cell.form, Some(form));
+        assert_eq!(cell.form, Some(form));
     }
 }

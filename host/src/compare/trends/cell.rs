@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::model::{Cell, CellTrend, Change, ChangeCall, Noise, RunValue};
+use super::model::{CellTrend, Change, ChangeCall, RunValue};
+use crate::compare::cells::Cell;
 use crate::compare::group::Group;
 use crate::compare::model::Status;
+use crate::compare::trial::is_debug;
 use crate::record::Percentiles;
 use crate::stats::{ChangePoint, change_points, median, median_interval};
 use crate::text::{json_text, plural};
@@ -22,15 +24,25 @@ pub(super) struct RunGroups<'t, 'a> {
     pub(super) groups: Vec<&'t Group<'a>>,
 }
 
-pub(super) fn trend(cell: Cell, groups: &[RunGroups<'_, '_>], noise: Noise) -> CellTrend {
-    let is_latency = groups.iter().flat_map(|run| &run.groups).any(|group| group.is_open_loop());
+/// The trend of a cell on the machine of this number, which has this factor of noise.
+pub(super) fn trend(cell: Cell, (machine, noise): (usize, f64), runs: &[RunGroups<'_, '_>]) -> CellTrend {
+    let groups = || runs.iter().flat_map(|run| &run.groups);
+    let is_latency = groups().any(|group| group.is_open_loop());
     // What is compared of all runs, in an open loop: the percentile that all trials have.
-    let percentile = groups.iter().flat_map(|run| &run.groups).filter_map(|group| group.percentile).min();
-    let runs: Vec<_> = groups.iter().map(|run| value(run, percentile)).collect();
-    let changes = changes(&runs, noise.factor);
-    let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
-    let of = if is_latency { "latency" } else { "time" };
-    CellTrend { cell, of, percentile: percentile.and_then(Percentiles::name), runs, changes, is_regression }
+    let percentile = groups().filter_map(|group| group.percentile).min();
+    let values: Vec<_> = runs.iter().map(|run| value(run, percentile)).collect();
+    let changes = changes(&values, noise);
+    CellTrend {
+        machine,
+        cell,
+        is_debug: groups().any(|group| is_debug(group.plugin()) == Some(true)),
+        form: groups().find_map(|group| group.form()),
+        of: if is_latency { "latency" } else { "time" },
+        percentile: percentile.and_then(Percentiles::name),
+        is_regression: changes.last().is_some_and(|change| change.call == ChangeCall::Slower),
+        runs: values,
+        changes,
+    }
 }
 
 fn value(run: &RunGroups<'_, '_>, percentile: Option<usize>) -> RunValue {
@@ -170,7 +182,6 @@ mod tests {
 
     fn cell_of(runs: Vec<RunValue>) -> CellTrend {
         let cell = Cell {
-            machine: 0,
             backend: "native".into(),
             point: "null".into(),
             config_hash: None,
@@ -178,10 +189,18 @@ mod tests {
             distinction: String::new(),
             cores: None,
             is_single: false,
+        };
+        CellTrend {
+            machine: 0,
+            cell,
             is_debug: false,
             form: None,
-        };
-        CellTrend { cell, of: "time", percentile: None, runs, changes: Vec::new(), is_regression: false }
+            of: "time",
+            percentile: None,
+            runs,
+            changes: Vec::new(),
+            is_regression: false,
+        }
     }
 
     #[test]

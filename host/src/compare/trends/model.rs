@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::compare::cells::Cell;
 use crate::compare::history::AaHistory;
 use crate::compare::model::{Form, RatioInterval};
 use crate::record::SystemProfile;
@@ -57,32 +58,15 @@ impl Noise {
 
 /// One backend at one point on one machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Cell {
+pub(crate) struct CellTrend {
     pub machine: usize,
-    pub backend: String,
-    pub point: String,
-    pub config_hash: Option<String>,
-    pub seed: u64,
-    /// What tells it from others of its backend and point, as ` (seed 42)`; empty if there are none.
-    #[serde(skip)]
-    pub distinction: String,
-    /// The number of cores to which the backend was kept; absent if it could use all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cores: Option<usize>,
-    /// Whether the trials are those of `run`, which are no part of a comparison; absent if not.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_single: bool,
+    #[serde(flatten)]
+    pub cell: Cell,
     /// Whether the plugin is a debug build.
     pub is_debug: bool,
     /// How a graph of tasks was run; absent for other work, and where no trial began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct CellTrend {
-    #[serde(flatten)]
-    pub cell: Cell,
     /// The value: `time`, or `latency` in an open loop.
     pub of: &'static str,
     /// In an open loop: the highest percentile that all runs with any have, such as `p99`; absent without any.

@@ -161,7 +161,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::compare::trends::model::{Cell, Noise};
+    use crate::compare::cells::Cell;
+    use crate::compare::trends::model::Noise;
     use crate::record::SystemProfile;
     use crate::report::examples::HOSTILE;
     use crate::report::html::tests::{check_links_and_text, without_parts};
@@ -193,7 +194,6 @@ mod tests {
 
     fn cell(machine: usize, backend: &str, runs: Vec<RunValue>, changes: Vec<Change>) -> CellTrend {
         let of = Cell {
-            machine,
             backend: backend.into(),
             point: "pipeline/items=1000/parallelism=2/scheduler=default".into(),
             config_hash: Some("65cdbe3c1370a167".repeat(4)),
@@ -201,11 +201,18 @@ mod tests {
             cores: None,
             is_single: false,
             distinction: String::new(),
+        };
+        CellTrend {
+            machine,
+            cell: of,
             is_debug: false,
             form: None,
-        };
-        let is_regression = changes.last().is_some_and(|change| change.call == ChangeCall::Slower);
-        CellTrend { cell: of, of: "time", percentile: None, runs, changes, is_regression }
+            of: "time",
+            percentile: None,
+            is_regression: changes.last().is_some_and(|change| change.call == ChangeCall::Slower),
+            runs,
+            changes,
+        }
     }
 
     fn change(index: usize, before: f64, after: f64, call: ChangeCall) -> Change {
