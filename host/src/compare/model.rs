@@ -9,11 +9,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod figures;
+mod ratio;
+
 pub(crate) use crate::record::{Library, SystemProfile};
 pub(crate) use crate::run::outcome::Status;
 pub(crate) use crate::run::task_graph::Form;
 pub(crate) use crate::stats::{Interval as RatioInterval, MeanRatio, Variation, Verdict};
 pub(crate) use crate::worker::protocol::{MachineCheck, ShownGraph};
+pub(crate) use figures::{
+    ComparedLatency, Counts, Efficiency, LatencySpread, MedianIntervals, OpenLoopLatency, PercentileSpread,
+    Resources, Spread, Stages,
+};
+pub(crate) use ratio::{BlockGroup, Geomean, Incomparable, NoInterval, NoRatio, NoiseFloor, Ratio, Withheld};
 
 /// The version of these types as JSON. New keys do not change it.
 pub(crate) const VERSION: u32 = 1;
@@ -196,149 +204,6 @@ pub enum Doubt {
     },
 }
 
-/// The number of measured trials by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub trials: u32,
-    pub verified: u32,
-    /// The answer was not verified (records of the original project).
-    pub unverified: u32,
-    pub wrong: u32,
-    /// The answer is right, but the measurement is invalid.
-    pub invalid: u32,
-    pub failed: u32,
-}
-
-impl Counts {
-    /// How many have a result.
-    pub(crate) fn with_result(&self) -> u32 {
-        self.verified + self.unverified
-    }
-
-    pub(crate) fn went_wrong(&self) -> u32 {
-        self.wrong + self.invalid + self.failed
-    }
-}
-
-/// The spread of a value over the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// The number of trials.
-    pub n: u32,
-    pub min: f64,
-    pub median: f64,
-    pub max: f64,
-}
-
-/// The intervals of medians over the blocks, with at least 95 % confidence if the blocks are independent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MedianIntervals {
-    /// Of [`Row::duration`].
-    pub duration: RatioInterval,
-    /// Of [`Row::input_rate`]. Null where that is null.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input_rate: Option<RatioInterval>,
-    /// Of [`Row::compared_latency`]. Null where that is null.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<RatioInterval>,
-}
-
-/// Percentiles of latency over the blocks, in seconds, each null unless every successful trial has it. Each trial has its own
-/// percentile; they are not averaged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LatencySpread {
-    pub p50: Option<Spread>,
-    pub p95: Option<Spread>,
-    pub p99: Option<Spread>,
-}
-
-/// The latency by which the rows of an open loop are compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ComparedLatency {
-    /// The highest percentile for which every trial of the point has enough samples, such as `p99`.
-    pub percentile: String,
-    /// In seconds.
-    pub spread: Spread,
-    /// The curve of the median block: quantiles from 0 to 1, and milliseconds from when an item was due to the sink.
-    pub scheduled: Vec<(f64, f64)>,
-    /// The same block, from when an item was made to the sink.
-    pub service: Vec<(f64, f64)>,
-}
-
-/// The percentiles of latency of an open loop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpenLoopLatency {
-    /// Whether source and sinks of every trial were on one machine. Otherwise there are no values.
-    pub shared_clock: bool,
-    /// The number of items that reached the sinks in the trial with the fewest.
-    pub samples: u64,
-    /// Every percentile, the lowest first, including those without values.
-    pub percentiles: Vec<PercentileSpread>,
-}
-
-/// A percentile over the blocks, in seconds. Each trial has its own; they are not averaged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PercentileSpread {
-    /// Its name, such as `p99`.
-    pub name: String,
-    /// The percentile from 0 to 1.
-    pub quantile: f64,
-    /// The number of items that a trial needs for it.
-    pub samples_needed: u64,
-    /// From when an item was due to the sink. Null, like the next two, unless every successful trial has it.
-    pub scheduled: Option<Spread>,
-    /// From when an item was made to the sink.
-    pub service: Option<Spread>,
-    /// How late the load generator was.
-    pub generator_lag: Option<Spread>,
-}
-
-/// The durations of the phases around the steady state, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Stages {
-    /// Starting the worker and loading the library.
-    pub load: Option<Spread>,
-    pub open: Option<Spread>,
-    /// The first run after the start, which is a warm-up, with its preparation. Null where warm-ups are not in the records.
-    pub first: Option<Spread>,
-    /// Preparing a measured run. Null where the records do not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prepare: Option<Spread>,
-    pub close: Option<Spread>,
-}
-
-/// The resources of the whole process tree of a backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Resources {
-    /// CPU seconds of a run, user and system together.
-    pub cpu_seconds: Option<Spread>,
-    /// The sum of the processes' peaks of resident memory, in bytes.
-    pub peak_memory_bytes: Option<Spread>,
-    /// CPU seconds of a run for each input item.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_seconds_per_item: Option<Spread>,
-    /// The same with the pages that processes share counted once, in bytes. Null in records of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<Spread>,
-    /// Bytes of memory for each input item: of [`Resources::memory_bytes`], or else of the peaks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes_per_item: Option<Spread>,
-    /// CPU seconds of a run for each second of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cores_used: Option<Spread>,
-}
-
-/// How well a backend used its cores, by the serial reference of each block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Efficiency {
-    /// CPU seconds that the work takes when it is run serially without a backend.
-    pub reference_cpu_seconds: Option<Spread>,
-    /// The reference over the seconds that the cores had: 1 is a run without any overhead.
-    pub efficiency: Option<Spread>,
-    /// What the cores had beyond the reference, in seconds for each input item.
-    pub overhead_seconds_per_item: Option<Spread>,
-}
-
 /// Trials that failed for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {
@@ -361,160 +226,6 @@ pub struct FailureGroup {
 
 fn is_zero(count: &u32) -> bool {
     *count == 0
-}
-
-/// The speed of a backend in relation to the baseline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ratio {
-    /// The speed over the baseline's: Hodges-Lehmann over blocks if [`Ratio::paired`], else the ratio of the medians.
-    pub estimate: f64,
-    /// Whether trials of one block were compared with each other.
-    pub paired: bool,
-    /// The number of blocks that both finished. 0 if not paired.
-    pub blocks: u32,
-    /// The interval of the ratio, with at least 95 % confidence.
-    pub interval: Option<RatioInterval>,
-    pub no_interval: Option<NoInterval>,
-    /// Two-sided and exact, of the hypothesis that both are equally fast.
-    pub p_value: Option<f64>,
-    /// Two-sided and exact, of the hypothesis that the ratio lies within the margin, which the verdicts `faster` and `slower`
-    /// deny.
-    pub margin_p_value: Option<f64>,
-    /// [`Ratio::margin_p_value`] after Holm over the whole table. Only at [`Rigor::Publish`].
-    pub adjusted_p_value: Option<f64>,
-    /// The baseline's mean duration over that of this row in the same blocks, with the interval of Fieller: the ratio of
-    /// throughput over many runs. A few runs that take much longer count in it, but not in [`Ratio::estimate`], which is that
-    /// of a typical run. Null if not paired, and in an open loop.
-    pub mean_ratio: Option<MeanRatio>,
-    /// The correlation of each block with the next. Null with fewer than 6 blocks, or if all are equal.
-    pub autocorrelation: Option<f64>,
-    /// The factor by which the interval is wider than that of independent blocks, because the autocorrelation is clearly
-    /// positive. Null if it is not.
-    pub widened: Option<f64>,
-    /// The groups into which the blocks fall, the lower first, if there are two: [`Ratio::estimate`] may then be that of no block.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub groups: Option<[BlockGroup; 2]>,
-    /// Null without an interval, and if a trial of this row or of the baseline failed or gave a wrong answer.
-    pub verdict: Option<Verdict>,
-    /// Why there is no verdict, or another one than that of the interval. Null where only the interval is missing.
-    pub withheld: Option<Withheld>,
-}
-
-/// Blocks whose ratios are near each other.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockGroup {
-    pub blocks: u32,
-    /// Their median ratio.
-    pub ratio: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoInterval {
-    /// The comparison is quick.
-    Quick,
-    /// Fewer than 6 blocks that both finished.
-    TooFewBlocks,
-    /// The blocks have at most half as many different ratios as there are blocks: durations of a few ticks of a clock.
-    Tied,
-    /// The records do not assign trials to blocks.
-    Unpaired,
-}
-
-/// Why a verdict was withheld.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Withheld {
-    /// The difference is no larger than that of the A/A comparison, however narrow its interval is.
-    BelowNoiseFloor,
-    /// The difference is not significant after the correction for all comparisons.
-    Holm,
-    /// A trial of the row gave a wrong answer.
-    WrongAnswers,
-    /// A trial of the row failed, or its measurement is invalid.
-    Failures,
-    /// A trial of the baseline failed, gave a wrong answer, or its measurement is invalid.
-    BaselineFailures,
-    /// [`Row::doubts`] has the reasons.
-    Doubts,
-    /// The row of the baseline has doubts.
-    BaselineDoubts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoRatio {
-    /// The baseline has no row at this point.
-    NoBaseline,
-    /// The baseline has no successful trial at this point.
-    BaselineFailed,
-    /// This row has no successful trial.
-    Failed,
-    /// There is no block in which both succeeded.
-    NoCommonBlock,
-    /// Latencies of an open loop are compared, and one of the rows has none.
-    NoLatency,
-    /// [`Row::incomparable`] has the differences.
-    Incomparable,
-}
-
-/// A difference between a row and the baseline's row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum Incomparable {
-    /// Another machine. There is never a ratio.
-    Machine {
-        /// The keys of the profile that differ.
-        keys: Vec<String>,
-    },
-    /// Another configuration. There is never a ratio.
-    Configuration {
-        /// The keys that differ. Empty if only the recorded hash does.
-        keys: Vec<String>,
-    },
-    /// One plugin was built with debug assertions or without optimisation, the other was not.
-    DebugBesideRelease {
-        /// Whether this row has the debug build. Otherwise the baseline has it.
-        this_is_debug: bool,
-    },
-    /// Another workload library.
-    WorkloadLibrary,
-    /// One ran the tasks of a graph by their dependencies, the other in stages.
-    GraphForm,
-}
-
-/// The largest difference that noise makes, from an A/A comparison: one backend under two names in the same blocks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NoiseFloor {
-    pub names: [String; 2],
-    /// The second's speed over the first's.
-    pub ratio: RatioInterval,
-    /// The end of the interval that is farther from 1, as a factor of at least 1. Smaller differences have no verdict.
-    pub factor: f64,
-}
-
-/// The geometric mean of a backend over all points at which work is done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Geomean {
-    pub backend: String,
-    /// Null if no point counts, for a backend that failed at a point or is in doubt there, and with [`Geomean::mixed`].
-    pub ratio: Option<f64>,
-    /// The interval over the blocks, with at least 95 % confidence. It says nothing of other points. Null without a ratio, in a
-    /// quick comparison, and with fewer than 6 blocks that have every point.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<RatioInterval>,
-    /// The number of points that count: those where every backend finished every trial and has a ratio, and none is in doubt. The ratio
-    /// of single runs does not count for a backend that has blocks at any point.
-    pub covered: u32,
-    /// The number of points that could count.
-    pub points: u32,
-    /// The ids of the points that were left out because their items only sleep.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<String>,
-    /// Whether the ratios at the points are of rows that must not be mixed: of several machines, numbers of cores, files of a plugin,
-    /// or rows of one point. Absent if not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub mixed: bool,
 }
 
 /// A measured trial.
