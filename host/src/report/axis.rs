@@ -17,13 +17,6 @@ pub(super) struct Axis {
     high: f64,
 }
 
-/// A labelled value of an axis, and its position: 0 at the low end, 100 at the high end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tick {
-    pub(super) value: f64,
-    pub(super) position: f64,
-}
-
 /// The approximate number of ticks: the labels of more would overlap on a phone.
 const TICKS: f64 = 4.0;
 
@@ -56,7 +49,7 @@ impl Axis {
         })
     }
 
-    /// The position of a value, from 0 to 100.
+    /// The position of a value: 0 at the low end, 100 at the high end.
     pub(super) fn position(&self, value: f64) -> f64 {
         let part = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
@@ -65,14 +58,14 @@ impl Axis {
         if part.is_finite() { (part * 100.0).clamp(0.0, 100.0) } else { 0.0 }
     }
 
-    pub(super) fn ticks(&self) -> Vec<Tick> {
-        let values = match self.scale {
+    /// The values with a label.
+    pub(super) fn ticks(&self) -> Vec<f64> {
+        match self.scale {
             Scale::Logarithmic if self.high / self.low >= 1000.0 => self.decades(),
             Scale::Logarithmic if self.high / self.low >= 8.0 => self.steps_within_decades(&[1.0, 3.0]),
             Scale::Logarithmic if self.high / self.low >= 3.0 => self.steps_within_decades(&[1.0, 2.0, 5.0]),
             _ => self.even_steps(),
-        };
-        values.into_iter().map(|value| Tick { value, position: self.position(value) }).collect()
+        }
     }
 
     fn decades(&self) -> Vec<f64> {
@@ -116,28 +109,24 @@ mod tests {
 
     use super::*;
 
-    fn tick_values(axis: Axis) -> Vec<f64> {
-        axis.ticks().into_iter().map(|tick| tick.value).collect()
-    }
-
     #[test]
     fn ticks_are_at_round_values() {
-        let log = |low, high| tick_values(Axis::covering(Scale::Logarithmic, [low, high]).unwrap());
+        let log = |low, high| Axis::covering(Scale::Logarithmic, [low, high]).unwrap().ticks();
         assert_eq!(log(12.0, 90_000.0), [10.0, 100.0, 1e3, 1e4, 1e5]);
         assert_eq!(log(0.5, 2.2), [0.5, 1.0, 2.0]);
         assert_eq!(log(2.0, 60.0), [3.0, 10.0, 30.0]);
-        assert_eq!(tick_values(Axis::covering(Scale::Linear, [3.0, 74.0]).unwrap()), [0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(Axis::covering(Scale::Linear, [3.0, 74.0]).unwrap().ticks(), [0.0, 20.0, 40.0, 60.0]);
     }
 
     #[test]
     fn ticks_near_1_have_no_more_digits_than_their_labels() {
         for (low, high) in [(0.999, 1.001), (0.95, 1.02), (0.9, 1.05), (0.7, 1.3), (10.6, 17.5), (1.1, 1.79)]
         {
-            let ticks = tick_values(Axis::covering(Scale::Logarithmic, [low, high]).unwrap());
+            let ticks = Axis::covering(Scale::Logarithmic, [low, high]).unwrap().ticks();
             let is_whole = |tick: &f64| (tick * 100.0 - (tick * 100.0).round()).abs() < 1e-6;
             assert!(ticks.len() > 1 && ticks.iter().all(is_whole), "{ticks:?}");
         }
-        assert_eq!(tick_values(Axis::covering(Scale::Linear, [0.9]).unwrap()), [0.0, 0.25, 0.5, 0.75]);
+        assert_eq!(Axis::covering(Scale::Linear, [0.9]).unwrap().ticks(), [0.0, 0.25, 0.5, 0.75]);
     }
 
     #[test]
@@ -164,7 +153,7 @@ mod tests {
                     assert!(axis.low < axis.high && axis.high.is_finite(), "{axis:?}");
                     let ticks = axis.ticks();
                     assert!(
-                        ticks.len() <= 9 && ticks.iter().all(|tick| tick.value.is_finite()),
+                        ticks.len() <= 9 && ticks.iter().all(|tick| tick.is_finite()),
                         "{axis:?}: {ticks:?}"
                     );
                     assert!(axis.position(*low) <= axis.position(*high));
@@ -185,7 +174,7 @@ mod tests {
             prop_assert!(positions.is_sorted() && positions.iter().all(|position| (0.0..=100.0).contains(position)));
             let ticks = axis.ticks();
             prop_assert!((1..=9).contains(&ticks.len()), "{ticks:?} on {axis:?}");
-            prop_assert!(ticks.is_sorted_by(|one, next| one.position < next.position));
+            prop_assert!(ticks.is_sorted_by(|one, next| axis.position(*one) < axis.position(*next)));
         }
     }
 }

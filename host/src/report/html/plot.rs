@@ -2,7 +2,7 @@
 
 use minijinja::{Value, context};
 
-use crate::report::axis::{Axis, Scale, Tick};
+use crate::report::axis::{Axis, Scale};
 use crate::report::number;
 
 /// The edges of a plot within its picture.
@@ -67,19 +67,17 @@ impl Plot {
     }
 
     pub(super) fn x_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
-        let ticks = self.x_axis.ticks().into_iter();
-        ticks.map(|Tick { value, .. }| label(self.x(value), format(value))).collect()
+        self.x_axis.ticks().into_iter().map(|value| label(self.x(value), format(value))).collect()
     }
 
     pub(super) fn y_ticks(&self, format: fn(f64) -> String) -> Vec<Value> {
-        let ticks = self.y_axis.ticks().into_iter();
-        ticks.map(|Tick { value, .. }| label(self.y(value), format(value))).collect()
+        self.y_axis.ticks().into_iter().map(|value| label(self.y(value), format(value))).collect()
     }
 
     /// The numbers of runs on the x axis.
     pub(super) fn run_ticks(&self) -> Vec<Value> {
-        let numbers = self.x_axis.ticks().into_iter().map(|tick| tick.value);
-        let numbers = numbers.filter(|number| *number >= 1.0 && number.fract() == 0.0);
+        let ticks = self.x_axis.ticks().into_iter();
+        let numbers = ticks.filter(|number| *number >= 1.0 && number.fract() == 0.0);
         numbers.map(|number| label(self.x(number), number.to_string())).collect()
     }
 

@@ -257,7 +257,7 @@ pub(super) fn drawn(
     let point = |DrawnPoint { settings, rows }: &DrawnPoint| {
         context! { settings, rows => rows.iter().map(|row| drawn_row(row, &axis)).collect::<Vec<_>>() }
     };
-    let ticks = axis.ticks().into_iter().map(|it| label(percent(it.position), tick(it.value)));
+    let ticks = axis.ticks().into_iter().map(|value| label(percent(axis.position(value)), tick(value)));
     Some(context! {
         ticks => ticks.collect::<Vec<_>>(),
         one => margin.map(|_| percent(axis.position(1.0))),

@@ -1,7 +1,7 @@
 //! The curves of all backends as a chart of characters: efficiency over the granularity of a task, both axes logarithmic. Each backend has a letter, so that the chart needs no colour.
 
 use crate::compare::metg::model::{Row, Step, Sweeps};
-use crate::report::axis::{Axis, Scale, Tick};
+use crate::report::axis::{Axis, Scale};
 use crate::report::labels::one_line;
 use crate::report::number;
 use crate::report::text::wrapped;
@@ -125,7 +125,7 @@ impl Chart {
     fn axis(&self) -> [String; 2] {
         let mut rule = vec!['-'; self.columns()];
         let mut labels = vec![' '; MARGIN + 1 + self.columns()];
-        for Tick { value, .. } in self.x_axis.ticks() {
+        for value in self.x_axis.ticks() {
             let column = self.column(value);
             rule[column] = '+';
             let label: Vec<_> = number::tick(&number::duration(value)).chars().collect();
