@@ -64,7 +64,7 @@ fn chart(timings: &Timings<'_>, has_marks: bool, layout: &Layout<'_>) -> Option<
             title: has_marks.then(|| title(row, timed)),
             row: (*id).clone(),
         });
-        context! { label => layout.label_number(&row.label), ..plot.curve(layout.series(&row.label), points) }
+        plot.curve(layout.label_number(&row.label), points)
     };
     let ticks = (first..=last).step_by((last - first).div_ceil(TICKS).max(1) as usize);
     let workload = &group.workload;

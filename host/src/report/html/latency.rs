@@ -5,6 +5,7 @@ use minijinja::{Value, context};
 use super::layout::{Group, Layout, PlacedPoint};
 use super::plot::{CurvePoint, LARGER, Plot};
 use crate::compare::model::{OpenLoopLatency, PercentileSpread, Row};
+use crate::report::axis::Scale;
 use crate::report::labels::{self, name, or_none};
 use crate::report::{latency, number};
 
@@ -85,7 +86,8 @@ fn chart(point: &PlacedPoint<'_>, layout: &Layout<'_>) -> Option<Value> {
     let curves: Vec<_> = point.rows.iter().filter_map(curves).collect();
     let points = || curves.iter().flat_map(|row| &row.curves).flatten();
     let quantiles = || points().map(|(quantile, _)| *quantile);
-    let plot = Plot::covering(LARGER, quantiles().map(one_in), points().map(|(_, seconds)| *seconds))?;
+    let seconds = points().map(|(_, seconds)| *seconds);
+    let plot = Plot::over(LARGER, Scale::Logarithmic, quantiles().map(one_in), seconds)?;
     let (least, most) = (quantiles().fold(1.0, f64::min), quantiles().fold(0.0, f64::max));
     let ticks = TICKS.into_iter().filter(|(quantile, _)| (least..=most).contains(quantile));
     Some(context! {
@@ -124,7 +126,7 @@ impl Curves<'_> {
                     .then(|| format!("{}, {kind}: {}", name(label), at_quantile(*quantile, *seconds))),
                 row: self.id.to_owned(),
             });
-            context! { service => kind == "service", label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
+            context! { service => kind == "service", ..plot.curve(layout.label_number(label), points) }
         })
     }
 

@@ -31,7 +31,7 @@ pub(super) struct PlacedPoint<'a> {
     pub(super) rows: Vec<(String, &'a Row)>,
 }
 
-/// The style sheet has this many combinations of colour, shape and dashes. More series than that share them.
+/// The style sheet has this many series: combinations of colour, shape and dashes, each of a label in every chart. More labels share them.
 pub(super) const SERIES: usize = 8;
 
 impl<'a> Layout<'a> {
@@ -56,11 +56,6 @@ impl<'a> Layout<'a> {
         self.groups.iter().flat_map(|group| &group.points)
     }
 
-    /// The number of backends, regardless of their labels.
-    pub(super) fn backends(&self) -> usize {
-        distinct(self.rows().map(|row| row.backend.as_str())).len()
-    }
-
     /// Every row, in the order of the page.
     pub(super) fn rows(&self) -> impl Iterator<Item = &'a Row> {
         self.points().flat_map(|point| point.rows.iter().map(|(_, row)| *row))
@@ -69,11 +64,6 @@ impl<'a> Layout<'a> {
     /// The place of a label, by which its rows are hidden.
     pub(super) fn label_number(&self, label: &str) -> usize {
         self.labels.iter().position(|known| *known == label).unwrap_or_default()
-    }
-
-    /// The series of a label: its colour, shape and dashes in every chart.
-    pub(super) fn series(&self, label: &str) -> usize {
-        self.label_number(label) % SERIES
     }
 
     /// The entry of a legend for each of the labels.

@@ -8,11 +8,11 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use super::anchor::Anchors;
-use super::layout::SERIES;
 use super::plot::{CurvePoint, LARGER, Plot};
 use crate::compare::metg::model::{Block, Point, Row, Sweeps, SweptGraph};
 use crate::compare::model::Status;
 use crate::first_seen::grouped;
+use crate::report::axis::Scale;
 use crate::report::labels::{self, MAX_COMMAND, name, one_line, or_none};
 use crate::report::metg::{TableRow, cores, failures, value};
 use crate::report::number;
@@ -85,12 +85,10 @@ fn size(SweptGraph { width, steps, .. }: &SweptGraph, cores: u32) -> String {
 fn chart(sweeps: &Sweeps, rows: &[usize], ids: &[String], backends: &Backends) -> Option<Value> {
     let rows = || rows.iter().map(|number| (*number, &sweeps.rows[*number]));
     let steps = rows().flat_map(|(_, row)| &row.curve);
-    let plot = Plot::covering(LARGER, steps.map(|step| step.granularity_seconds), [MIN_EFFICIENCY, 1.0])?;
+    let granularities = steps.map(|step| step.granularity_seconds);
+    let plot = Plot::over(LARGER, Scale::Logarithmic, granularities, [MIN_EFFICIENCY, 1.0])?;
     let tick = |share: f64| context! { position => plot.y(share), text => format!("{:.0} %", share * 100.0) };
-    let curves = rows().map(|(number, row)| {
-        let label = backends.number(number);
-        context! { label, ..plot.curve(label % SERIES, curve(&ids[number], row)) }
-    });
+    let curves = rows().map(|(number, row)| plot.curve(backends.number(number), curve(&ids[number], row)));
     Some(context! {
         x_ticks => plot.x_ticks(number::duration),
         y_ticks => TICKS.map(tick).to_vec(),

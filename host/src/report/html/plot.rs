@@ -2,6 +2,7 @@
 
 use minijinja::{Value, context};
 
+use super::layout::SERIES;
 use crate::report::axis::{Axis, Scale};
 use crate::report::number;
 
@@ -35,16 +36,7 @@ pub(super) struct CurvePoint {
 }
 
 impl Plot {
-    /// The plot that covers all values, with two logarithmic axes. None without values that it can show.
-    pub(super) fn covering(
-        edges: Edges,
-        x_values: impl IntoIterator<Item = f64>,
-        y_values: impl IntoIterator<Item = f64>,
-    ) -> Option<Self> {
-        Self::over(edges, Scale::Logarithmic, x_values, y_values)
-    }
-
-    /// As [`Plot::covering`], with a horizontal axis of this scale.
+    /// The plot that covers all values, with a horizontal axis of this scale. None without values that it can show.
     pub(super) fn over(
         edges: Edges,
         x_scale: Scale,
@@ -81,8 +73,8 @@ impl Plot {
         numbers.map(|number| label(self.x(number), number.to_string())).collect()
     }
 
-    /// A curve in the colour of a series.
-    pub(super) fn curve(&self, series: usize, points: impl IntoIterator<Item = CurvePoint>) -> Value {
+    /// The curve of the label with this number among all of the page, in the colour of its series.
+    pub(super) fn curve(&self, label: usize, points: impl IntoIterator<Item = CurvePoint>) -> Value {
         let (mut path, mut ranges, mut marks) = (String::new(), String::new(), Vec::new());
         for CurvePoint { x, y, range, title, row } in points {
             let (x, y) = (self.x(x), self.y(y));
@@ -92,7 +84,7 @@ impl Plot {
             }
             marks.extend(title.map(|title| context! { x, y, title, row }));
         }
-        context! { series, path, ranges, marks }
+        context! { label, series => label % SERIES, path, ranges, marks }
     }
 }
 

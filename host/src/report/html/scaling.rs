@@ -6,6 +6,7 @@ use super::layout::{Group, Layout, PlacedPoint};
 use super::plot::{CurvePoint, Plot, SMALL, label};
 use crate::compare::model::Point;
 use crate::first_seen::grouped;
+use crate::report::axis::Scale;
 use crate::report::labels::{self, name};
 use crate::report::number;
 
@@ -76,11 +77,9 @@ fn chart(setting: &Setting, members: &[&PlacedPoint<'_>], layout: &Layout<'_>) -
     let curves = layout.labels.iter().map(|label| (*label, curve(setting, members, label)));
     let curves: Vec<_> = curves.filter(|(_, points)| !points.is_empty()).collect();
     let rates = curves.iter().flat_map(|(_, points)| points).filter_map(|point| point.range).flatten();
-    let plot = Plot::covering(SMALL, values.iter().map(|value| *value as f64), rates)?;
+    let plot = Plot::over(SMALL, Scale::Logarithmic, values.iter().map(|value| *value as f64), rates)?;
     let tick = |value: &u64| label(plot.x(*value as f64), number::quantity(*value as f64));
-    let drawn = |(label, points)| {
-        context! { label => layout.label_number(label), ..plot.curve(layout.series(label), points) }
-    };
+    let drawn = |(label, points)| plot.curve(layout.label_number(label), points);
     Some(context! {
         x_ticks => values.iter().map(tick).collect::<Vec<_>>(),
         y_ticks => plot.y_ticks(number::quantity),

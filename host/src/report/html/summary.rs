@@ -56,7 +56,7 @@ pub(super) fn lead(comparison: &Comparison, layout: &Layout<'_>) -> String {
     let verified: u32 = layout.rows().map(|row| row.counts.verified).sum();
     format!(
         "{} on {}, {}. {} of {} gave a verified answer. {}",
-        count(layout.backends(), "backend"),
+        count(distinct(layout.rows().map(|row| row.backend.as_str())).len(), "backend"),
         count(layout.groups.len(), "workload"),
         count(comparison.points.len(), "point"),
         number::count(verified.into()),

@@ -121,7 +121,7 @@ fn chart(cell: &PlacedCell<'_>) -> Option<Value> {
         band => band(cell.trend, &plot),
         levels => levels(cell.trend, &plot),
         borders => cell.trend.changes.iter().map(line).collect::<Vec<_>>(),
-        curves => [context! { label => cell.backend, ..plot.curve(cell.backend % SERIES, points) }].to_vec(),
+        curves => [plot.curve(cell.backend, points)].to_vec(),
     })
 }
 

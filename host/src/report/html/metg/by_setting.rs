@@ -6,7 +6,6 @@ use super::backends::Backends;
 use crate::compare::metg::model::{Group, Line, Row, Sweeps, Table};
 use crate::metg;
 use crate::report::axis::Scale;
-use crate::report::html::layout::SERIES;
 use crate::report::html::plot::{CurvePoint, Plot, SMALL, label};
 use crate::report::html::row_charts::{self, Drawing, DrawnPoint, DrawnRow, Mark};
 use crate::report::labels::{Tone, name};
@@ -133,7 +132,6 @@ impl Page<'_> {
         )?;
         let curve = |column: usize| {
             let first = points(column).next()?.1.number;
-            let label = self.backends.number(first);
             let points = points(column).map(|(value, shown)| CurvePoint {
                 x: value,
                 y: shown.seconds,
@@ -141,7 +139,7 @@ impl Page<'_> {
                 title: Some(self.title(&shown)),
                 row: self.ids[shown.number].clone(),
             });
-            Some(context! { label, ..plot.curve(label % SERIES, points) })
+            Some(plot.curve(self.backends.number(first), points))
         };
         let tick =
             |(value, line): &(f64, &Line)| label(plot.x(*value), setting_value(&self.table.by, &line.value));
