@@ -128,12 +128,21 @@ pub(super) fn costs(layout: &Layout<'_>) -> Vec<Value> {
                            loops, have none.";
     let title = "Start, first run, steady state, shutdown";
     let stages = Kind::new("stages", title, stages_text, number::duration, stages);
-    let memory = Kind::new("memory", "Memory", memory_text, mebibytes, memory);
+    let memory = Kind::new("memory", "Memory", memory_text, mebibytes, |row| {
+        let used = row.resources?;
+        Some(bar(used.memory_bytes.or(used.peak_memory_bytes)?, MEBIBYTE, number::memory))
+    });
     let item_text = "The same memory, divided by the number of input items; less is better. 1 kB is 1000 bytes. Median, minimum \
                      and maximum over the blocks.";
-    let item = Kind::new("memory-item", "Memory an item", item_text, decimal_bytes, memory_an_item);
-    let processor = Kind::new("processor", "CPU time an item", processor_text, number::duration, processor);
-    let efficiency = Kind::new("efficiency", "Efficiency", efficiency_text, number::percent, efficiency);
+    let item = Kind::new("memory-item", "Memory an item", item_text, decimal_bytes, |row| {
+        Some(bar(row.resources?.memory_bytes_per_item?, 1.0, decimal_bytes))
+    });
+    let processor = Kind::new("processor", "CPU time an item", processor_text, number::duration, |row| {
+        Some(bar(row.resources?.cpu_seconds_per_item?, 1.0, number::duration))
+    });
+    let efficiency = Kind::new("efficiency", "Efficiency", efficiency_text, number::percent, |row| {
+        Some(bar(row.efficiency?.efficiency?, 1.0, number::percent))
+    });
     let linear = |kind| Kind { scale: Scale::Linear, ..kind };
     let stages = Kind { legend: &STAGES, ..stages };
     sections([linear(efficiency), stages, linear(memory), linear(item), linear(processor)], layout)
@@ -193,26 +202,9 @@ fn stages(row: &Row) -> Option<Drawing> {
     (marks.len() > 1).then(|| Drawing { marks, ..Drawing::default() })
 }
 
-fn memory(row: &Row) -> Option<Drawing> {
-    let used = row.resources?;
-    Some(bar(used.memory_bytes.or(used.peak_memory_bytes)?, MEBIBYTE, number::memory))
-}
-
 /// Whether the pages that processes share count for each of them.
 pub(super) fn has_only_peaks(row: &Row) -> bool {
     row.resources.is_some_and(|used| used.memory_bytes.is_none() && used.peak_memory_bytes.is_some())
-}
-
-fn memory_an_item(row: &Row) -> Option<Drawing> {
-    Some(bar(row.resources?.memory_bytes_per_item?, 1.0, decimal_bytes))
-}
-
-fn processor(row: &Row) -> Option<Drawing> {
-    Some(bar(row.resources?.cpu_seconds_per_item?, 1.0, number::duration))
-}
-
-fn efficiency(row: &Row) -> Option<Drawing> {
-    Some(bar(row.efficiency?.efficiency?, 1.0, number::percent))
 }
 
 fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {
