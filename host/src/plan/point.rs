@@ -27,49 +27,34 @@ pub(crate) struct Point<'a> {
 impl fmt::Display for Point<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { workload, items, parallelism, scheduler, nodes, extra } = self;
-        write!(f, "{}", Name(workload))?;
+        f.write_str(&name(workload))?;
         if let Some(items) = items {
             write!(f, "/items={items}")?;
         }
-        write!(f, "/parallelism={parallelism}/scheduler={}", Name(scheduler))?;
+        write!(f, "/parallelism={parallelism}/scheduler={}", name(scheduler))?;
         if *nodes != 1 {
             write!(f, "/nodes={nodes}")?;
         }
         for (key, value) in *extra {
             let prefix = if matches!(key.as_str(), "items" | "nodes") { PREFIX } else { "" };
-            write!(f, "/{prefix}{}=", Name(key))?;
-            match value {
-                Value::String(text) => write!(f, "{}", Text(text))?,
-                other => write!(f, "{other}")?,
-            }
+            write!(f, "/{prefix}{}={}", name(key), value_of_option(value))?;
         }
         Ok(())
     }
 }
 
 /// A name. One that could be read as more than a name becomes a JSON string, with its quotes.
-struct Name<'a>(&'a str);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if !self.0.is_empty() && self.0.chars().all(plain) && !self.0.starts_with(PREFIX) {
-            f.write_str(self.0)
-        } else {
-            write!(f, "{}", Value::from(self.0))
-        }
-    }
+fn name(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let is_plain = !text.is_empty() && text.chars().all(plain) && !text.starts_with(PREFIX);
+    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// The value of an option. A text that is valid JSON, such as a number, becomes a JSON string.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match serde_json::from_str::<Value>(self.0) {
-            Ok(_) => write!(f, "{}", Value::from(self.0)),
-            Err(_) => write!(f, "{}", Name(self.0)),
-        }
+fn value_of_option(value: &Value) -> String {
+    match value {
+        Value::String(text) if serde_json::from_str::<Value>(text).is_err() => name(text),
+        other => other.to_string(),
     }
 }
 
