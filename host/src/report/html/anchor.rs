@@ -20,7 +20,7 @@ impl Anchors {
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
         }
-        let digits = hash.finalize().iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect::<String>();
+        let digits = hex::encode(&hash.finalize()[..BYTES]);
         let ids = (1u32..).map(|number| match number {
             1 => format!("{letter}{digits}"),
             _ => format!("{letter}{digits}-{number}"),
