@@ -51,15 +51,11 @@ pub(super) fn run_of(run_id: &str) -> &str {
 pub(crate) fn mark_runs(of_file: &mut [Input]) {
     let mut started: HashMap<String, Arc<str>> = HashMap::new();
     for input in of_file.iter() {
-        let known = started.entry(input.run().to_owned());
         let time = input.record.timestamp.as_str();
-        known
-            .and_modify(|first| {
-                if time < &**first {
-                    *first = time.into();
-                }
-            })
-            .or_insert_with(|| time.into());
+        let first = started.entry(input.run().to_owned()).or_insert_with(|| time.into());
+        if time < &**first {
+            *first = time.into();
+        }
     }
     for input in of_file {
         input.run_started = started.get(input.run()).cloned();
