@@ -33,6 +33,7 @@ pub(super) struct PointGroup<'a> {
 }
 
 /// The records of a row.
+#[derive(Default)]
 pub(super) struct Group<'a> {
     pub(super) identity: Identity<'a>,
     pub(super) measured: Vec<Trial<'a>>,
@@ -53,7 +54,7 @@ pub(super) struct Group<'a> {
 type Moment<'a> = (&'a str, Option<u32>, &'a str);
 
 /// Records of one point that are equal in these belong to one row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Identity<'a> {
     pub(super) backend: &'a str,
     pub(super) seed: u64,
@@ -65,7 +66,7 @@ pub(super) struct Identity<'a> {
 }
 
 /// How the trials of a row were run, beside their configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Conditions {
     /// The number of cores to which the backend was kept; none if it could use all.
     pub(super) cores: Option<usize>,
@@ -132,7 +133,7 @@ impl<'a> Table<'a> {
         let row = match rows.entry((point_index, identity)) {
             Entry::Occupied(row) => *row.get(),
             Entry::Vacant(row) => {
-                groups.push(Group::new(identity));
+                groups.push(Group { identity, ..Group::default() });
                 *row.insert(groups.len() - 1)
             }
         };
@@ -191,13 +192,6 @@ impl PointGroup<'_> {
 }
 
 impl<'a> Group<'a> {
-    fn new(identity: Identity<'a>) -> Self {
-        let (measured, warm_ups) = (Vec::new(), Vec::new());
-        let (repetitions, moments, seen_warm_ups) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let (duplicates, percentile) = (0, None);
-        Self { identity, measured, warm_ups, duplicates, percentile, repetitions, moments, seen_warm_ups }
-    }
-
     fn add(&mut self, trial: Trial<'a>) {
         if trial.kind == Kind::Warmup {
             if self.seen_warm_ups.insert((trial.moment(), trial.duration().map(f64::to_bits))) {
