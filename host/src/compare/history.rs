@@ -349,13 +349,10 @@ fn change(
     let interval = shift.and_then(|shift| shift.interval).map(RatioInterval::exp);
     let (old_runs, new_runs) = (runs(old, &before), runs(new, &after));
     let is_latency = groups().any(|group| group.is_open_loop());
-    let plugins = |groups: &[&Group<'_>]| {
-        // Those of one version in several groups, in whatever order, are the same.
-        groups.iter().filter_map(|group| group.identity.plugin.map(str::to_owned)).collect::<BTreeSet<_>>()
-    };
-    let libraries = |groups: &[&Group<'_>]| {
-        let libraries = groups.iter().filter_map(|group| group.identity.workload_library.map(str::to_owned));
-        libraries.collect::<BTreeSet<_>>()
+    let is_other = |file: fn(&Group<'_>) -> Option<String>| {
+        // Files of one version in several groups, in whatever order, are the same.
+        let of = |groups: &[&Group<'_>]| groups.iter().filter_map(|it| file(it)).collect::<BTreeSet<_>>();
+        !new.is_empty() && of(old) != of(new)
     };
     let call = verdict(old_runs, new_runs, interval, threshold);
     let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
@@ -369,8 +366,8 @@ fn change(
         interval,
         call,
         fails: call.is_regression() && !is_hint,
-        other_plugin: !new.is_empty() && plugins(old) != plugins(new),
-        other_library: !new.is_empty() && libraries(old) != libraries(new),
+        other_plugin: is_other(|it| it.identity.plugin.map(str::to_owned)),
+        other_library: is_other(|it| it.identity.workload_library.map(str::to_owned)),
     }
 }
 
