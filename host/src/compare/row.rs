@@ -1,6 +1,6 @@
 //! The row of a group of trials.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
@@ -11,6 +11,7 @@ use super::model::{
 };
 use super::trial::Trial;
 use super::versions::together;
+use crate::first_seen::grouped;
 use crate::record::outcome::figure;
 use crate::record::{Metadata, OpenLoop, Percentiles, UnifiedRecord};
 use crate::stats::{Variation, median, median_interval, samples_needed};
@@ -237,29 +238,24 @@ fn efficiency(group: &Group<'_>) -> Option<Efficiency> {
 
 /// The failures grouped by reason, the most frequent first.
 fn failures(measured: &[Trial<'_>]) -> Vec<FailureGroup> {
-    let mut groups: Vec<FailureGroup> = Vec::new();
-    let mut indices = BTreeMap::new();
-    for (at, trial) in measured.iter().enumerate() {
-        let Some(failure) = trial.outcome.error() else { continue };
-        let kind = failure.fault.label().into_owned();
-        let key = (trial.status(), failure.phase.clone(), kind.clone());
-        let index = *indices.entry(key).or_insert_with(|| {
-            groups.push(FailureGroup {
-                status: trial.status(),
-                phase: failure.phase.clone().into_owned(),
-                kind,
-                message: failure.message.clone(),
-                other_messages: 0,
-                remedy: failure.remedy.clone(),
-                count: 0,
-                samples: Vec::new(),
-            });
-            groups.len() - 1
+    let failed = measured.iter().enumerate().filter_map(|(at, trial)| {
+        let failure = trial.outcome.error()?;
+        Some(((trial.status(), &failure.phase, failure.fault.label()), (at, failure)))
+    });
+    let mut groups = Vec::new();
+    for ((status, phase, kind), failures) in grouped(failed) {
+        let (_, first) = failures[0];
+        let others = failures.iter().filter(|(_, failure)| failure.message != first.message);
+        groups.push(FailureGroup {
+            status,
+            phase: phase.clone().into_owned(),
+            kind: kind.into_owned(),
+            message: first.message.clone(),
+            other_messages: others.count() as u32,
+            remedy: first.remedy.clone(),
+            count: failures.len() as u32,
+            samples: failures.iter().map(|(at, _)| *at).collect(),
         });
-        let group = &mut groups[index];
-        group.count += 1;
-        group.other_messages += u32::from(group.message != failure.message);
-        group.samples.push(at);
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
     groups
