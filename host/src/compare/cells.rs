@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// One backend at one point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Cell {
     pub backend: String,
     pub point: String,

@@ -161,17 +161,11 @@ mod tests {
     fn runs(medians: impl Iterator<Item = f64>) -> Vec<RunValue> {
         let run = |(at, median): (usize, f64)| RunValue {
             run: at.to_string(),
-            started: String::new(),
-            file: String::new(),
             trials: 1,
             verified: 1,
             successes: 1,
             median: Some(median),
-            interval: None,
-            plugin_version: None,
-            plugin_sha256: None,
-            workload_sha256: None,
-            versions: Map::new(),
+            ..RunValue::default()
         };
         medians.enumerate().map(run).collect()
     }
@@ -181,18 +175,9 @@ mod tests {
     }
 
     fn cell_of(runs: Vec<RunValue>) -> CellTrend {
-        let cell = Cell {
-            backend: "native".into(),
-            point: "null".into(),
-            config_hash: None,
-            seed: 42,
-            distinction: String::new(),
-            cores: None,
-            is_single: false,
-        };
         CellTrend {
             machine: 0,
-            cell,
+            cell: Cell::default(),
             is_debug: false,
             form: None,
             of: "time",

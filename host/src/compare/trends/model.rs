@@ -81,7 +81,7 @@ pub(crate) struct CellTrend {
 }
 
 /// A cell in one run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct RunValue {
     pub run: String,
     /// ISO 8601, UTC.

@@ -187,8 +187,8 @@ mod tests {
             interval,
             plugin_version: Some("1.2.3".into()),
             plugin_sha256: Some("ab12cd34".repeat(8)),
-            workload_sha256: None,
             versions: [("engine".to_owned(), json!(engine))].into_iter().collect(),
+            ..RunValue::default()
         }
     }
 
@@ -198,9 +198,7 @@ mod tests {
             point: "pipeline/items=1000/parallelism=2/scheduler=default".into(),
             config_hash: Some("65cdbe3c1370a167".repeat(4)),
             seed: 42,
-            cores: None,
-            is_single: false,
-            distinction: String::new(),
+            ..Cell::default()
         };
         CellTrend {
             machine,
