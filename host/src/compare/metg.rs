@@ -116,7 +116,7 @@ pub(crate) fn sweeps(inputs: &[Input]) -> Sweeps {
         rows,
         machines: machines.profiles.into_iter().cloned().collect(),
         warnings,
-        without_chain: Vec::new(),
+        ..Sweeps::default()
     }
 }
 
@@ -291,9 +291,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<
     let granularity = kernel.map(Estimate::granularity);
     Row {
         backend: backend.into(),
-        label: String::new(),
         cores,
-        graph: None,
         metg: granularity.map(|estimate| estimate.value),
         metg_interval: granularity.and_then(|estimate| estimate.interval),
         value: kernel.map(|estimate| estimate.value),
@@ -305,6 +303,7 @@ fn row(backend: &str, cores: u32, samples: &Blocks<'_, '_>, shortest: &Shortest<
         plugin: all().find_map(|metadata| metadata.plugin.clone()),
         workload_library: all().find_map(|metadata| metadata.workload_library.clone()),
         versions: together(all().map(|metadata| &metadata.versions)),
+        ..Row::default()
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) use super::graph::SweptGraph;
 pub(crate) const VERSION: u32 = 1;
 
 /// The METG of all backends.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Sweeps {
     pub version: u32,
     /// The share of the cores' time that must be spent in kernels.
@@ -39,7 +39,7 @@ pub(crate) struct Sweeps {
 }
 
 /// A backend on a number of cores.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Row {
     pub backend: String,
     /// The backend, with what tells the row from others on as many cores and of graphs of the same workload: the machine, the file of

@@ -121,7 +121,6 @@ impl<'a> Setting<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metg::Value;
     use crate::run::task_graph::Form;
 
     fn row(backend: &str, form: Form, pattern: &str, radix: Option<u64>, output_bytes: u64) -> Row {
@@ -135,23 +134,7 @@ mod tests {
             steps: 100,
             form: Some(form),
         };
-        Row {
-            backend: backend.into(),
-            label: backend.into(),
-            cores: 2,
-            graph: Some(graph),
-            metg: Some(Value::At { seconds: 1e-6 }),
-            metg_interval: None,
-            value: None,
-            interval: None,
-            floor: None,
-            blocks_with_value: 1,
-            blocks: Vec::new(),
-            curve: Vec::new(),
-            plugin: None,
-            workload_library: None,
-            versions: serde_json::Map::new(),
-        }
+        Row { backend: backend.into(), label: backend.into(), cores: 2, graph: Some(graph), ..Row::default() }
     }
 
     /// `by` and `graphs`, and of each line the value and the places.

@@ -32,7 +32,6 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
         backend: backend.into(),
         label: backend.into(),
         cores: 2,
-        graph: None,
         metg: Some(Value::At { seconds: 2.0 * floor }),
         metg_interval: Some(interval(2.0 * floor)),
         value: Some(Value::At { seconds: floor }),
@@ -44,6 +43,7 @@ pub(in crate::report) fn row(backend: &str, floor: f64) -> Row {
         plugin: Some(Library::new(format!("plugins/lib{backend}.so").as_ref(), "ab12".repeat(16))),
         workload_library: Some(Library::new("plugins/libworkloads.so".as_ref(), "cd34".repeat(16))),
         versions: Map::from_iter([("crossrun".into(), "0.1.0".into())]),
+        ..Row::default()
     }
 }
 
@@ -135,9 +135,6 @@ pub(in crate::report) fn several() -> Sweeps {
     invalid.blocks_with_value = BLOCKS - 1;
     invalid.blocks[3].outcome = SweepOutcome::Invalid { kernel_seconds: 0.033, efficiency: 1.21 };
     Sweeps {
-        commands: Vec::new(),
-        machine_checks: Vec::new(),
-        tables: Vec::new(),
         version: VERSION,
         target: 0.5,
         rows: vec![bounded, row("native", 1.02e-6), busy, row("beta", 163e-6), invalid, slow, failing],
@@ -148,7 +145,7 @@ pub(in crate::report) fn several() -> Sweeps {
             ..SystemProfile::default()
         }],
         warnings: vec!["the session was postponed once, because the machine was noisy (1 trial)".into()],
-        without_chain: Vec::new(),
+        ..Sweeps::default()
     }
 }
 
