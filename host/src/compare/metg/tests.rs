@@ -76,6 +76,22 @@ fn sweep(backend: &'static str, block: u32, overhead: f64) -> impl Iterator<Item
     (0..20).map(move |exponent| Example::new(backend, block, 1 << exponent, overhead).input())
 }
 
+/// A sweep over the tasks of a graph of this workload with these options, after a change.
+fn graph_sweep(
+    backend: &'static str,
+    overhead: f64,
+    (workload, options): (&str, Json),
+    change: impl Fn(&mut Input),
+) -> Vec<Input> {
+    let of_graph = sweep(backend, 0, overhead).map(|mut input| {
+        input.record.workload = workload.into();
+        input.record.metadata.extra.extend(options.as_object().unwrap().clone());
+        change(&mut input);
+        input
+    });
+    of_graph.collect()
+}
+
 #[test]
 fn a_backend_has_the_value_of_its_blocks_and_the_smallest_comes_first() {
     let slow = (0..7).flat_map(|block| sweep("slow", block, 50e-6 * (1.0 + 0.01 * f64::from(block * 3 % 7))));
@@ -367,28 +383,23 @@ fn warnings_of_trials_are_counted() {
 
 #[test]
 fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
-    let graph = |backend, overhead, pattern: &str, radix: Option<u64>| {
-        let sweep = sweep(backend, 0, overhead).map(|mut input| {
-            input.record.workload = "task_graph".into();
-            let extra = &mut input.record.metadata.extra;
-            extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
-            extra.extend([("output_bytes".to_owned(), json!(64))]);
-            extra.extend(radix.map(|radix| ("radix".to_owned(), json!(radix))));
+    let graph = |backend, overhead, mut options: Json| {
+        (options["width"], options["output_bytes"]) = (json!(8), json!(64));
+        graph_sweep(backend, overhead, ("task_graph", options), |input| {
             let form = if backend == "a" { Form::Graph } else { Form::Stages };
             input.record.metadata.graph = Some(TaskGraph { form, steps: 125, width: 8, output_bytes: 64 });
-            input
-        });
-        sweep.collect::<Vec<_>>()
+        })
     };
-    let mut failed = graph("b", 2e-6, "nearest", Some(3)).swap_remove(0);
+    let nearest = |radix: u64| json!({"pattern": "nearest", "radix": radix});
+    let mut failed = graph("b", 2e-6, nearest(3)).swap_remove(0);
     // It failed before it began.
     failed.record.metadata.graph = None;
     let inputs = [
         vec![failed],
-        graph("a", 3e-6, "trivial", None),
-        graph("a", 4e-6, "nearest", Some(3)),
-        graph("a", 1e-6, "nearest", Some(5)),
-        graph("b", 2e-6, "nearest", Some(3)),
+        graph("a", 3e-6, json!({"pattern": "trivial"})),
+        graph("a", 4e-6, nearest(3)),
+        graph("a", 1e-6, nearest(5)),
+        graph("b", 2e-6, nearest(3)),
         sweep("a", 0, 1e-6).collect(),
     ];
     let sweeps = sweeps(&inputs.concat());
@@ -404,17 +415,11 @@ fn each_graph_is_a_row_of_its_own_and_rows_of_one_graph_stand_together() {
 
 #[test]
 fn graphs_of_other_workloads_and_with_other_options_are_rows_of_their_own() {
-    let graph = |workload: &str, options: Json| {
-        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
-            input.record.workload = workload.into();
-            let extra = &mut input.record.metadata.extra;
-            extra.insert("width".into(), json!(8));
-            extra.extend(options.as_object().unwrap().clone());
-            input.record.metadata.graph =
-                Some(TaskGraph { form: Form::Graph, steps: 125, width: 8, output_bytes: 24 });
-            input
-        });
-        sweep.collect::<Vec<_>>()
+    let graph = |workload: &str, mut options: Json| {
+        options["width"] = json!(8);
+        let graph = TaskGraph { form: Form::Graph, steps: 125, width: 8, output_bytes: 24 };
+        let change = |input: &mut Input| input.record.metadata.graph = Some(graph);
+        graph_sweep("a", 1e-6, (workload, options), change)
     };
     let mut failed = graph("mine", json!({"shift": 10})).swap_remove(0);
     failed.record.metadata.graph = None;
@@ -443,14 +448,9 @@ fn graphs_of_other_workloads_and_with_other_options_are_rows_of_their_own() {
 #[test]
 fn graphs_that_two_builds_ran_are_not_in_one_column() {
     let graph = |pattern: &str, build: &str| {
-        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
-            input.record.workload = "task_graph".into();
-            let metadata = &mut input.record.metadata;
-            metadata.extra.extend([("pattern".to_owned(), json!(pattern)), ("width".to_owned(), json!(8))]);
-            metadata.plugin.as_mut().unwrap().sha256 = build.into();
-            input
-        });
-        sweep.collect::<Vec<_>>()
+        let options = json!({"pattern": pattern, "width": 8});
+        let change = |input: &mut Input| input.record.metadata.plugin.as_mut().unwrap().sha256 = build.into();
+        graph_sweep("a", 1e-6, ("task_graph", options), change)
     };
     let found = sweeps(&[graph("fft", "ab"), graph("trivial", "cd")].concat());
     let names: Vec<_> = found.rows.iter().map(Row::name).collect();
@@ -466,14 +466,9 @@ fn graphs_that_two_builds_ran_are_not_in_one_column() {
 #[test]
 fn graphs_of_two_sizes_are_told_apart_by_their_names() {
     let graph = |run: &str, width: u64| {
-        let sweep = sweep("a", 0, 1e-6).map(|mut input| {
-            input.record.run_id = format!("{run}/{}", input.record.run_id);
-            input.record.workload = "task_graph".into();
-            let extra = &mut input.record.metadata.extra;
-            extra.extend([("pattern".to_owned(), json!("fft")), ("width".to_owned(), json!(width))]);
-            input
-        });
-        sweep.collect::<Vec<_>>()
+        let options = json!({"pattern": "fft", "width": width});
+        let change = |input: &mut Input| input.record.run_id = format!("{run}/{}", input.record.run_id);
+        graph_sweep("a", 1e-6, ("task_graph", options), change)
     };
     let found = sweeps(&[graph("one", 8), graph("other", 4)].concat());
     let mut names: Vec<_> = found.rows.iter().map(Row::name).collect();
