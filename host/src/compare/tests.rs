@@ -136,6 +136,16 @@ fn changed(examples: Vec<Example>, backend: &str, change: impl Fn(&mut Example))
     examples.into_iter().map(changed).collect()
 }
 
+/// The records of a run that began at this second, with a block each second.
+fn of_run(examples: Vec<Example>, second: u64) -> Vec<Input> {
+    let mut inputs = recorded(changed(examples, "", |example| {
+        let block = u64::from(example.trial.block.unwrap());
+        example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
+    }));
+    mark_runs(&mut inputs);
+    inputs
+}
+
 /// The same in some of the blocks.
 fn changed_in(
     examples: Vec<Example>,

@@ -1,11 +1,12 @@
 //! Which rows are comparable, and on what the user can insist.
 
 use super::*;
+use crate::compare::history::{ChangeVerdict, history};
 use crate::record::UnifiedRecord;
 
 /// Seven blocks of `a` and `b`, with `b` changed.
 fn with_other_b(change: fn(&mut Example)) -> Vec<Input> {
-    recorded(changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]), "b", change))
+    recorded(changed(pair(7), "b", change))
 }
 
 /// The row of `b` without and with insisting.
@@ -16,12 +17,23 @@ fn insisted(inputs: &[Input]) -> [Row; 2] {
     })
 }
 
+/// That `b` is not compared for this reason alone, or only if the user insists.
+#[track_caller]
+fn check_refused(inputs: &[Input], reason: &Incomparable, unless_insisted: bool) {
+    let [refused, insisted] = insisted(inputs);
+    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
+    assert_eq!(insisted.ratio.is_some(), unless_insisted);
+    assert_eq!(insisted.no_ratio, refused.no_ratio.filter(|_| !unless_insisted));
+    for row in [refused, insisted] {
+        assert_eq!(row.incomparable.as_slice(), std::slice::from_ref(reason));
+    }
+}
+
 #[test]
 fn another_machine_is_shown_and_never_gets_a_ratio() {
     let inputs = with_other_b(|example| example.system_profile.hostname = Some("other".into()));
+    check_refused(&inputs, &Incomparable::Machine { keys: vec!["hostname".into()] }, false);
     for row in insisted(&inputs) {
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(row.incomparable, [Incomparable::Machine { keys: vec!["hostname".into()] }]);
         assert!(row.duration.is_some() && row.machine == Some(1));
     }
     let comparison = compare(&inputs, &Options::default()).unwrap();
@@ -55,21 +67,14 @@ fn an_earlier_record_makes_no_two_machines_one() {
 #[test]
 fn a_debug_build_is_compared_with_a_release_build_only_if_the_user_insists() {
     let inputs = with_other_b(|example| example.plugin = Some(library("b", false)));
-    let [refused, insisted] = insisted(&inputs);
-    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-    assert!(insisted.ratio.is_some() && insisted.no_ratio.is_none());
-    let difference = [Incomparable::DebugBesideRelease { this_is_debug: true }];
-    assert_eq!(
-        (refused.incomparable.as_slice(), insisted.incomparable.as_slice()),
-        (difference.as_slice(), difference.as_slice())
-    );
+    check_refused(&inputs, &Incomparable::DebugBesideRelease { this_is_debug: true }, true);
     let comparison = compare(&inputs, &Options::default()).unwrap();
     assert!(warns(&comparison, WarningKind::DebugBuild).message.contains("(b)"));
 }
 
 #[test]
 fn two_debug_builds_are_compared_and_flagged() {
-    let debug = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]), "", |example| {
+    let debug = changed(pair(7), "", |example| {
         example.plugin = Some(library(&example.trial.backend.name, false));
     });
     let comparison = standard(debug);
@@ -84,13 +89,9 @@ fn a_graph_in_stages_is_marked_and_compared_with_one_by_its_tasks_only_if_the_us
         let both = changed(both, "a", |it| it.result.graph = graph(a));
         recorded(changed(both, "b", |it| it.result.graph = graph(b)))
     };
-    let [refused, insisted] = insisted(&graphs(Form::Graph, Form::Stages));
-    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-    assert_eq!(
-        (refused.incomparable.as_slice(), &*refused.label),
-        (&[Incomparable::GraphForm][..], "b (stages)")
-    );
-    assert!(insisted.ratio.is_some());
+    let inputs = graphs(Form::Graph, Form::Stages);
+    check_refused(&inputs, &Incomparable::GraphForm, true);
+    assert_eq!(insisted(&inputs)[0].label, "b (stages)");
     let comparison = compare(&graphs(Form::Stages, Form::Graph), &Options::default()).unwrap();
     assert!(warns(&comparison, WarningKind::GraphForms).message.contains("form=stages"));
     assert_eq!(row(&comparison, "a").label, "a (stages)");
@@ -109,16 +110,12 @@ fn a_row_that_ran_a_graph_in_both_forms_is_compared_only_if_the_user_insists() {
         // The first block has the form of the other row.
         let later = |it: &mut Example| it.result.graph = graph(Form::Graph);
         let inputs = recorded(changed_in(both.clone(), other, 1.., later));
-        let [refused, insisted] = insisted(&inputs);
-        assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(refused.incomparable, [Incomparable::GraphForm]);
-        assert!(insisted.ratio.is_some());
+        check_refused(&inputs, &Incomparable::GraphForm, true);
     }
 }
 
 #[test]
 fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
-    use crate::compare::history::{ChangeVerdict, history};
     let run = |of_a: Option<Form>, of_b: Option<Form>| {
         let both = blocks("task_graph", 7, &[("a", 1.0), ("b", 2.0)]);
         let both = changed(both, "a", |it| it.result.graph = of_a.and_then(graph));
@@ -159,10 +156,7 @@ fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
 #[test]
 fn work_from_another_library_is_compared_only_if_the_user_insists() {
     let inputs = with_other_b(|example| example.workload_library = Some(library("other", true)));
-    let [refused, insisted] = insisted(&inputs);
-    assert_eq!((refused.ratio, refused.no_ratio), (None, Some(NoRatio::Incomparable)));
-    assert_eq!(refused.incomparable, [Incomparable::WorkloadLibrary]);
-    assert!(insisted.ratio.is_some());
+    check_refused(&inputs, &Incomparable::WorkloadLibrary, true);
     warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::WorkloadLibraries);
 }
 
@@ -195,10 +189,7 @@ fn rows_of_rebuilt_plugins_are_compared_with_the_baseline_of_their_own_run() {
 #[test]
 fn another_seed_is_another_configuration() {
     let inputs = with_other_b(|example| example.trial.cell.spec.seed = 43);
-    for row in insisted(&inputs) {
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec!["seed".into()] }]);
-    }
+    check_refused(&inputs, &Incomparable::Configuration { keys: vec!["seed".into()] }, false);
     warns(&compare(&inputs, &Options::default()).unwrap(), WarningKind::Configuration);
 }
 
@@ -208,15 +199,12 @@ fn another_number_of_cores_is_another_configuration() {
     for input in inputs.iter_mut().filter(|input| input.record.backend == "b") {
         input.record.metadata.cores = Some(vec![0, 1]);
     }
-    for row in insisted(&inputs) {
-        assert_eq!((row.ratio, row.no_ratio), (None, Some(NoRatio::Incomparable)));
-        assert_eq!(row.incomparable, [Incomparable::Configuration { keys: vec!["cores".into()] }]);
-    }
+    check_refused(&inputs, &Incomparable::Configuration { keys: vec!["cores".into()] }, false);
 }
 
 #[test]
 fn a_hash_that_is_not_that_of_the_configuration_is_refused_and_flagged() {
-    let mut inputs = recorded(blocks("pipeline", 7, &[("a", 1.0), ("b", 2.0)]));
+    let mut inputs = recorded(pair(7));
     for input in inputs.iter_mut().filter(|input| input.record.backend == "b") {
         input.record.config_hash = Some("f00d".into());
     }
@@ -281,10 +269,8 @@ fn records_of_the_original_project_that_differ_are_refused() {
 
 #[test]
 fn a_point_that_was_only_warmed_up_is_not_missing() {
-    use crate::compare::history::history;
-    let speeds = [("a", 1.0), ("b", 2.0)];
-    let old = [blocks("pipeline", 7, &speeds), blocks("null", 7, &speeds)].concat();
-    let mut new = blocks("pipeline", 7, &speeds);
+    let old = [pair(7), blocks("null", 7, &[("a", 1.0), ("b", 2.0)])].concat();
+    let mut new = pair(7);
     new.push(example("a", "null", 0, 1.0).with(|it| it.trial.purpose = Purpose::WarmUp(0)));
     let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
     assert!(found.changes.iter().all(|change| !change.fails), "{:?}", found.changes);

@@ -1,6 +1,8 @@
 //! Points that are compared by latency.
 
 use super::*;
+use crate::compare::history::{ChangeVerdict, history};
+use crate::compare::trends::trends;
 
 /// The source was late by itself, whatever the backend did.
 fn invalidate(example: &mut Example) {
@@ -22,7 +24,6 @@ fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is()
     let compared = slower.compared_latency.as_ref().unwrap();
     assert_eq!((compared.percentile.as_str(), compared.spread.n), ("p95", 7));
     assert!((compared.spread.median - 0.00403).abs() < 1e-9, "{compared:?}");
-    assert!(comparison.geomeans.iter().all(|mean| mean.points == 0), "{:?}", comparison.geomeans);
     // Too few items for any percentile: there is nothing to compare, least of all the duration.
     let few = standard(of_backend("a", 5, 2.0).chain(of_backend("b", 5, 4.0)));
     assert_eq!((row(&few, "b").ratio, row(&few, "b").no_ratio), (None, Some(NoRatio::NoLatency)));
@@ -135,7 +136,6 @@ fn with_a_block_that_has_too_few_items_for_any_percentile_there_is_none_to_compa
 
 #[test]
 fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
-    use crate::compare::history::{ChangeVerdict, history};
     let calls = |old: Vec<Example>, new: Vec<Example>| {
         let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
         found.changes.iter().map(|it| (it.call, it.fails, it.new.trials)).collect::<Vec<_>>()
@@ -156,7 +156,6 @@ fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
 
 #[test]
 fn two_runs_are_compared_by_a_percentile_that_both_have() {
-    use crate::compare::history::history;
     let all_have_p99 = changed(uneven(9), "", |example| {
         let latency = example.result.actual.as_mut().unwrap().latency.as_mut().unwrap();
         latency.scheduled.count = 700;
@@ -182,7 +181,6 @@ fn with_a_hidden_latency(examples: Vec<Example>) -> Vec<Example> {
 
 #[test]
 fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run() {
-    use crate::compare::history::{ChangeVerdict, history};
     let hiding = with_a_hidden_latency(uneven(9));
     let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| Vec::new()).unwrap();
     let calls: Vec<_> =
@@ -192,10 +190,9 @@ fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run()
 
 #[test]
 fn a_run_that_hides_a_latency_has_no_value_in_the_history_and_counts_its_verified_trials() {
-    use crate::compare::trends::trends;
     let run_of_b = |examples: Vec<Example>| {
-        let trends = trends(&mut recorded(examples), None, |_| Vec::new());
-        let cell = trends.cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
+        let cells = trends(&mut recorded(examples), None, |_| Vec::new()).cells;
+        let cell = cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
         let [run] = cell.runs.as_slice() else { panic!("{:?}", cell.runs) };
         (run.trials, run.verified, run.successes, run.median.is_some())
     };

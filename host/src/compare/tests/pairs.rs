@@ -121,21 +121,17 @@ fn two_files_under_one_name_are_two_rows_and_the_later_is_compared_with_the_firs
 }
 
 /// Seven blocks of a run that began at this second, in which b has this speed.
-fn of_run(run: &str, second: u64, speed: f64) -> Vec<Input> {
+fn named_run(run: &str, second: u64, speed: f64) -> Vec<Input> {
     let examples = changed(blocks("pipeline", 7, &[("a", 1.0), ("b", speed)]), "", |example| {
-        let block = u64::from(example.trial.block.unwrap());
-        example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
         example.trial.cell.run_id = example.trial.cell.run_id.replace("night", run);
     });
-    let mut inputs = recorded(examples);
-    mark_runs(&mut inputs);
-    inputs
+    of_run(examples, second)
 }
 
 #[test]
 fn blocks_of_several_runs_follow_each_other_as_they_were_run() {
     // In the later run b is faster by a tenth: the blocks of each run are alike.
-    let both = [of_run("one", 1000, 1.0), of_run("later", 2000, 1.1)].concat();
+    let both = [named_run("one", 1000, 1.0), named_run("later", 2000, 1.1)].concat();
     let ratio = ratio(&compare(&both, &Options::default()).unwrap(), "b");
     assert!(ratio.autocorrelation > Some(0.7) && ratio.widened > Some(2.0), "{ratio:?}");
 }
@@ -143,7 +139,8 @@ fn blocks_of_several_runs_follow_each_other_as_they_were_run() {
 #[test]
 fn the_interval_of_a_geometric_mean_is_over_the_blocks_of_several_runs_as_they_were_run() {
     // Of three runs, two have one id, and the second is of a faster b.
-    let runs = [of_run("nightly", 1000, 1.0), of_run("again", 2000, 1.1), of_run("nightly", 3000, 1.0)];
+    let runs = [("nightly", 1000, 1.0), ("again", 2000, 1.1), ("nightly", 3000, 1.0)];
+    let runs = runs.map(|(run, second, speed)| named_run(run, second, speed));
     let comparison = compare(&runs.concat(), &Options::default()).unwrap();
     let ratio = ratio(&comparison, "b");
     assert!(ratio.blocks == 21 && ratio.interval.is_some(), "{ratio:?}");

@@ -88,14 +88,9 @@ fn one_trial_recorded_twice_counts_once() {
 
 /// A run of [`pair`], in a file of its own, that began at this second and took so many times as long.
 fn run_of(file: &str, second: u64, factor: f64) -> Vec<Input> {
-    let examples = changed(pair(7), "", |example| {
-        let block = u64::from(example.trial.block.unwrap());
-        example.result.started = UNIX_EPOCH + Duration::from_secs(second + block);
-        example.finished().duration_seconds *= factor;
-    });
-    let mut inputs = recorded(examples);
+    let slower = changed(pair(7), "", |example| example.finished().duration_seconds *= factor);
+    let mut inputs = of_run(slower, second);
     inputs.iter_mut().for_each(|input| input.source.file = file.into());
-    mark_runs(&mut inputs);
     inputs
 }
 
