@@ -27,6 +27,12 @@ pub(super) fn point(workload: &str, items: Option<u64>, parallelism: u32) -> Poi
     }
 }
 
+/// What an A/A comparison under these two names shows.
+pub(super) fn noise_floor(names: [&str; 2], factor: f64) -> Option<NoiseFloor> {
+    let ratio = RatioInterval { low: 1.0 / factor, high: factor, confidence: 0.95 };
+    Some(NoiseFloor { names: names.map(str::to_owned), ratio, factor })
+}
+
 pub(super) fn spread(median: f64) -> Spread {
     Spread { n: BLOCKS, min: median * 0.97, median, max: median * 1.05 }
 }

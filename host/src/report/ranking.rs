@@ -220,7 +220,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Doubt, NoRatio, NoiseFloor, Ratio, RatioInterval, Sample, Withheld};
+    use crate::compare::model::{Doubt, NoRatio, Ratio, Sample, Withheld};
     use crate::report::examples;
 
     fn labels(point: &Point) -> Vec<&str> {
@@ -314,9 +314,7 @@ mod tests {
             "No backend was clearly the fastest; beta and gamma were within 30 % of the fastest."
         );
         let noise = |it: &mut Comparison| {
-            let names = ["beta".into(), "beta_again".into()];
-            let ratio = RatioInterval { low: 0.7, high: 1.4, confidence: 0.95 };
-            it.points[0].noise_floor = Some(NoiseFloor { names, ratio, factor: 1.4 });
+            it.points[0].noise_floor = examples::noise_floor(["beta", "beta_again"], 1.4);
         };
         assert_eq!(told(noise), nobody);
     }
@@ -406,9 +404,7 @@ mod tests {
     fn the_second_name_of_an_a_a_comparison_is_no_other_backend() {
         let told = |others: &[(&str, f64)], names: [&str; 2]| {
             let mut comparison = comparison([rows(others)]);
-            let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
-            let names = names.map(str::to_owned);
-            comparison.points[0].noise_floor = Some(NoiseFloor { names, ratio, factor: 1.02 });
+            comparison.points[0].noise_floor = examples::noise_floor(names, 1.02);
             sentence(&comparison)
         };
         let alpha = ["alpha", "alpha-again"];

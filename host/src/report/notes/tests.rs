@@ -1,7 +1,7 @@
 //! Tests of the notes below the tables.
 
 use super::*;
-use crate::compare::model::{NoiseFloor, RatioInterval, Stages};
+use crate::compare::model::Stages;
 use crate::report::examples;
 
 /// The notes of a comparison that has these rows at one point.
@@ -105,11 +105,9 @@ fn a_backend_beside_itself_needs_no_more_blocks() {
         row.ratio.as_mut().unwrap().verdict = Some(Verdict::Inconclusive { more_blocks: Some(more_blocks) });
         row
     };
-    let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
-    let names = ["alpha".into(), "alpha-again".into()];
     let mut point = Point {
         rows: vec![examples::row("alpha", None), needs("alpha-again", 90), needs("beta", 3)],
-        noise_floor: Some(NoiseFloor { names, ratio, factor: 1.02 }),
+        noise_floor: examples::noise_floor(["alpha", "alpha-again"], 1.02),
         ..examples::point("pipeline", Some(1000), 2)
     };
     let known: Vec<_> = point.rows.iter().map(|row| more_blocks(row, &point)).collect();
@@ -150,9 +148,8 @@ fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
     let mut single = again("alpha");
     single.rows[2].ratio.as_mut().unwrap().paired = false;
     assert_eq!(told(Rigor::Standard, &[single]), None);
-    let ratio = RatioInterval { low: 0.98, high: 1.02, confidence: 0.95 };
-    let names = ["beta".into(), "beta-again".into()];
-    let known = Point { noise_floor: Some(NoiseFloor { names, ratio, factor: 1.02 }), ..again("beta") };
+    let noise_floor = examples::noise_floor(["beta", "beta-again"], 1.02);
+    let known = Point { noise_floor, ..again("beta") };
     assert_eq!(told(Rigor::Standard, &[known]), None);
 }
 
@@ -160,9 +157,8 @@ fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
 fn a_floor_of_noise_is_said_to_be_that_of_its_point() {
     let told = |factors: &[f64]| {
         let at = |factor: &f64| {
-            let ratio = RatioInterval { low: 1.0, high: *factor, confidence: 0.95 };
-            let noise_floor = NoiseFloor { names: ["a".into(), "b".into()], ratio, factor: *factor };
-            Point { noise_floor: Some(noise_floor), ..examples::point("pipeline", Some(1000), 2) }
+            let noise_floor = examples::noise_floor(["a", "b"], *factor);
+            Point { noise_floor, ..examples::point("pipeline", Some(1000), 2) }
         };
         let points: Vec<_> = factors.iter().map(at).collect();
         let noise_floor = factors.iter().copied().max_by(f64::total_cmp);
