@@ -65,9 +65,14 @@ impl Simulated {
         self.points.iter().map(|(_, point)| *point).collect()
     }
 
-    fn metg(mut self) -> f64 {
+    /// After its sweep.
+    fn swept(mut self) -> Self {
         self.sweep().run(&mut self).unwrap();
-        match block_value(&self.points()).unwrap().unwrap() {
+        self
+    }
+
+    fn metg(self) -> f64 {
+        match block_value(&self.swept().points()).unwrap().unwrap() {
             Value::At { seconds } => seconds,
             bound => panic!("{bound:?}"),
         }
@@ -92,6 +97,18 @@ impl LoadRunner for Simulated {
             self.points.push((load, MeasuredLoad { kernel_seconds, tasks, seconds, cores }));
         }
         Ok(Some(seconds))
+    }
+}
+
+/// A backend of which each run is seen, and changed, before it begins.
+struct Observed<F>(Simulated, F);
+
+impl<F: FnMut(&mut Simulated, Load, Purpose)> LoadRunner for Observed<F> {
+    type Error = std::convert::Infallible;
+
+    fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
+        (self.1)(&mut self.0, load, purpose);
+        self.0.run(load, purpose)
     }
 }
 
@@ -142,8 +159,7 @@ fn metg_is_the_granularity_of_a_task_whose_kernel_takes_half_of_it() {
 fn a_block_of_a_busy_machine_has_no_value() {
     for slowdown in [1.2, 2.0, 4.0, 20.0] {
         for overhead in [0.4e-6, 30e-6, 3e-3] {
-            let mut backend = Simulated { slowdown, ..Simulated::noisy(0.02, 7, overhead) };
-            backend.sweep().run(&mut backend).unwrap();
+            let backend = Simulated { slowdown, ..Simulated::noisy(0.02, 7, overhead) }.swept();
             let value = block_value(&backend.points());
             assert!(matches!(value, Err(NoValue::NeverEfficient { .. })), "{value:?} at {slowdown}");
         }
@@ -153,8 +169,7 @@ fn a_block_of_a_busy_machine_has_no_value() {
 #[test]
 fn the_floor_is_the_overhead_of_a_task() {
     for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
-        let mut backend = Simulated::noisy(0.01, 3, overhead);
-        backend.sweep().run(&mut backend).unwrap();
+        let backend = Simulated::noisy(0.01, 3, overhead).swept();
         let found = floor(&backend.points()).unwrap();
         assert!((found / overhead - 1.0).abs() < 0.05, "{found} for {overhead}");
     }
@@ -163,8 +178,7 @@ fn the_floor_is_the_overhead_of_a_task() {
 #[test]
 fn a_sweep_halves_the_kernel_over_the_whole_range_and_measures_each_kernel_once() {
     for overhead in [0.3e-6, 10e-6, 5e-3, 80e-3] {
-        let mut backend = Simulated::noisy(0.02, 5, overhead);
-        backend.sweep().run(&mut backend).unwrap();
+        let backend = Simulated::noisy(0.02, 5, overhead).swept();
         let mut kernels: Vec<_> = backend.points.iter().map(|(load, _)| load.iterations).collect();
         kernels.sort_unstable();
         assert!(kernels.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{kernels:?}");
@@ -180,31 +194,23 @@ fn a_sweep_halves_the_kernel_over_the_whole_range_and_measures_each_kernel_once(
 #[test]
 fn a_point_takes_about_the_requested_time() {
     for overhead in [0.3e-6, 10e-6, 5e-3] {
-        let mut backend = Simulated::new(overhead);
-        backend.sweep().run(&mut backend).unwrap();
+        let backend = Simulated::new(overhead).swept();
         for (load, point) in &backend.points {
             let enough = load.tasks == 16 || (0.15..0.8).contains(&point.seconds);
             assert!(enough, "{load:?} took {} s", point.seconds);
         }
     }
     // A whole sweep takes some seconds of the simulated clock.
-    let mut backend = Simulated::new(0.5e-6);
-    backend.sweep().run(&mut backend).unwrap();
+    let backend = Simulated::new(0.5e-6).swept();
     assert!(backend.clock < 12.0, "{}", backend.clock);
 }
 
 #[test]
 fn the_kernel_is_doubled_if_the_warm_up_underestimated_the_overhead() {
-    /// The overhead is larger for longer kernels.
-    struct Underestimated(Simulated);
-    impl LoadRunner for Underestimated {
-        type Error = std::convert::Infallible;
-        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
-            self.0.overhead = if load.iterations > 1 { 40e-6 } else { 10e-6 };
-            self.0.run(load, purpose)
-        }
-    }
-    let mut backend = Underestimated(Simulated::new(10e-6));
+    // The overhead is larger for longer kernels.
+    let mut backend = Observed(Simulated::new(10e-6), |it: &mut Simulated, load: Load, _: Purpose| {
+        it.overhead = if load.iterations > 1 { 40e-6 } else { 10e-6 };
+    });
     backend.0.sweep().run(&mut backend).unwrap();
     let Some(Value::At { seconds }) = block_value(&backend.0.points()).unwrap() else { panic!("a bound") };
     assert!((seconds / 40e-6 - 1.0).abs() < 0.1, "{seconds}");
@@ -285,19 +291,13 @@ fn a_bound_of_the_kernel_bounds_the_time_of_a_saturating_engine_and_changes_no_v
 
 #[test]
 fn a_warm_up_has_the_shortest_kernel_which_is_the_longest_too_if_it_is_the_only_one() {
-    struct Listed(Simulated, Vec<(Load, Purpose)>);
-    impl LoadRunner for Listed {
-        type Error = std::convert::Infallible;
-        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
-            self.1.push((load, purpose));
-            self.0.run(load, purpose)
-        }
-    }
     for (finest_seconds, is_only) in [(0.0, false), (100e-6, true)] {
-        let mut backend = Listed(Simulated::new(10e-6), Vec::new());
+        let mut runs = Vec::new();
+        let list = |_: &mut Simulated, load: Load, purpose: Purpose| runs.push((load, purpose));
+        let mut backend = Observed(Simulated::new(10e-6), list);
         let range = Range { point_seconds: 0.4, finest_seconds, coarsest_seconds: 100e-6 };
         Sweep { range, ..backend.0.sweep() }.run(&mut backend).unwrap();
-        let warm_ups = backend.1.iter().filter(|(_, purpose)| *purpose != Purpose::Measured);
+        let warm_ups = runs.iter().filter(|(_, purpose)| *purpose != Purpose::Measured);
         let warm_ups: Vec<_> = warm_ups.map(|(load, _)| (load.is_shortest, load.is_longest)).collect();
         assert!(!warm_ups.is_empty() && warm_ups.iter().all(|it| *it == (true, is_only)), "{warm_ups:?}");
     }
@@ -305,32 +305,24 @@ fn a_warm_up_has_the_shortest_kernel_which_is_the_longest_too_if_it_is_the_only_
 
 #[test]
 fn long_warm_ups_that_do_not_settle_are_the_fewest() {
-    /// Each run starts faster than the one before.
-    struct Falling {
-        backend: Simulated,
-        warm_ups: u32,
-    }
-    impl LoadRunner for Falling {
-        type Error = std::convert::Infallible;
-        fn run(&mut self, load: Load, purpose: Purpose) -> Result<Option<f64>, Self::Error> {
-            self.warm_ups += u32::from(purpose != Purpose::Measured);
-            self.backend.startup *= 0.9;
-            self.backend.run(load, purpose)
-        }
-    }
     for (startup, warm_ups) in [(10e-3, 20), (10.0, 5)] {
-        let mut falling = Falling { backend: Simulated { startup, ..Simulated::new(1e-6) }, warm_ups: 0 };
-        let sweep = Sweep { tasks: Some(16), ..falling.backend.sweep() };
+        let mut counted = 0;
+        // Each run starts faster than the one before.
+        let fall = |it: &mut Simulated, _: Load, purpose: Purpose| {
+            counted += u32::from(purpose != Purpose::Measured);
+            it.startup *= 0.9;
+        };
+        let mut falling = Observed(Simulated { startup, ..Simulated::new(1e-6) }, fall);
+        let sweep = Sweep { tasks: Some(16), ..falling.0.sweep() };
         sweep.run(&mut falling).unwrap();
-        assert_eq!(falling.warm_ups, warm_ups, "with {startup} s");
+        assert_eq!(counted, warm_ups, "with {startup} s");
     }
 }
 
 #[test]
 fn a_run_without_a_verified_answer_ends_the_sweep() {
     for runs_left in [0, 1, 4] {
-        let mut backend = Simulated { runs_left, ..Simulated::new(1e-6) };
-        backend.sweep().run(&mut backend).unwrap();
+        let backend = Simulated { runs_left, ..Simulated::new(1e-6) }.swept();
         assert!(backend.points.len() < 4);
     }
 }
@@ -361,8 +353,7 @@ proptest! {
 
     #[test]
     fn any_engine_ends_in_bounded_time(overhead in 1e-8..1.0_f64, noise in 0.0..0.5_f64, seed: u64) {
-        let mut backend = Simulated::noisy(noise, seed, overhead);
-        backend.sweep().run(&mut backend).unwrap();
+        let backend = Simulated::noisy(noise, seed, overhead).swept();
         prop_assert!(backend.points.len() <= 40);
         prop_assert!(backend.clock < 400.0, "{}", backend.clock);
     }
