@@ -60,10 +60,6 @@ pub(crate) fn over_blocks(values: &[Value]) -> Option<Estimate> {
     if values.iter().any(|value| matches!(value, Value::Below { .. })) {
         return Some(Estimate { value: Value::Below { seconds: median(&seconds)? }, interval: None });
     }
-    exact(&seconds)
-}
-
-fn exact(seconds: &[f64]) -> Option<Estimate> {
     let logarithms: Vec<_> = seconds.iter().map(|seconds| seconds.ln()).collect();
     let PairedDifference { estimate, interval, .. } = PairedDifference::new(&logarithms)?;
     Some(Estimate { value: Value::At { seconds: estimate.exp() }, interval: interval.map(Interval::exp) })

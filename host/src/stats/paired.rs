@@ -27,8 +27,6 @@ pub struct PairedDifference {
     /// By what factor the interval is wider, and the p-values are those of a shorter way, than if the blocks were
     /// independent: 1 unless they are clearly not.
     pub widening: f64,
-    /// Whether too many blocks are equal to each other for an interval.
-    pub is_tied: bool,
     /// The groups of the blocks, the lower first, if they are two with more than the [`MARGIN`] between them.
     pub groups: Option<[ValueGroup; 2]>,
 }
@@ -39,7 +37,6 @@ impl PairedDifference {
     pub fn new(differences: &[f64]) -> Option<Self> {
         let Widened { ranks: SignedRank { estimate, blocks, interval }, autocorrelation, widening } =
             Widened::new(differences)?;
-        let is_tied = are_tied(differences);
         // A bound lies outside the wider interval exactly if this one lies outside the other.
         let nearer = |bound: f64| {
             if widening > 1.0 { estimate - (estimate - bound) / widening } else { bound }
@@ -48,12 +45,11 @@ impl PairedDifference {
         Some(Self {
             estimate,
             blocks,
-            interval: interval.filter(|_| !is_tied),
+            interval: interval.filter(|_| !are_tied(differences)),
             p_value: p_value([0.0, 0.0]),
             margin_p_value: p_value([-MARGIN.ln(), MARGIN.ln()]),
             autocorrelation,
             widening,
-            is_tied,
             groups: two_groups(differences, MARGIN.ln()),
         })
     }
@@ -118,7 +114,7 @@ mod tests {
     #[test]
     fn tied_blocks_have_an_estimate_and_no_interval() {
         let tied = of(&[0.1, 0.1, 0.1, 0.2, 0.1, 0.2, 0.1]);
-        assert_eq!((tied.is_tied, tied.interval, tied.estimate), (true, None, 0.1));
+        assert_eq!((tied.interval, tied.estimate), (None, 0.1));
     }
 
     #[test]

@@ -24,13 +24,10 @@ pub(crate) struct Shift {
 impl Shift {
     /// From `old` to `new`. None if one is empty or has a value that is not finite.
     pub(crate) fn new(old: &[f64], new: &[f64]) -> Option<Self> {
-        if !old.iter().chain(new).all(|value| value.is_finite()) {
+        if old.is_empty() || new.is_empty() || !old.iter().chain(new).all(|value| value.is_finite()) {
             return None;
         }
-        if old.is_empty() || new.is_empty() {
-            return None;
-        }
-        let differences = Differences::of(old, new);
+        let differences = Differences { old: sorted(old), new: sorted(new) };
         Some(Self { estimate: differences.middle(), interval: interval(&differences, old.len(), new.len()) })
     }
 }
@@ -42,10 +39,6 @@ struct Differences {
 }
 
 impl Differences {
-    fn of(old: &[f64], new: &[f64]) -> Self {
-        Self { old: sorted(old), new: sorted(new) }
-    }
-
     fn len(&self) -> usize {
         self.old.len() * self.new.len()
     }
@@ -181,7 +174,7 @@ mod tests {
             });
             let mut list: Vec<f64> = new.iter().flat_map(|new| old.iter().map(move |old| new - old)).collect();
             list.sort_by(f64::total_cmp);
-            let differences = Differences::of(&old, &new);
+            let differences = Differences { old: sorted(&old), new: sorted(&new) };
             let ranked: Vec<_> = (0..differences.len()).map(|place| differences.ranked(place)).collect();
             prop_assert_eq!(&ranked, &list);
             prop_assert_eq!(Some(differences.middle()), crate::stats::median(&list));

@@ -55,7 +55,7 @@ impl SignedRank {
         if differences.is_empty() || !differences.iter().all(|difference| difference.is_finite()) {
             return None;
         }
-        let averages = Averages::of(differences);
+        let averages = Averages(sorted(differences));
         Some(Self {
             estimate: averages.middle(),
             blocks: differences.len(),
@@ -68,10 +68,6 @@ impl SignedRank {
 struct Averages(Vec<f64>);
 
 impl Averages {
-    fn of(values: &[f64]) -> Self {
-        Self(sorted(values))
-    }
-
     fn len(&self) -> usize {
         self.0.len() * (self.0.len() + 1) / 2
     }
@@ -312,7 +308,7 @@ mod tests {
             let pairs = |at: usize| values[at..].iter().map(move |other| mean_of_two(values[at], *other));
             let mut listed: Vec<_> = (0..values.len()).flat_map(pairs).collect();
             listed.sort_by(f64::total_cmp);
-            let averages = Averages::of(values);
+            let averages = Averages(sorted(values));
             prop_assert_eq!(listed.len(), averages.len());
             let place = place.index(listed.len());
             prop_assert_eq!(listed[place], averages.ranked(place));

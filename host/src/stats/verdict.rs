@@ -59,13 +59,12 @@ impl Verdict {
 /// f² times the blocks. Because the estimate changes, that number of blocks gives a verdict about half of the time.
 fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32> {
     let margin = MARGIN.ln();
-    let excess = |arm: f64, room: f64| arm / room;
     let factor = if estimate > margin {
-        excess(estimate - low, estimate - margin)
+        (estimate - low) / (estimate - margin)
     } else if estimate < -margin {
-        excess(high - estimate, -margin - estimate)
+        (high - estimate) / (-margin - estimate)
     } else {
-        excess(high - estimate, margin - estimate).max(excess(estimate - low, estimate + margin))
+        ((high - estimate) / (margin - estimate)).max((estimate - low) / (estimate + margin))
     };
     let more = (blocks as f64 * (factor * factor - 1.0)).ceil().max(1.0);
     (more <= MAX_MORE_BLOCKS).then_some(more as u32)

@@ -1,7 +1,7 @@
 //! The rows of a comparison.
 
 use super::row::{ExportedRow, Figure, Reason, State};
-use crate::compare::model::{Comparison, Counts, Point, Ratio, Row};
+use crate::compare::model::{Comparison, Counts, FailureGroup, Point, Ratio, Row};
 use crate::report::labels::{doubt, failure, one_line, shown_ratio, succeeded};
 use crate::report::number;
 use crate::run::session::NEGOTIATION;
@@ -53,7 +53,10 @@ fn trials(counts: Counts) -> Vec<(&'static str, u32)> {
 
 fn state(row: &Row) -> State {
     let counts = row.counts;
-    let reason = |group| Reason { kind: one_line(&group_kind(group), 60), message: failure(group, row) };
+    let reason = |group: &FailureGroup| {
+        let kind = if group.kind.is_empty() { word(group.status) } else { group.kind.clone() };
+        Reason { kind: one_line(&kind, 60), message: failure(group, row) }
+    };
     match () {
         () if counts.trials == 0 => State::WithoutFigures("no trial was measured".into()),
         () if counts.trials == counts.verified => match row.doubts.first() {
@@ -69,10 +72,6 @@ fn state(row: &Row) -> State {
         }
         () => State::Failed(row.failures.iter().map(reason).collect()),
     }
-}
-
-fn group_kind(group: &crate::compare::model::FailureGroup) -> String {
-    if group.kind.is_empty() { word(group.status) } else { group.kind.clone() }
 }
 
 fn with_figures(point: &Point, row: &Row) -> (State, Vec<Figure>) {
