@@ -13,8 +13,9 @@ const RADIUS: usize = 7;
 /// The picture. Each task and each edge has a title, which browsers show below the pointer.
 pub(crate) fn svg(graph: &ShownGraph) -> String {
     // By place and not by number, as a plugin chose the numbers.
-    let steps: Vec<_> = distinct(graph.tasks.iter().map(|(step, _)| *step));
-    let points: Vec<_> = distinct(graph.tasks.iter().map(|(_, point)| *point));
+    let distinct = |of: fn(&(u64, u64)) -> u64| graph.tasks.iter().map(of).collect::<BTreeSet<_>>();
+    let [steps, points]: [Vec<u64>; 2] =
+        [distinct(|task| task.0), distinct(|task| task.1)].map(Vec::from_iter);
     let place = |step: u64, point: u64| {
         let (row, column) = (steps.binary_search(&step).ok()?, points.binary_search(&point).ok()?);
         Some((MARGIN + column * COLUMN, MARGIN + row * ROW))
@@ -55,11 +56,6 @@ pub(crate) fn svg(graph: &ShownGraph) -> String {
     }
     svg.push_str("</g>\n</svg>\n");
     svg
-}
-
-/// Each number once, in order.
-fn distinct(numbers: impl Iterator<Item = u64>) -> Vec<u64> {
-    numbers.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

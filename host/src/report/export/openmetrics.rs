@@ -43,9 +43,6 @@ fn text(((name, unit, help), samples): &(Family, Vec<Sample>)) -> String {
 /// Labels with empty values are left out, as they say the same.
 fn labels(labels: &[(&'static str, String)]) -> String {
     let labels = labels.iter().filter(|(_, value)| !value.is_empty());
+    let escaped = |value: &str| single_line(value).replace('\\', "\\\\").replace('"', "\\\"");
     labels.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect::<Vec<_>>().join(",")
-}
-
-fn escaped(value: &str) -> String {
-    single_line(value).replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -58,14 +58,11 @@ fn percentile(table: &OpenLoopLatency, percentile: &PercentileSpread) -> Value {
     context! { name => &percentile.name, cells => latency::KINDS.map(cell).to_vec(), missing }
 }
 
-/// A point of a latency curve: a quantile, and the latency in seconds.
-type QuantilePoint = (f64, f64);
-
-/// The curves of a row, scheduled and service.
+/// The curves of a row, scheduled and service: quantiles, and the latency in seconds.
 struct Curves<'a> {
     id: &'a str,
     row: &'a Row,
-    curves: [Vec<QuantilePoint>; 2],
+    curves: [Vec<(f64, f64)>; 2],
 }
 
 fn curves<'a>((id, row): &'a (String, &'a Row)) -> Option<Curves<'a>> {

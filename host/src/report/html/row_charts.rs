@@ -220,7 +220,15 @@ fn bar(spread: Spread, unit: f64, format: fn(f64) -> String) -> Drawing {
 }
 
 fn chart(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> Option<Value> {
-    let (points, left_out) = drawn_points(kind, group, layout);
+    let row = |(id, row): &(String, &Row)| {
+        let (name, label) = (name(&row.label), layout.label_number(&row.label));
+        Some(DrawnRow { id: id.clone(), name, label, drawing: (kind.draw)(row)? })
+    };
+    let points = group.points.iter().map(|point| DrawnPoint {
+        settings: labels::settings(point.point),
+        rows: point.rows.iter().filter_map(row).collect(),
+    });
+    let (points, left_out) = first_points(points);
     let chart = drawn(&points, kind.scale, kind.tick, kind.margin)?;
     Some(context! {
         workload => &group.workload,
@@ -259,19 +267,6 @@ pub(super) fn drawn(
         }),
         points => points.iter().map(point).collect::<Vec<_>>(),
     })
-}
-
-/// The first points that together have at most [`MAX_ROWS`] rows, and how many rows are left out.
-fn drawn_points(kind: &Kind, group: &Group<'_>, layout: &Layout<'_>) -> (Vec<DrawnPoint>, usize) {
-    let row = |(id, row): &(String, &Row)| {
-        let (name, label) = (name(&row.label), layout.label_number(&row.label));
-        Some(DrawnRow { id: id.clone(), name, label, drawing: (kind.draw)(row)? })
-    };
-    let points = group.points.iter().map(|point| DrawnPoint {
-        settings: labels::settings(point.point),
-        rows: point.rows.iter().filter_map(row).collect(),
-    });
-    first_points(points)
 }
 
 /// The first of the points that have rows, which together have at most [`MAX_ROWS`], and how many rows are left out.

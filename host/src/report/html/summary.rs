@@ -183,7 +183,9 @@ fn matrix(group: &Group<'_>, columns: &[&str], comparison: &Comparison, layout: 
         let cell = |label: &&str| {
             let row = point.rows.iter().find(|(_, row)| row.label == *label);
             let cell = |(id, row): &(String, &Row)| cell(id, row, fastest == Some(*label));
-            context! { label => layout.label_number(label), ..row.map_or_else(no_cell, cell) }
+            // One of a label that was not measured at the point is empty.
+            let empty = || context! { id => None::<&str>, class => "" };
+            context! { label => layout.label_number(label), ..row.map_or_else(empty, cell) }
         };
         context! {
             id => &point.id,
@@ -217,11 +219,6 @@ fn cell(id: &str, row: &Row, is_fastest: bool) -> Value {
         efficiency => known(efficiency).filter(|_| succeeded),
         verified => (succeeded && !all_verified).then_some(verified),
     }
-}
-
-/// Of a label that was not measured at a point.
-fn no_cell() -> Value {
-    context! { id => None::<&str>, class => "" }
 }
 
 #[cfg(test)]
