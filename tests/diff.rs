@@ -300,7 +300,18 @@ fn runs_of_different_machines_are_refused() {
         trial["record"]["metadata"]["system_profile"]["hostname"] = "elsewhere".into();
     });
     let here = old.to_str().unwrap();
-    place.crossrun(&["diff", here, &elsewhere]).code(6).says("different machines").says("hostname");
+    let ran = place.crossrun(&["diff", here, &elsewhere]).code(6).says("different machines");
+    // A new container of the same machine has another name.
+    ran.says("they differ in hostname")
+        .says("or run again under the host name")
+        .says("docker run --hostname");
+    let other = changed(&place, &old, "other", |trial, _| {
+        let profile = &mut trial["record"]["metadata"]["system_profile"];
+        profile["hostname"] = "elsewhere".into();
+        profile["arch"] = "another".into();
+    });
+    let ran = place.crossrun(&["diff", here, &other]).code(6);
+    assert!(ran.stderr().ends_with("; try: run both on the same machine\n"), "{}", ran.explain());
     let undescribed = changed(&place, &old, "undescribed", |trial, _| {
         trial["record"]["metadata"]["system_profile"] = Value::Null;
     });

@@ -128,7 +128,8 @@ fn runs_of_another_machine_are_kept_apart_with_a_warning() {
         .crossrun(&["history", "runs"])
         .code(0)
         .says("runs of several machines are kept apart")
-        .says("hostname");
+        .says("hostname; try: run under the host name")
+        .says("docker run --hostname");
     assert!(ran.stdout().contains("elsewhere:\n"), "{}", ran.explain());
 }
 

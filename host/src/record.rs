@@ -39,7 +39,7 @@ pub(crate) use environment::SystemProfile;
 pub(crate) use format::{Kind, Library, Metadata, Resources, TrialRecord, UnifiedRecord};
 pub(crate) use journal::Access;
 pub(crate) use latency::{OpenLoop, Percentiles};
-pub(crate) use machine::{Machines, distinguishing_keys, machine_differences};
+pub(crate) use machine::{Machines, distinguishing_keys, machine_differences, machine_keys, under_one_name};
 pub(crate) use measurement_lock::MeasurementLock;
 pub(crate) use reader::Records;
 pub(crate) use recorder::Recorder;

@@ -114,6 +114,26 @@ fn a_run_is_resumed_by_its_own_id_and_build_only() {
 }
 
 #[test]
+fn a_run_of_a_container_is_resumed_under_its_host_name_and_no_run_of_another_machine() {
+    let place = Place::new();
+    place.run(SMALL).code(0);
+    let path = place.path().join("results/small/plan.json");
+    let mut plan: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    plan["machine"]["hostname"] = "5f0c2a9e".into();
+    std::fs::write(&path, plan.to_string()).unwrap();
+    let resume = "compare --resume small";
+    place
+        .run(resume)
+        .code(6)
+        .says("try: crossrun compare, as a new run, or resume it under the host name 5f0c2a9e if")
+        .says("docker run --hostname 5f0c2a9e");
+    plan["machine"]["arch"] = "another".into();
+    std::fs::write(&path, plan.to_string()).unwrap();
+    let ran = place.run(resume).code(6);
+    assert!(ran.stderr().ends_with("try: crossrun compare, as a new run\n"), "{}", ran.explain());
+}
+
+#[test]
 fn what_is_no_comparison_is_not_resumed_and_is_reported() {
     let place = Place::new();
     place.run("run --backend native --workload null --output-dir results/null").code(0);

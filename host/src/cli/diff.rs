@@ -110,7 +110,10 @@ fn refused(error: &HistoryError, read: Exit, runs: [&PathBuf; 2]) -> Problem {
     let trials = || named_file::about("show", runs.into_iter().find(|path| !is_standard_input(path)));
     let remedy = match error {
         _ if read != Exit::Done => "what the warnings say, and compare again".to_owned(),
-        HistoryError::Machine { .. } => "run both on the same machine".to_owned(),
+        HistoryError::Machine { as_one, .. } => {
+            let again = as_one.as_ref().map_or_else(String::new, |name| format!(", or run again {name}"));
+            format!("run both on the same machine{again}")
+        }
         HistoryError::Undescribed => named_file::about_read("report", runs),
         HistoryError::Build { .. } => "build both with optimisation, and run again".to_owned(),
         HistoryError::NothingInCommon => trials(),

@@ -10,7 +10,7 @@ use super::group::{Conditions, Group, Table};
 use super::label::distinction;
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
-use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys};
+use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys, under_one_name};
 use crate::stats::{Shift, median, ratio_of};
 use crate::text::word;
 
@@ -145,7 +145,11 @@ impl ChangeVerdict {
 pub(crate) enum HistoryError {
     /// They are from different machines.
     #[error("the runs are from different machines: they differ in {}", keys.join(", "))]
-    Machine { keys: Vec<String> },
+    Machine {
+        keys: Vec<String>,
+        /// How they count as one, if they may be.
+        as_one: Option<String>,
+    },
     #[error("some records do not describe their machine, so that it may be another one")]
     Undescribed,
     /// One has debug builds and the other release builds.
@@ -320,7 +324,8 @@ fn same_machine(old: &Table<'_>, new: &Table<'_>) -> Result<(), HistoryError> {
     let profiles = old.machines.profiles.iter().chain(&new.machines.profiles);
     let [first, other, ..] = *Machines::new(profiles.copied()).profiles else { return Ok(()) };
     let keys = distinguishing_keys(first, other);
-    Err(HistoryError::Machine { keys: keys.into_iter().map(str::to_owned).collect() })
+    let as_one = under_one_name(&keys, first.hostname.as_deref());
+    Err(HistoryError::Machine { keys: keys.into_iter().map(str::to_owned).collect(), as_one })
 }
 
 fn same_build(cell: &str, old: &[&Group<'_>], new: &[&Group<'_>]) -> Result<(), HistoryError> {

@@ -11,8 +11,8 @@ use super::group::{Conditions, Group, Table};
 use super::label::{distinction, machine_name};
 use super::model::Form;
 use super::trial::is_debug;
-use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys};
-use crate::text::{listed, plural};
+use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys, under_one_name};
+use crate::text::{listed, plural, with_remedy};
 use cell::{RunGroups, beyond_search, trend};
 use model::{CellTrend, Machine, Noise, RunValue, Trends, VERSION};
 
@@ -237,10 +237,13 @@ fn join_unknown_forms(cells: &mut BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>>)
 }
 
 fn another_machine(first: &Machine, other: &Machine) -> String {
-    format!(
+    let keys = distinguishing_keys(&first.profile, &other.profile);
+    let apart = format!(
         "runs of several machines are kept apart: {} differs from {} in {}",
         other.name,
         first.name,
-        distinguishing_keys(&first.profile, &other.profile).join(", ")
-    )
+        keys.join(", ")
+    );
+    let as_one = under_one_name(&keys, first.profile.hostname.as_deref());
+    with_remedy(&apart, as_one.map(|name| format!("run {name}")).as_deref())
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::environment::SystemProfile;
 use crate::first_seen::grouped;
+use crate::shell;
 
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
 pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
@@ -92,6 +93,16 @@ pub(crate) fn machine_differences(then: &SystemProfile, now: &SystemProfile) -> 
     machine_keys(then, now).into_iter().map(of_key).collect::<Vec<_>>().join("; ")
 }
 
+/// Under what conditions machines that differ in these keys count as one; `None` if they differ in more than their name. A new container
+/// has a new name, and so has a machine that was renamed: its user can give it the old one, which is `name`.
+pub(crate) fn under_one_name(keys: &[impl AsRef<str>], name: Option<&str>) -> Option<String> {
+    let differ_in_name = matches!(keys, [key] if key.as_ref() == "hostname");
+    let name = shell::quote(name.filter(|_| differ_in_name)?);
+    Some(format!(
+        "under the host name {name} if it is the same machine (of a container: docker run --hostname {name})"
+    ))
+}
+
 /// Records of earlier versions do not have these keys.
 fn same_if_known<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
     one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other)
@@ -145,6 +156,15 @@ mod tests {
         for order in [[&old, &on, &smt, &other], [&other, &smt, &on, &old]] {
             assert_eq!(machines_of(&order).0, 2);
         }
+    }
+
+    #[test]
+    fn machines_that_differ_in_their_name_alone_count_as_one_under_one_name() {
+        let told = under_one_name(&["hostname"], Some("a b")).unwrap();
+        assert!(told.ends_with("(of a container: docker run --hostname 'a b')"), "{told}");
+        assert_eq!(under_one_name(&["hostname"], None), None);
+        assert_eq!(under_one_name(&["governor"], Some("a")), None);
+        assert_eq!(under_one_name(&["hostname", "governor"], Some("a")), None);
     }
 
     #[test]

@@ -19,13 +19,18 @@ use crate::compare::model::Rigor;
 use crate::plan::{Matrix, Plan, PlanError};
 use crate::record::record_files::holds_trials;
 use crate::record::writer::{self, PLAN, TRIALS};
-use crate::record::{Access, Library, SystemProfile, machine_differences, reader};
+use crate::record::{
+    Access, Library, SystemProfile, machine_differences, machine_keys, reader, under_one_name,
+};
 use crate::regular_file;
 use crate::run::participants::{Participant, Participants};
 use crate::shell;
 use crate::{atomic_file, path_walk};
 
 pub(super) const VERSION: u32 = 1;
+
+/// What to do about a run that cannot be resumed.
+const AS_A_NEW_RUN: &str = "crossrun compare, as a new run";
 
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -276,12 +281,7 @@ impl PlanFile {
         if let Some(other) = self.crossrun.as_ref().filter(|begun| **begun != build) {
             return Err(self.changed(&format!("it was started by crossrun {other}, and this is {build}")));
         }
-        let differences = machine_differences(&self.machine, &SystemProfile::collect());
-        if !differences.is_empty() {
-            return Err(self.changed(&format!(
-                "it was started on another machine, or this machine was changed ({differences})"
-            )));
-        }
+        self.check_machine(&SystemProfile::collect())?;
         let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
         let backend = |(name, backend): (&String, &RecordedBackend)| {
             let participant = Participant { plugin: plugin(&backend.library)?, from_file: backend.from_file };
@@ -294,9 +294,25 @@ impl PlanFile {
         })
     }
 
+    /// Refuses another machine than that of the trials so far.
+    fn check_machine(&self, now: &SystemProfile) -> Result<(), Problem> {
+        let keys = machine_keys(&self.machine, now);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let differences = machine_differences(&self.machine, now);
+        let problem = self.changed(&format!(
+            "it was started on another machine, or this machine was changed ({differences})"
+        ));
+        Err(match under_one_name(&keys, self.machine.hostname.as_deref()) {
+            Some(name) => problem.with_remedy(format!("{AS_A_NEW_RUN}, or resume it {name}")),
+            None => problem,
+        })
+    }
+
     fn changed(&self, what: &str) -> Problem {
         Problem::new(Exit::Invalid, format!("run {} cannot be resumed: {what}", self.matrix.run))
-            .with_remedy("crossrun compare, as a new run")
+            .with_remedy(AS_A_NEW_RUN)
     }
 
     /// The command that repeats a trial alone.
