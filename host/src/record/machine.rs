@@ -6,6 +6,10 @@ use super::environment::SystemProfile;
 use crate::first_seen::grouped;
 use crate::shell;
 
+/// So much of its memory one machine may have less at another time: a hypervisor takes some of it back, and another start of the system
+/// keeps a little more for itself.
+const MEMORY: f64 = 0.05;
+
 /// The keys in which two machines differ. Python is not compared: an engine has its own.
 pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
     let same = [
@@ -14,7 +18,7 @@ pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
         ("arch", one.arch == other.arch),
         ("cpu_model", one.cpu_model == other.cpu_model),
         ("cpu_physical_cores", one.cpu_physical_cores == other.cpu_physical_cores),
-        ("memory_gb", one.memory_gb == other.memory_gb),
+        ("memory_gb", same_memory(one.memory_gb, other.memory_gb)),
         ("cpu_logical_cores", one.cpu_logical_cores == other.cpu_logical_cores),
         ("governor", one.governor == other.governor),
         ("smt", same_if_known(&one.smt, &other.smt)),
@@ -24,13 +28,15 @@ pub(crate) fn machine_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'
     same.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
-/// The keys in which two machines differ or, if they could be one, those that only one of the descriptions has.
+/// The keys in which two machines differ or, if they could be one, those that only one of the descriptions has, or that are not quite the
+/// same.
 pub(crate) fn distinguishing_keys(one: &SystemProfile, other: &SystemProfile) -> Vec<&'static str> {
     let keys = machine_keys(one, other);
     if !keys.is_empty() {
         return keys;
     }
     let of_one = [
+        ("memory_gb", one.memory_gb != other.memory_gb),
         ("smt", one.smt != other.smt),
         ("cpu_quota", one.cpu_quota != other.cpu_quota),
         ("mitigations", one.mitigations != other.mitigations),
@@ -40,8 +46,9 @@ pub(crate) fn distinguishing_keys(one: &SystemProfile, other: &SystemProfile) ->
 
 /// The machines that some records describe.
 ///
-/// A description without a key fits all machines that differ in that key alone, and would make one of them. So two descriptions are of one
-/// machine if whatever fits one of them fits the other, too. Then one that fits two machines is of neither, in whatever order the records are.
+/// A description without a key fits all machines that differ in that key alone, and would make one of them. One with an amount of memory
+/// between those of two others may fit both, too. So two descriptions are of one machine if whatever fits one of them fits the other, too.
+/// Then one that fits two machines is of neither, in whatever order the records are.
 #[derive(Default)]
 pub(crate) struct Machines<'a> {
     /// In the order in which they first appear, of each the description with the most keys.
@@ -103,6 +110,13 @@ pub(crate) fn under_one_name(keys: &[impl AsRef<str>], name: Option<&str>) -> Op
     ))
 }
 
+fn same_memory(one: Option<f64>, other: Option<f64>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => (one - other).abs() <= MEMORY * one.max(other),
+        _ => one == other,
+    }
+}
+
 /// Records of earlier versions do not have these keys.
 fn same_if_known<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
     one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other)
@@ -155,6 +169,24 @@ mod tests {
         );
         for order in [[&old, &on, &smt, &other], [&other, &smt, &on, &old]] {
             assert_eq!(machines_of(&order).0, 2);
+        }
+    }
+
+    #[test]
+    fn a_machine_whose_memory_differs_a_little_at_another_time_is_the_same() {
+        let with = |memory_gb| SystemProfile { memory_gb, ..SystemProfile::default() };
+        let [first, second, third, none] = [Some(15.62), Some(15.0), Some(14.4), None].map(with);
+        assert!(machine_keys(&first, &second).is_empty());
+        for [one, other] in [[&first, &third], [&first, &none]] {
+            assert_eq!(machine_keys(one, other), ["memory_gb"]);
+        }
+        assert_eq!(machine_differences(&first, &second), "");
+        for order in [[&first, &second, &first], [&second, &first, &second]] {
+            assert_eq!(machines_of(&order), (1, vec![0; 3]));
+        }
+        // One that fits two others is of neither.
+        for order in [[&first, &second, &third], [&second, &third, &first], [&third, &first, &second]] {
+            assert_eq!(machines_of(&order), (3, vec![0, 1, 2]));
         }
     }
 
