@@ -36,11 +36,12 @@ fn a_driver_gets_nothing_that_was_not_decided_on() {
     let place = Place::with_driven();
     let mut command = spoilt(drive(&place, "environment", "open"));
     command.env("OF_NOBODY", "1").env("LC_TIME", "C.UTF-8").env("OMP_NUM_THREADS", "1");
+    command.env("MIMALLOC_VERBOSE", "0").env("UBSAN_OPTIONS", "print_stacktrace=1");
     let ran = Ran::of(command).code(4);
     let said = ran.stderr();
     let names: Vec<_> =
         said.split('<').nth(1).and_then(|text| text.split('>').next()).unwrap().split(' ').collect();
-    for name in ["PATH", "LC_TIME", "TMPDIR", "OMP_NUM_THREADS"] {
+    for name in ["PATH", "LC_TIME", "TMPDIR", "OMP_NUM_THREADS", "MIMALLOC_VERBOSE", "UBSAN_OPTIONS"] {
         assert!(names.contains(&name), "{name}: {}", ran.explain());
     }
     // The driver's own folder stands in place of the user's modules.

@@ -22,6 +22,13 @@ const EVERYWHERE: Variables = &[
     ("DYLD_*", "the same on macOS"),
     ("GLIBC_TUNABLES", "limits of the dynamic linker, which a library may need"),
     ("MALLOC_*", "settings of the allocator, which the judge and backends in Rust and C have too"),
+    ("_RJEM_MALLOC_CONF", "the same, of jemalloc in a workload in Rust"),
+    ("TCMALLOC_*", "the same, of an allocator that LD_PRELOAD names, or that a workload brings"),
+    ("MIMALLOC_*", "the same"),
+    ("ASAN_OPTIONS", "settings of a sanitizer that LD_PRELOAD names"),
+    ("LSAN_OPTIONS", "the same"),
+    ("TSAN_OPTIONS", "the same"),
+    ("UBSAN_OPTIONS", "the same"),
     ("OMP_*", "settings of libraries with threads of their own, which backends in Rust and C have too"),
     ("GOMP_*", "the same"),
     ("KMP_*", "the same"),
@@ -68,11 +75,14 @@ mod tests {
     #[test]
     fn what_the_dynamic_linker_the_allocator_and_libraries_with_threads_read_is_passed_on() {
         let linker = ["LD_LIBRARY_PATH", "LD_PRELOAD", "NIX_LD", "NIX_LD_LIBRARY_PATH_x86_64_linux"];
-        let allocator = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"];
+        let allocator = ["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "MALLOC_CONF", "_RJEM_MALLOC_CONF"];
+        let allocators = ["TCMALLOC_RELEASE_RATE", "MIMALLOC_ALLOW_LARGE_OS_PAGES"];
+        let sanitizers = ["ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"];
         let threads = ["OMP_NUM_THREADS", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME"];
         let numbers = ["BLIS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
         let others = ["BLIS_ARCH_TYPE", "MKL_DYNAMIC", "OPENBLAS_CORETYPE", "VECLIB_MAXIMUM_THREADS"];
-        for name in linker.into_iter().chain(allocator).chain(threads).chain(numbers).chain(others) {
+        let memory = allocator.into_iter().chain(allocators).chain(sanitizers);
+        for name in linker.into_iter().chain(memory).chain(threads).chain(numbers).chain(others) {
             assert!(EVERYWHERE.iter().any(|(pattern, _)| matches(pattern, name)), "{name}");
         }
     }
