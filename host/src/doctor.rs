@@ -36,7 +36,7 @@ pub(crate) fn examine(
         ("noexec", Some(memory::execution(executed))),
     ];
     let disks = folders.iter().map(|(folder, elsewhere)| ("disk", memory::disk(folder, elsewhere)));
-    let limits = [("open_files", Some(limits::open_files())), ("processes", Some(limits::processes()))];
+    let limits = [("open_files", Some(limits::open_files())), ("processes", Some(limits::processes(root)))];
     machine.into_iter().chain(disks).chain(limits).map(|(id, state)| Finding::new(id, state)).collect()
 }
 
@@ -110,6 +110,17 @@ mod tests {
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
         ];
         assert!(found(&one, "quota").found.contains("0.5 cores"));
+    }
+
+    #[test]
+    fn the_processes_are_those_that_a_control_group_lets_run_too() {
+        let few = found(&[("sys/fs/cgroup/pids.max", "300\n")], "processes");
+        assert!(few.level == Level::Bad && few.found.starts_with("300 processes"), "{few:?}");
+        assert!(few.remedy.is_some_and(|remedy| remedy.contains("--pids-limit=")));
+        for many in ["max\n", "100000\n"] {
+            let many = found(&[("sys/fs/cgroup/pids.max", many)], "processes");
+            assert!(!many.found.contains("control group"), "{many:?}");
+        }
     }
 
     #[test]

@@ -181,6 +181,14 @@ fn a_quota_of_the_own_group_is_found() {
 }
 
 #[test]
+fn doctor_finds_the_limit_of_processes_of_a_group() {
+    let Some(group) = Group::with("pids", [("pids.max", "300"); 2]) else { return not_run(NONE) };
+    let ran = Ran::of(group.around(&Place::new().command(&["doctor"]))).code(0);
+    let words = "300 processes and threads may run in a control group";
+    assert!(ran.stdout().contains(words) && ran.stdout().contains("--pids-limit="), "{}", ran.explain());
+}
+
+#[test]
 fn a_quota_is_found_wherever_the_groups_are_mounted() {
     // The usual place has nothing any more.
     let script = "mkdir groups && mount --rbind /sys/fs/cgroup groups && mount -t tmpfs tmpfs /sys/fs/cgroup || exit 99

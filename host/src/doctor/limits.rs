@@ -1,6 +1,9 @@
 //! What the system lets a user have.
 
+use std::path::Path;
+
 use super::State;
+use crate::control_group;
 use crate::resource_limit::{self, Resource};
 
 /// An engine with some workers opens about so many files and sockets.
@@ -14,10 +17,20 @@ pub(super) fn open_files() -> State {
     limit(Resource::OpenFiles, FILES, "files may be open in a process", effect)
 }
 
-pub(super) fn processes() -> State {
+/// The lower one of two limits: that of the user, and that of the control groups.
+pub(super) fn processes(root: &Path) -> State {
     let effect =
         "engines that start many processes and threads fail with \"resource temporarily unavailable\"";
-    limit(Resource::Processes, PROCESSES, "processes and threads may run", effect)
+    let of_user = resource_limit::of(Resource::Processes).soft.unwrap_or(u64::MAX);
+    match control_group::process_limit(root) {
+        Some(number) if number < PROCESSES.min(of_user) => {
+            let found = format!("{number} processes and threads may run in a control group");
+            let remedy =
+                format!("docker run --pids-limit={PROCESSES}, or TasksMax={PROCESSES} of a systemd unit");
+            State::bad(found, effect, remedy)
+        }
+        _ => limit(Resource::Processes, PROCESSES, "processes and threads may run", effect),
+    }
 }
 
 fn limit(resource: Resource, needed: u64, what: &str, effect: &'static str) -> State {
