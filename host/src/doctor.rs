@@ -113,6 +113,23 @@ mod tests {
     }
 
     #[test]
+    fn a_faster_clock_is_named_only_where_the_system_offers_it() {
+        let folder = "sys/devices/system/clocksource/clocksource0";
+        let [current, available] =
+            ["current", "available"].map(|which| format!("{folder}/{which}_clocksource"));
+        let of = |name: &str, offered: &str| {
+            found(&[(current.as_str(), name), (available.as_str(), offered)], "clock_source")
+        };
+        let remedy = of("hpet\n", "hpet acpi_pm \n").remedy.unwrap();
+        assert!(remedy.contains("another machine"), "{remedy}");
+        for faster in ["tsc", "hyperv_clocksource_tsc_page"] {
+            let remedy = of("hpet\n", &format!("hpet {faster} \n")).remedy.unwrap();
+            assert!(remedy.starts_with(&format!("echo {faster} | ")), "{remedy}");
+            assert_eq!(of(&format!("{faster}\n"), "").level, Level::Good, "{faster}");
+        }
+    }
+
+    #[test]
     fn the_processes_are_those_that_a_control_group_lets_run_too() {
         let few = found(&[("sys/fs/cgroup/pids.max", "300\n")], "processes");
         assert!(few.level == Level::Bad && few.found.starts_with("300 processes"), "{few:?}");

@@ -17,6 +17,9 @@ const STEAL: f64 = 0.02;
 /// So many processes for each core may wait to run before anything is measured.
 const LOAD: f64 = 0.5;
 
+/// The clocks that are read without a system call.
+const FAST_CLOCKS: [&str; 4] = ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter"];
+
 pub(super) fn governor(root: &Path) -> Option<State> {
     let of = |core: usize| text(&root.join(format!("{CPU}/cpu{core}/cpufreq/scaling_governor")));
     let governors: BTreeSet<String> = own_cores(root).into_iter().filter_map(of).collect();
@@ -117,11 +120,19 @@ fn machine_cores(root: &Path) -> Option<usize> {
 }
 
 pub(super) fn clock_source(root: &Path) -> Option<State> {
-    let path = "sys/devices/system/clocksource/clocksource0/current_clocksource";
-    let name = text(&root.join(path))?;
-    if ["tsc", "kvm-clock", "arch_sys_counter"].contains(&name.as_str()) {
+    let folder = "sys/devices/system/clocksource/clocksource0";
+    let path = format!("{folder}/current_clocksource");
+    let name = text(&root.join(&path))?;
+    if FAST_CLOCKS.contains(&name.as_str()) {
         return Some(State::good(format!("the clock is {name}, which is read without a system call")));
     }
     let effect = "reading the clock takes a microsecond or more, which short runs and latencies show";
-    Some(State::bad(format!("the clock is {name}"), effect, format!("echo tsc | sudo tee /{path}")))
+    // The system refuses a clock that it does not offer.
+    let offered = text(&root.join(format!("{folder}/available_clocksource"))).unwrap_or_default();
+    let faster = FAST_CLOCKS.into_iter().find(|clock| offered.split(' ').any(|name| name == *clock));
+    let remedy = faster.map_or_else(
+        || "measure on another machine: this one offers no faster clock".to_owned(),
+        |clock| format!("echo {clock} | sudo tee /{path}"),
+    );
+    Some(State::bad(format!("the clock is {name}"), effect, remedy))
 }
