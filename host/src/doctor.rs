@@ -26,6 +26,7 @@ pub(crate) fn examine(
         ("turbo", cpu::turbo(root)),
         ("smt", cpu::threads(root)),
         ("quota", cpu::quota(root)),
+        ("isolated", cpu::isolated(root)),
         ("steal", cpu::steal(root, watch)),
         ("load", cpu::load(root)),
         ("clock_source", cpu::clock_source(root)),
@@ -110,6 +111,23 @@ mod tests {
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
         ];
         assert!(found(&one, "quota").found.contains("0.5 cores"));
+    }
+
+    #[test]
+    fn isolated_cores_are_told_where_threads_would_have_to_be_spread_over_them() {
+        let of = |own: &str, list: &str| {
+            let status = format!("Name:\ta\nCpus_allowed_list:\t{own}\n");
+            let isolated = "sys/devices/system/cpu/isolated";
+            found(&[("proc/self/status", status.as_str()), (isolated, list)], "isolated")
+        };
+        for (own, remedy) in [("0-3", "taskset -c 0,1 "), ("2,3", "taskset -c CORES ")] {
+            let told = of(own, "2-3\n");
+            assert!(told.level == Level::Bad && told.remedy.unwrap().starts_with(remedy), "{own}");
+        }
+        for (own, list) in [("0-1", "2-3\n"), ("3", "2-3\n"), ("0-3", "\n")] {
+            assert_eq!(of(own, list).level, Level::Good, "{own} {list}");
+        }
+        assert_eq!(found(&[], "isolated").level, Level::Unknown);
     }
 
     #[test]

@@ -83,6 +83,26 @@ pub(super) fn quota(root: &Path) -> Option<State> {
     ))
 }
 
+/// Whether the system spreads threads over the cores that this process may use: over isolated ones it does not. One core alone has all
+/// threads anyway.
+pub(super) fn isolated(root: &Path) -> Option<State> {
+    let list: Vec<_> = listed(&text(&root.join(format!("{CPU}/isolated")))?).collect();
+    let (isolated, others): (Vec<usize>, Vec<usize>) =
+        own_cores(root).into_iter().partition(|core| list.contains(core));
+    if isolated.is_empty() || isolated.len() + others.len() < 2 {
+        return Some(State::good("the system spreads threads over the cores that crossrun may use"));
+    }
+    let found =
+        "some of the cores are isolated (isolcpus), and the system does not spread threads over these";
+    let effect = "a thread stays on the isolated core where it began: several share one while others idle";
+    let others: Vec<_> = others.iter().map(usize::to_string).collect();
+    let remedy = match others.as_slice() {
+        [] => "taskset -c CORES crossrun …, with cores that are not isolated".to_owned(),
+        cores => format!("taskset -c {} crossrun …", cores.join(",")),
+    };
+    Some(State::bad(found, effect, remedy))
+}
+
 pub(super) fn steal(root: &Path, watch: Duration) -> Option<State> {
     let look = || CpuTicks::of(&text(&root.join("proc/stat"))?);
     let before = look();
