@@ -11,7 +11,7 @@ fn every_finding_has_its_effect_and_every_backend_is_probed() {
     let report = Ran::of(command).code(0).json();
     let machine = report["machine"].as_array().unwrap();
     let ids: Vec<_> = machine.iter().map(|finding| finding["id"].as_str().unwrap()).collect();
-    let expected = "governor turbo smt quota isolated steal load clock_source swap thp disk";
+    let expected = "governor turbo smt quota isolated real_time steal load clock_source swap thp disk";
     for id in expected.split(' ') {
         assert!(ids.contains(&id), "{ids:?}");
     }

@@ -27,6 +27,7 @@ pub(crate) fn examine(
         ("smt", cpu::threads(root)),
         ("quota", cpu::quota(root)),
         ("isolated", cpu::isolated(root)),
+        ("real_time", cpu::real_time(root)),
         ("steal", cpu::steal(root, watch)),
         ("load", cpu::load(root)),
         ("clock_source", cpu::clock_source(root)),
@@ -128,6 +129,21 @@ mod tests {
             assert_eq!(of(own, list).level, Level::Good, "{own} {list}");
         }
         assert_eq!(found(&[], "isolated").level, Level::Unknown);
+    }
+
+    #[test]
+    fn a_real_time_policy_is_told() {
+        let of = |policy: u32| {
+            let before = "20 0 1 0 ".repeat(9);
+            let stat = format!("7 (a b) c) R {before}0 {policy} 0 0\n");
+            found(&[("proc/self/stat", stat.as_str())], "real_time")
+        };
+        for (policy, level) in
+            [(0, Level::Good), (1, Level::Bad), (2, Level::Bad), (3, Level::Good), (5, Level::Good)]
+        {
+            assert_eq!(of(policy).level, level, "{policy}");
+        }
+        assert!(of(1).remedy.is_some_and(|remedy| remedy.starts_with("chrt --other 0 ")));
     }
 
     #[test]

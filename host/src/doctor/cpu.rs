@@ -103,6 +103,21 @@ pub(super) fn isolated(root: &Path) -> Option<State> {
     Some(State::bad(found, effect, remedy))
 }
 
+/// Whether this process runs in real time (`chrt -f`), as all that it starts does then.
+pub(super) fn real_time(root: &Path) -> Option<State> {
+    /// The numbers of the policies `SCHED_FIFO` and `SCHED_RR`.
+    const REAL_TIME: [&str; 2] = ["1", "2"];
+    let stat = text(&root.join("proc/self/stat"))?;
+    // Before these words is the name of the program in brackets, which may have blanks.
+    let policy = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(38)?;
+    if !REAL_TIME.contains(&policy) {
+        return Some(State::good("crossrun shares the cores with other programs"));
+    }
+    let effect =
+        "what waits without sleep keeps all others off its core until the system halts it, in each second";
+    Some(State::bad("crossrun and all that it starts run in real time", effect, "chrt --other 0 crossrun …"))
+}
+
 pub(super) fn steal(root: &Path, watch: Duration) -> Option<State> {
     let look = || CpuTicks::of(&text(&root.join("proc/stat"))?);
     let before = look();
