@@ -161,7 +161,7 @@ fn advice(error: &io::Error) -> Option<String> {
     }
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or choose a folder on another disk"
+            "free some space (or remove files, if df -i shows none left), or choose a folder on another disk"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to"

@@ -223,7 +223,7 @@ fn a_table_for_which_the_disk_has_no_room_is_named_with_what_to_do() {
     let script = format!("cp -r results/c small/c && {{ cat /dev/zero > small/filler; {resume}; }}");
     let ran = on_a_small_disk(&place, "8m", &script).code(1);
     ran.says("cannot write small/c/unified_results.csv: No space left on device")
-        .says("; try: free some space, or choose a folder on another disk\n");
+        .says("; try: free some space (or remove files, if df -i shows none left), or choose a folder on another disk\n");
 }
 
 /// Asserts that the measured trials are three, and that all are unified records.

@@ -157,4 +157,5 @@ impl From<ScaffoldError> for Problem {
 
 const NEW_FOLDER: &str = "--dir DIR, with a folder that does not exist yet";
 const WRITABLE: &str = "--dir DIR, in a folder that you may write to";
-const ANOTHER_DISK: &str = "free some space, or --dir DIR on another disk";
+const ANOTHER_DISK: &str =
+    "free some space (or remove files, if df -i shows none left), or --dir DIR on another disk";

@@ -11,6 +11,9 @@ use crate::text::number_of;
 /// Less free space than this ends in failures: an engine takes up to half of it.
 const DISK: u64 = 2 << 30;
 
+/// Fewer files than this that can still be made end in failures, too: the environment of an engine alone may have so many.
+const FILES: u64 = 10_000;
+
 /// Engines keep what their processes share in memory of this size; a container has 64 MiB of it by default.
 const SHARED: u64 = 512 << 20;
 
@@ -112,11 +115,20 @@ pub(super) fn disk(folder: &Path, elsewhere: &str) -> Option<State> {
     // Some file systems do not say their size.
     let free = (status.f_blocks > 0).then(|| status.f_bavail.saturating_mul(status.f_frsize));
     let free = rustix::fs::access(place, Access::WRITE_OK).map_or(Some(0), |()| free);
-    Some(disk_of(folder, free, elsewhere))
+    // And some make room for files as these come.
+    let files = (status.f_files > 0).then_some(status.f_favail);
+    Some(disk_of(folder, free, files, elsewhere))
 }
 
-/// What so many bytes mean that are free; nothing is known to be a limit where there is no number.
-fn disk_of(folder: &Path, free: Option<u64>, elsewhere: &str) -> State {
+/// What so many bytes mean that are free, and so many files that can still be made; nothing is known to be a limit where there is no
+/// number.
+fn disk_of(folder: &Path, free: Option<u64>, files: Option<u64>, elsewhere: &str) -> State {
+    let effect = "engines, logs and what engines spill need room; set-ups fail without it, and some runs";
+    // Where nothing can be written, that says more.
+    if let Some(files) = files.filter(|files| *files < FILES && free != Some(0)) {
+        let found = format!("only {files} more files can be made for {}", folder.display());
+        return State::bad(found, effect, elsewhere);
+    }
     let Some(free) = free else {
         let folder = folder.display();
         return State::good(format!("{folder} is in a file system that does not say how much is free"));
@@ -129,7 +141,6 @@ fn disk_of(folder: &Path, free: Option<u64>, elsewhere: &str) -> State {
     if free >= DISK {
         return State::good(found);
     }
-    let effect = "engines, logs and what engines spill need room; set-ups fail without it, and some runs";
     State::bad(found, effect, elsewhere)
 }
 
@@ -150,13 +161,22 @@ mod tests {
     #[test]
     fn a_folder_without_room_is_told_with_what_leads_elsewhere() {
         for (free, words) in [(0, "nothing can be written in /d"), (1 << 30, "1.0 GiB are free for /d")] {
-            let told = disk_of(Path::new("/d"), Some(free), "cd DIR");
+            let told = disk_of(Path::new("/d"), Some(free), Some(1 << 20), "cd DIR");
             assert!(told.level == Level::Bad && told.found == words, "{told:?}");
             assert_eq!(told.remedy.as_deref(), Some("cd DIR"));
         }
         for free in [Some(DISK), None] {
-            assert_eq!(disk_of(Path::new("/d"), free, "").level, Level::Good, "{free:?}");
+            assert_eq!(disk_of(Path::new("/d"), free, None, "").level, Level::Good, "{free:?}");
         }
+        for (free, files, words) in [
+            (Some(DISK), 7, "only 7 more files can be made for /d"),
+            (None, 7, "only 7 more files can be made for /d"),
+            (Some(0), 7, "nothing can be written in /d"),
+        ] {
+            let told = disk_of(Path::new("/d"), free, Some(files), "cd DIR");
+            assert!(told.level == Level::Bad && told.found.starts_with(words), "{told:?}");
+        }
+        assert_eq!(disk_of(Path::new("/d"), Some(DISK), Some(FILES), "").level, Level::Good);
         let place = tempfile::tempdir().unwrap();
         assert!(disk(&place.path().join("a/b"), "cd DIR").is_some());
     }

@@ -90,7 +90,9 @@ impl Failure {
                  --security-opt seccomp=unconfined"
                     .into(),
             ),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space".into()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("free some space (or remove files, if df -i shows none left)".into())
+            }
             // Through a link that leads nowhere, no folder is made.
             io::ErrorKind::NotFound if action == TEMPORARY && !has_dangling_link(path) => {
                 Some(shell::command("mkdir", [Path::new("-p"), path]))
