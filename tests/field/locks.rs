@@ -174,6 +174,36 @@ fn the_lock_is_that_of_the_machine_whatever_the_data_folder() {
     assert_eq!(file, format!("{folder}/crossrun-measurement.lock"));
 }
 
+/// As in a container that is read-only but for its `/tmp`.
+#[test]
+fn where_the_folder_of_the_lock_takes_no_files_the_next_one_has_the_lock() {
+    let place = Place::new();
+    let is_hidden = ["/tmp", "/run/lock"].iter().any(|folder| executable().starts_with(folder));
+    if is_hidden || !std::path::Path::new("/run/lock").is_dir() {
+        return not_run("this machine has no /run/lock, or the executable would be hidden");
+    }
+    let read_only = "mount -t tmpfs -o ro,mode=1777 tmpfs /run/lock";
+    let with_file = "mount -t tmpfs -o mode=1777 tmpfs /run/lock && touch /run/lock/crossrun-measurement.lock && \
+                     mount -o remount,ro /run/lock";
+    for (mount, folder) in [(read_only, "/tmp"), (with_file, "/run/lock")] {
+        // In folders of its own, in which that of the test is where it was.
+        let script = format!(
+            "mount --rbind \"$0\" /mnt && mount -t tmpfs -o mode=1777 tmpfs /tmp && mkdir -p \"$0\" && \
+             mount --rbind /mnt \"$0\" && {mount} && cd \"$0\" && exec \"$@\""
+        );
+        let mut command = place.command(&RUN);
+        command.env_remove("CROSSRUN_LOCK_FILE");
+        let words = ["--mount", "sh", "-c", &script, place.path().to_str().unwrap()];
+        let ran = Ran::of(wrapped("unshare", &words, &command));
+        if ran.stderr().contains("unshare:") || ran.stderr().contains("mount:") {
+            return not_run("this user may not mount a folder");
+        }
+        let record = ran.code(0).json();
+        assert_eq!(record["metadata"]["lock_file"], format!("{folder}/crossrun-measurement.lock"));
+        assert_eq!(record["metadata"]["locked"], true);
+    }
+}
+
 #[test]
 fn a_lock_file_that_is_none_is_told_and_left_alone() {
     let place = Place::new();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags};
 
 use super::{RecordError, file_lock};
 use crate::{regular_file, shell};
@@ -19,7 +19,8 @@ const VARIABLE: &str = "CROSSRUN_LOCK_FILE";
 /// The name of the file.
 const FILE: &str = "crossrun-measurement.lock";
 
-/// The folders for it. The first in which every user may create files, and none may remove those of others, is taken.
+/// The folders for it. The first in which every user may create files, and none may remove those of others, is taken, unless it is mounted
+/// so that nobody can create the file there.
 const FOLDERS: [&str; 2] = ["/run/lock", "/tmp"];
 
 /// The first word of a description of the holder.
@@ -47,10 +48,21 @@ pub(crate) fn path() -> PathBuf {
 }
 
 fn folder() -> PathBuf {
+    let mut folders = FOLDERS.into_iter().map(Path::new);
+    let found = folders.find(|folder| is_shared(folder) && has_place(folder));
+    found.map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+fn is_shared(folder: &Path) -> bool {
     const SHARED: u32 = 0o1002;
-    let is_shared =
-        |folder: &&&str| fs::metadata(folder).is_ok_and(|it| it.is_dir() && it.mode() & SHARED == SHARED);
-    FOLDERS.iter().find(is_shared).map_or_else(std::env::temp_dir, PathBuf::from)
+    fs::metadata(folder).is_ok_and(|it| it.is_dir() && it.mode() & SHARED == SHARED)
+}
+
+/// Whether the file is in the folder, or can be made there. What this user may do does not count: all users must find the same folder.
+fn has_place(folder: &Path) -> bool {
+    let status = rustix::fs::statvfs(folder);
+    let is_read_only = status.is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY));
+    !is_read_only || folder.join(FILE).exists()
 }
 
 impl MeasurementLock {
