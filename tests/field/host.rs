@@ -1,15 +1,18 @@
 //! A fault of the machine is no result of a backend: the comparison stops, records nothing for it, says what to do, and can be
 //! resumed.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::field::wrappers::with_environment_of;
+use crate::field::wrappers::{with_environment_of, wrapped};
 use crate::support::{
-    Place, Ran, arguments_in, copy_executable, eventually, give, is_root, not_run, plugin, short_folder,
+    Place, Ran, arguments_in, copy_executable, eventually, executable, give, is_root, not_run, plugin,
+    short_folder,
 };
 
 /// `compare` of two backends in eight blocks, as the run `c`. One of them waits in its third session until [`go`].
@@ -113,6 +116,25 @@ fn the_executable_may_be_moved_or_replaced_while_it_runs() {
     go(&place);
     let ran = Ran::ended(child).code(0);
     assert_eq!(measured(&place).len(), TRIALS, "{}", ran.explain());
+}
+
+/// The dynamic loader that the executable names.
+fn loader() -> Option<PathBuf> {
+    let bytes = fs::read(executable()).unwrap();
+    // Its path is near the beginning, between zeros.
+    let mut words = bytes.get(..4096)?.split(|byte| *byte == 0);
+    let path = words.find(|word| word.starts_with(b"/") && word.windows(3).any(|part| part == b"/ld"))?;
+    Some(PathBuf::from(OsStr::from_bytes(path)))
+}
+
+#[test]
+fn an_executable_that_was_started_through_its_dynamic_loader_says_so() {
+    let Some(loader) = loader() else { return not_run("the executable names no dynamic loader") };
+    let place = Place::new();
+    let usual = place.command(&["run", "--backend", "native", "--no-lock"]);
+    let ran = Ran::of(wrapped(&loader, &[], &usual)).code(2).says("was started by the dynamic loader");
+    ran.says("; try: start it by itself, after patchelf --set-interpreter /");
+    assert!(!place.path().join("results").exists());
 }
 
 /// Puts another file in the place of a plugin, as a linker does, and returns the old bytes.

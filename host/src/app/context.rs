@@ -4,6 +4,7 @@ mod locks;
 mod lookup;
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -66,8 +67,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: &GlobalArguments, ui: &mut Ui) -> Result<Self, Problem> {
         let data_dir = data_dir()?;
-        let executable = std::env::current_exe()
-            .map_err(|error| Problem::unexpected(&error).with_remedy(shell::as_root(MOUNT_PROC)))?;
+        let executable = executable()?;
         let trust = Trust::of_this_process(global.allow_untrusted);
         check_own_folder(&data_dir, &trust)?;
         let lock = Lock::of(global, &data_dir, &trust)?;
@@ -284,6 +284,33 @@ pub(crate) fn entry(judge: &mut Judge, name: &str) -> Result<CatalogueEntry, Pro
         Problem::new(Exit::Unavailable, message)
     };
     entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).cloned().ok_or_else(missing)
+}
+
+/// The executable that is running, which workers are started from and plugins are looked for beside.
+fn executable() -> Result<PathBuf, Problem> {
+    let executable = std::env::current_exe()
+        .map_err(|error| Problem::unexpected(&error).with_remedy(shell::as_root(MOUNT_PROC)))?;
+    if !is_loader(&executable) {
+        return Ok(executable);
+    }
+    let program = std::env::args_os().next().unwrap_or_else(|| "crossrun".into());
+    let words = [OsStr::new("--set-interpreter"), executable.as_os_str(), program.as_os_str()];
+    let remedy = format!(
+        "start it by itself, after {} where the system does not start it",
+        shell::command("patchelf", words)
+    );
+    let message = format!(
+        "crossrun was started by the dynamic loader {}, and so cannot start its workers",
+        executable.display()
+    );
+    Err(Problem::usage(message).with_remedy(remedy))
+}
+
+/// Whether a file is called as the loaders of glibc (`ld-linux-x86-64.so.2`, `ld64.so.2`) and of musl are. With a program as its argument,
+/// such a loader is what the system takes for the executable.
+fn is_loader(executable: &Path) -> bool {
+    let name = executable.file_name().unwrap_or_default().to_string_lossy();
+    name.contains(".so") && ["ld-", "ld.", "ld64.", "libc."].iter().any(|start| name.starts_with(start))
 }
 
 /// The executable that is running, by a path that still leads to it after its file was moved or replaced.
