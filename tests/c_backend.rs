@@ -377,6 +377,24 @@ fn a_backend_without_a_clock_of_its_own_claims_the_time_of_its_call() {
 }
 
 #[test]
+fn a_value_that_an_option_of_a_backend_cannot_have_is_refused_before_anything_runs() {
+    let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd_ranged", &["-DDESCRIBE=ranged"]));
+    run(&place, "odd", "--workload null batch=64 mode=slow").code(0);
+    let outside =
+        "--extra batch: 65 is not a whole number from 1 to 64, as odd needs it; try: --extra batch=8";
+    run(&place, "odd", "--workload null batch=65").code(2).says(outside);
+    run(&place, "odd", "--workload null mode=slowly")
+        .code(2)
+        .says("is not one of fast, slow, as odd needs it");
+    let compare = "compare --workloads null --items 20 --blocks 2 --insist --extra batch=65 --run-id ranged";
+    place.run(&format!("{compare} --backends native,odd")).code(2).says(outside);
+    place.run("metg --backends odd --extra batch=65 --cores 1 --run-id ranged").code(2).says(outside);
+    assert!(!place.path().join("results/ranged").exists());
+    // It is the option of a backend that does not take part.
+    place.run(&format!("{compare} --backends native --dry-run")).code(0).says("extra.batch has no effect");
+}
+
+#[test]
 fn every_failure_of_a_backend_in_c_is_a_row() {
     let place = place(&compiled("tests/fixtures/c/odd_backend.c", "odd", &[]));
     for (behaviour, words) in [

@@ -114,7 +114,7 @@ fn an_error_in_an_operator_fails_the_run_with_its_reason() {
 fn what_it_cannot_run_is_refused_with_the_reason() {
     let ray = ray();
     let run = |words: &str| ray.run(&format!("--workload null {words}"));
-    run("ray_idiom=both").code(2).says("must be one of auto, actors, tasks");
+    run("ray_idiom=both").code(2).says("is not one of auto, actors, tasks, as ray needs it");
     for address in ["ray://nowhere:1", "local", "nowhere", "a:b", "1"] {
         run(&format!("ray_address={address}")).code(2).says("write host:port");
     }

@@ -184,7 +184,7 @@ fn an_error_in_an_operator_fails_the_run_with_its_reason() {
 fn what_it_cannot_run_is_refused_with_the_reason() {
     let sage = sage();
     let run = |extra: &str| sage.run(&format!("--workload null {extra}"));
-    run("sage_mode=sideways").code(2).says("must be one of batch, stream");
+    run("sage_mode=sideways").code(2).says("is not one of batch, stream, as sage needs it");
     run("sage_address=nowhere").code(2).says("write host:port");
     run("sage_address=8.8.8.8:7300").code(2).says("not on a private network");
     run("sage_address=127.0.0.1:1").code(3).says("the FlowNet nodes cannot be used");

@@ -73,6 +73,26 @@ pub(crate) fn check_extra_of(extra: &Map<String, Value>, entry: &CatalogueEntry)
     check_extra(extra, &[workload], &[Some(entry.clone())])
 }
 
+/// Refuses a value of `extra` or of `vary` that one of the `options` which `backend` declares cannot have: a backend may take it for
+/// another value, and be measured under a label that is not true. A text is whatever the backend makes of it.
+pub(crate) fn check_options(
+    extra: &Map<String, Value>,
+    vary: &[Variation],
+    backend: &str,
+    options: &[Parameter],
+) -> Result<(), Problem> {
+    let of_extra =
+        |(key, value): (&String, &Value)| Variation { key: key.clone(), values: vec![value.clone()] };
+    let extra = extra.iter().map(|given| ("--extra", of_extra(given)));
+    let mut given = extra.chain(vary.iter().map(|variation| ("--vary", variation.clone())));
+    given.try_for_each(|(argument, variation)| {
+        let is_meant = |option: &&Parameter| option.name == variation.key && option.domain != Domain::Text;
+        let option = options.iter().find(is_meant);
+        let name = format!("{argument} {}", variation.key);
+        option.map_or(Ok(()), |option| check(&variation, option, backend, &name))
+    })
+}
+
 /// As [`check`] for each of `workloads` that reads the option; `entries` has what their libraries list of them. Where others take the
 /// values, the remedy is to measure these alone, with what was asked for.
 pub(crate) fn check_each(
@@ -99,11 +119,12 @@ pub(crate) fn check_each(
     Err(if is_taken { problem.with_remedy(alone) } else { problem })
 }
 
-/// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `workload` cannot have.
+/// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `reader` cannot have: of a workload or
+/// a backend.
 pub(crate) fn check(
     variation: &Variation,
     parameter: &Parameter,
-    workload: &str,
+    reader: &str,
     option: &str,
 ) -> Result<(), Problem> {
     let Variation { key, values } = variation;
@@ -112,7 +133,7 @@ pub(crate) fn check(
         Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
     };
     let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
-    let message = format!("{option}: {value} is not {}, as {workload} needs it", parameter.domain);
+    let message = format!("{option}: {value} is not {}, as {reader} needs it", parameter.domain);
     Err(Problem::usage(message).with_remedy(format!("{option}={}", likely(value, parameter))))
 }
 
@@ -133,6 +154,33 @@ pub(crate) fn near(word: &str, words: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_outside_of_what_a_backend_declares_is_refused_and_other_keys_are_not_its() {
+        let options = [
+            Parameter::integer("batch", "how many at once", 8, 1, 64),
+            Parameter::choice("mode", "how", &["fast", "slow"]),
+            Parameter::text("address", "of a cluster", "none"),
+        ];
+        let refused = |key: &str, value: Value| {
+            let problem = check_options(&Map::from_iter([(key.to_owned(), value)]), &[], "mine", &options);
+            problem.err().map(|problem| problem.line())
+        };
+        let told = refused("batch", 65.into()).unwrap();
+        assert!(
+            told.contains("--extra batch: 65 is not a whole number from 1 to 64, as mine needs it"),
+            "{told}"
+        );
+        assert!(refused("mode", "slowly".into()).unwrap().contains("one of fast, slow"));
+        for (key, value) in
+            [("batch", 64.into()), ("mode", "slow".into()), ("address", 5.into()), ("others", 65.into())]
+        {
+            assert_eq!(refused(key, value), None, "{key}");
+        }
+        let vary = Variation { key: "batch".into(), values: vec![1.into(), 65.into()] };
+        let told = check_options(&Map::new(), &[vary], "mine", &options).unwrap_err().line();
+        assert!(told.contains("--vary batch: 65 is not"), "{told}");
+    }
 
     #[test]
     fn the_word_that_is_meant_is_proposed_and_else_the_default() {

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 
 use super::availability::{NotReady, SetUp, make_available, of_file};
 use super::context::Context;
+use super::parameters::check_options;
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::plan::defaults::{BASELINE, default_size};
-use crate::plan::{BackendChoice, Plan, WorkloadChoice};
+use crate::plan::{BackendChoice, Plan, Variation, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
@@ -25,8 +26,8 @@ pub(crate) struct Selection {
     /// The backends, by the names under which they take part.
     backends: Vec<(String, Participant)>,
     workloads: Vec<(String, PluginRef)>,
-    /// The options that the backends read.
-    options: Vec<Parameter>,
+    /// The options that each backend reads, by the name under which it takes part.
+    options: Vec<(String, Vec<Parameter>)>,
 }
 
 impl Selection {
@@ -51,8 +52,9 @@ impl Selection {
         if backends.is_empty() {
             return Err(none_available(context));
         }
-        let (backends, options): (Vec<_>, Vec<_>) = backends.into_iter().unzip();
-        Ok(Self { backends, workloads, options: options.concat() })
+        let declared = |((name, participant), options): Ready| ((name.clone(), participant), (name, options));
+        let (backends, options) = backends.into_iter().map(declared).unzip();
+        Ok(Self { backends, workloads, options })
     }
 
     /// Backends that need not be able to start, so that it can be told before a wait or a set-up what else is wrong with the command line.
@@ -140,8 +142,19 @@ impl Selection {
             return Vec::new();
         }
         let own = entries.iter().flatten().flat_map(|entry| &entry.parameters);
-        let known = read_in_trials(own.chain(&self.options)).filter(|key| !set.contains(key));
+        let of_backends = self.options.iter().flat_map(|(_, options)| options);
+        let known = read_in_trials(own.chain(of_backends)).filter(|key| !set.contains(key));
         without_effect(options, known, "the workloads and the backends read")
+    }
+
+    /// Refuses a value of `extra` or of `vary` that an option of one of the backends cannot have. An option is of those that declare it.
+    pub(crate) fn check_options(
+        &self,
+        extra: &Map<String, Value>,
+        vary: &[Variation],
+    ) -> Result<(), Problem> {
+        let mut of_backends = self.options.iter();
+        of_backends.try_for_each(|(backend, options)| check_options(extra, vary, backend, options))
     }
 
     /// The participants of `plan`. The second name of an A/A comparison stands for the same plugin as the first.

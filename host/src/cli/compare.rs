@@ -145,6 +145,7 @@ impl PreparedRun {
         parameters::check_extra(&matrix.options, &matrix.workloads, &entries)?;
         let mut warnings = selection.without_effect(&matrix.options, &entries, &[]);
         vary::apply(&varied.options, &mut matrix, &entries)?;
+        selection.check_options(&matrix.options, &varied.options)?;
         warnings.extend(matrix.rounded_items());
         let plan = Plan::new(&matrix)?;
         warnings.extend(points::check(&matrix, &plan, &entries, context)?);

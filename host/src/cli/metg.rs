@@ -340,6 +340,7 @@ impl PreparedRun {
         let schedule = &arguments.schedule;
         let (backends, workloads) = (schedule.backends(), asked.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
+        selection.check_options(&asked.options, &[])?;
         selection.check_builds(schedule.insist)?;
         let warnings = selection.without_effect(&asked.options, &asked.entries, &arguments.swept_keys());
         warnings.iter().for_each(|warning| ui.warning(warning));

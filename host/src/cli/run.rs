@@ -310,6 +310,11 @@ fn measure(
         first.end();
         return recordable(TrialResult::failed(error));
     }
+    let declared = &first.loaded.options;
+    if let Err(problem) = parameters::check_options(&options.spec.extra, &[], &options.backend, declared) {
+        first.end();
+        return Err(problem);
+    }
     let warnings = first.unknown_options(&options.spec, &entry);
     let is_asked_more = asks_backend(&options.spec, &entry);
     if let Err(not_ready) = prepare(executor, context, options, &mut first, ui) {

@@ -13,7 +13,7 @@ static DRIVEN: Engine = Engine {
     driver: include_str!("../driver.py"),
     files: &[("serial.py", include_str!("../serial.py"))],
     options: || {
-        let behaviour = Parameter::choice("behaviour", "what it does", &["none"]);
+        let behaviour = Parameter::text("behaviour", "what it does", "none");
         let phase = Parameter::choice("at", "when it does it", &["run", "open", "close"]);
         vec![behaviour, phase]
     },

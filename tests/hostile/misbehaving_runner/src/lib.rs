@@ -73,7 +73,7 @@ impl WorkloadRunner for Misbehaving {
     }
 
     fn options(&self) -> Vec<Parameter> {
-        let behaviour = Parameter::choice("behaviour", "what it does", &["none"]);
+        let behaviour = Parameter::text("behaviour", "what it does", "none");
         let phase = Parameter::choice("at", "when it does it", &["run", "open", "prepare", "close"]);
         // It joins none: what it says of itself is all that the host knows.
         vec![behaviour, phase, Parameter::text("cluster_address", "a cluster that it joins", "none")]
