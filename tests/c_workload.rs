@@ -18,7 +18,9 @@ use crate::c_backend::{agrees_with_native, compiled, run, threaded, watermark};
 use crate::field::wrappers;
 use crate::session::judged;
 use crate::support::{Place, Ran, not_run, plugin, repository};
-use libraries::{ARRIVING, EMPTY, KIT, WINDOWS, arriving, faulty_windows, lazy, numbers, sensors, windows};
+use libraries::{
+    ARRIVING, EMPTY, KIT, WINDOWS, arriving, choosing, faulty_windows, lazy, numbers, sensors, windows,
+};
 
 fn place() -> Place {
     let place = Place::new();
@@ -111,6 +113,20 @@ fn what_a_library_prepares_once_in_each_thread_is_no_work_of_the_reference() {
         // Each thread prepares for 0.2 s of CPU time; an item takes less than a microsecond.
         let seconds = record["metadata"]["reference_cpu_seconds"].as_f64().unwrap();
         assert!(seconds < 0.1, "{record}");
+    }
+}
+
+#[test]
+fn a_choice_may_be_what_json_takes_for_no_text() {
+    let place = Place::new();
+    place.stage(choosing());
+    let shown = place.run("workloads show choosing --items 1 --extra sync=false --extra width=2").code(0);
+    assert_eq!(shown.stdout().trim_end(), "{\"hex\":\"6e00000000000000\"}");
+    run(&place, "native", "--workload choosing sync=true width=1").verified();
+    let remedy = "is not one of true, false, as choosing needs it; try: --extra sync=true";
+    run(&place, "native", "--workload choosing sync=1").code(2).says(remedy);
+    for wrong in ["width=3", "width=[2]"] {
+        run(&place, "native", &format!("--workload choosing {wrong}")).code(2).says("is not one of 1, 2");
     }
 }
 

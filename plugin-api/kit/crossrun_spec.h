@@ -179,7 +179,14 @@ static int read_value(
     case CROSSRUN_TEXT:
         break;
     }
-    if (*json.at != '"' || !json_string(&json, text) || (text->length > 0 && memchr(text->data, 0, text->length))) {
+    if (parameter->domain == CROSSRUN_CHOICE && *json.at != '"' && *json.at != '[' && *json.at != '{') {
+        /* A word such as true or 8: where an option is read as JSON, it is no string. */
+        text->length = 0;
+        crossrun_append(text, json.at, (size_t)(json.end - json.at));
+    } else if (*json.at != '"' || !json_string(&json, text)) {
+        return 0;
+    }
+    if (text->length > 0 && memchr(text->data, 0, text->length)) {
         return 0;
     }
     if (parameter->domain == CROSSRUN_CHOICE) {

@@ -7,10 +7,11 @@ use plugin_api::workload::{CatalogueEntry, Domain};
 use plugin_api::{Parameter, Parameters};
 use serde_json::{Map, Value};
 
-use super::Problem;
 use super::context::Context;
+use super::{Problem, option_value};
 use crate::plan::{Variation, WorkloadChoice};
-use crate::text::nearest;
+use crate::shell;
+use crate::text::{json_text, nearest};
 
 /// What `--extra` gives, by its keys.
 ///
@@ -134,7 +135,15 @@ pub(crate) fn check(
     };
     let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
     let message = format!("{option}: {value} is not {}, as {reader} needs it", parameter.domain);
-    Err(Problem::usage(message).with_remedy(format!("{option}={}", likely(value, parameter))))
+    Err(Problem::usage(message)
+        .with_remedy(format!("{option}={}", argument(&likely(value, parameter), parameter))))
+}
+
+/// The argument that gives `value` to `parameter`, for a shell: its text, or its JSON where the text is read as another value.
+fn argument(value: &Value, parameter: &Parameter) -> String {
+    let text = json_text(value);
+    let read = option_value::of(&parameter.name, &text).ok().and_then(|read| parameter.domain.read(&read));
+    shell::quote(if read.as_ref() == Some(value) { text } else { value.to_string() })
 }
 
 /// The value that is meant by one that `parameter` cannot have: the word that is spelled nearly as it is, or else the default.
@@ -196,5 +205,25 @@ mod tests {
         }
         assert_eq!(likely(&5.into(), &parameter), "on_demand");
         assert_eq!(likely(&"9".into(), &Parameter::integer("keys", "keys", 7, 1, 8)), 7);
+    }
+
+    #[test]
+    fn a_choice_of_what_json_takes_for_no_text_is_given_and_a_remedy_can_be_pasted() {
+        let sync = [Parameter::choice("sync", "whether to wait", &["true", "8"])];
+        let check = |value: &str| {
+            let extra = Map::from_iter([("sync".to_owned(), option_value::of("sync", value).unwrap())]);
+            check_options(&extra, &[], "mine", &sync).map_err(|problem| problem.remedy.unwrap_or_default())
+        };
+        assert_eq!((check("true"), check("8")), (Ok(()), Ok(())));
+        assert_eq!(check("9"), Err("--extra sync=true".to_owned()));
+        for (parameter, pasted) in [
+            (Parameter::choice("shape", "which", &["on demand"]), "'on demand'"),
+            // Else it is the number, which is no text.
+            (Parameter::text("label", "any", "5"), r#"'"5"'"#),
+            (Parameter::text("label", "any", "$HOME"), "'$HOME'"),
+            (Parameter::number("share", "of all", 0.5, 0.0, 1.0), "0.5"),
+        ] {
+            assert_eq!(argument(&parameter.default, &parameter), pasted);
+        }
     }
 }

@@ -74,15 +74,28 @@ impl Parameter {
 }
 
 impl Domain {
-    fn contains(&self, value: &Value) -> bool {
-        match self {
-            Self::Integer { min, max } => value.as_u64().is_some_and(|value| (*min..=*max).contains(&value)),
-            Self::Number { min, max } => value.as_f64().is_some_and(|value| (*min..=*max).contains(&value)),
-            Self::Text => value.is_string(),
+    /// The value of this domain that `given` stands for, if there is one. A word of a choice need not be a JSON string: where an option
+    /// is read as JSON, `true` and `8` are none.
+    pub fn read(&self, given: &Value) -> Option<Value> {
+        let is_one = match self {
+            Self::Integer { min, max } => given.as_u64().is_some_and(|value| (*min..=*max).contains(&value)),
+            Self::Number { min, max } => given.as_f64().is_some_and(|value| (*min..=*max).contains(&value)),
+            Self::Text => given.is_string(),
             Self::Choice { options } => {
-                value.as_str().is_some_and(|value| options.iter().any(|option| option == value))
+                let word = word(given)?;
+                return options.contains(&word).then(|| word.into());
             }
-        }
+        };
+        is_one.then(|| given.clone())
+    }
+}
+
+/// The text of a string, and the JSON of any other value but lists and objects.
+fn word(given: &Value) -> Option<String> {
+    match given {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(_) | Value::Object(_) => None,
+        scalar => Some(scalar.to_string()),
     }
 }
 
@@ -108,13 +121,13 @@ impl Parameters {
     /// [`WorkloadError::Parameter`] for a value outside its domain.
     pub fn resolve(declared: &[Parameter], extra: &Map<String, Value>) -> Result<Self, WorkloadError> {
         let value_of = |parameter: &Parameter| {
-            let value = extra.get(&parameter.name).unwrap_or(&parameter.default);
-            if parameter.domain.contains(value) {
-                return Ok((parameter.name.clone(), value.clone()));
+            let given = extra.get(&parameter.name).unwrap_or(&parameter.default);
+            if let Some(value) = parameter.domain.read(given) {
+                return Ok((parameter.name.clone(), value));
             }
             Err(WorkloadError::Parameter {
                 name: parameter.name.clone(),
-                value: value.to_string(),
+                value: given.to_string(),
                 domain: parameter.domain.to_string(),
                 default: parameter.default.to_string(),
             })
@@ -161,6 +174,23 @@ mod tests {
         assert_eq!(parameters.integer("iters"), 10);
         assert_eq!(parameters.number("skew"), 2.0);
         assert_eq!(parameters.choice("shape"), "uniform");
+    }
+
+    #[test]
+    fn a_word_of_a_choice_may_be_json_that_is_no_string() {
+        let sync = [Parameter::choice("sync", "whether to wait", &["true", "2", "null"])];
+        let resolve = |given: &str| {
+            let extra = serde_json::from_str(&format!("{{\"sync\":{given}}}")).unwrap();
+            Parameters::resolve(&sync, &extra).map(|parameters| parameters.choice("sync").to_owned())
+        };
+        for (given, word) in
+            [("true", "true"), ("\"true\"", "true"), ("2", "2"), ("\"2\"", "2"), ("null", "null")]
+        {
+            assert_eq!(resolve(given).unwrap(), word, "{given}");
+        }
+        for given in ["false", "2.0", "3", "[\"2\"]", "{}"] {
+            assert!(resolve(given).unwrap_err().to_string().contains("one of true, 2, null"), "{given}");
+        }
     }
 
     #[test]
