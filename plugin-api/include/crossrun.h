@@ -456,10 +456,17 @@ static inline uint32_t crossrun_item_count(const crossrun_buffer *batch) {
 namespace crossrun {
 
 /* Runs `call`, which returns a status, and fails with the what() of an exception that leaves it. An exception that leaves
- * a function of the table ends the process without a message, so write every function like this:
+ * a function of the table ends the process without a message, so write every function like this. Without its `-> int32_t`
+ * the lambda does not compile, as what `fail` returns and CROSSRUN_OK are not of one type:
  *
  *     static int32_t run(void *backend, const crossrun_run *run, crossrun_reply *reply) noexcept {
- *         return crossrun::guarded(reply, [&] { return static_cast<Engine *>(backend)->run(*run, *reply); });
+ *         return crossrun::guarded(reply, [&]() -> int32_t {
+ *             if (run->graph_width > 0) {
+ *                 return reply->fail(reply, CROSSRUN_ERROR_UNSUPPORTED, "this backend has no graphs", nullptr);
+ *             }
+ *             static_cast<Engine *>(backend)->run(*run, *reply);
+ *             return CROSSRUN_OK;
+ *         });
  *     }
  */
 template <typename Call>

@@ -75,6 +75,25 @@ fn the_header_is_c99_and_cpp_and_its_metadata_have_every_key() {
 }
 
 #[test]
+fn the_example_of_a_guarded_function_compiles_as_it_stands() {
+    let (_, rest) = HEADER.split_once("are not of one type:\n *\n").unwrap();
+    let (example, _) = rest.split_once("\n */").unwrap();
+    let example: String =
+        example.lines().map(|line| line.trim_start_matches(" *").to_owned() + "\n").collect();
+    // With both kinds of returns.
+    assert!(example.contains("return reply->fail(") && example.contains("return CROSSRUN_OK;"), "{example}");
+    let source = format!(
+        "#include <stdio.h>\n#include \"crossrun.h\"\n\
+         struct Engine {{ void run(const crossrun_run &, crossrun_reply &) {{}} }};\n{example}\
+         int main() {{ Engine engine; crossrun_run work{{}}; crossrun_reply reply{{}};\n\
+         return run(&engine, &work, &reply) == CROSSRUN_OK && puts(\"guarded\") >= 0 ? 0 : 1; }}\n"
+    );
+    for standard in ["-std=c++11", "-std=c++17"] {
+        assert_eq!(printed("c++", &[standard], "cpp", &source), "guarded\n", "{standard}");
+    }
+}
+
+#[test]
 fn the_headers_for_authors_are_c99_and_cpp() {
     let source = "#ifndef __cplusplus\n#define _POSIX_C_SOURCE 200809L\n#endif\n#include \"crossrun_remote_kit.h\"\n\
         #include \"crossrun_workload_kit.h\"\nint main(void) { return puts(\"compiled\") < 0; }\n";
