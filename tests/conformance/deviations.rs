@@ -99,6 +99,11 @@ const DEVIATIONS: &[Deviation] = &[
     of_runner("session.references", "reference", "1 reference to a workload left after close"),
     of_runner("session.data", "data", "deviant-"),
     of_workloads("library.catalogue", "default", "step"),
+    of_workloads(
+        "library.catalogue",
+        "taken_name",
+        "\"batch_size\" has the name of an option that every run has",
+    ),
     of_workloads("library.catalogue", "due_of_a_table", "listed as no open loop, but is an open loop"),
     of_workloads("library.oracle", "oracle", "are expected"),
     of_workloads("library.slices", "order", "in batches of 1"),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::errors::expected_error;
 use super::finding::{CheckResult, NotPassed};
 use super::fixture::Fixture;
-use super::parameters::defaults;
+use super::parameters::{defaults, names};
 use super::trials::{self, trial};
 use crate::plugin::inspect::Kind;
 use crate::run::backend::Backend;
@@ -99,7 +99,8 @@ pub(super) fn catalogue(fixture: &mut Fixture) -> CheckResult {
                 "{name} has the word {word:?}, which no backend can have"
             )));
         }
-        defaults(&entry.parameters).map_err(|not_passed| not_passed.named(&entry.name))?;
+        let declared = names(&entry.parameters).and_then(|()| defaults(&entry.parameters));
+        declared.map_err(|not_passed| not_passed.named(&entry.name))?;
     }
     with_library(fixture, |library| {
         for entry in &entries {

@@ -33,7 +33,8 @@ impl Workload for Deviant {
         let calls = CALLS.fetch_add(1, Ordering::Relaxed);
         assert!(calls == 0 || !deviates("forgetful"), "what were they");
         let default = if deviates("default") { 11 } else { 1 };
-        vec![Parameter::integer("step", "which nobody reads", default, 0, 10)]
+        let name = if deviates("taken_name") { "batch_size" } else { "step" };
+        vec![Parameter::integer(name, "which nobody reads", default, 0, 10)]
     }
 
     fn open(spec: &WorkloadSpec, _parameters: &Parameters) -> Result<Self, WorkloadError> {
