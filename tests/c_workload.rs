@@ -131,6 +131,23 @@ fn a_choice_may_be_what_json_takes_for_no_text() {
 }
 
 #[test]
+fn a_range_without_ends_is_listed_with_the_largest_numbers() {
+    let place = Place::new();
+    place.stage(choosing());
+    let listed = place.run("workloads choosing --json").code(0).json();
+    let parameters = listed["parameters"].as_array().unwrap();
+    let domain = &parameters.iter().find(|it| it["name"] == "limit").unwrap()["domain"];
+    assert_eq!(
+        (domain["min"].as_f64(), domain["max"].as_f64()),
+        (Some(f64::MIN), Some(f64::MAX)),
+        "{listed}"
+    );
+    for limit in ["", " limit=-1e300", " limit=1e300"] {
+        run(&place, "native", &format!("--workload choosing{limit}")).verified();
+    }
+}
+
+#[test]
 fn an_author_writes_less_than_sixty_lines() {
     let text =
         std::fs::read_to_string(repository().join("plugin-api/examples/c/minimal_workload.c")).unwrap();

@@ -5,6 +5,7 @@
 #ifndef CROSSRUN_JSON_H
 #define CROSSRUN_JSON_H
 
+#include <float.h>
 #include <locale.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -341,9 +342,11 @@ static void json_put_whole(crossrun_bytes *out, uint64_t number) {
     json_put(out, text);
 }
 
+/* JSON has no infinity: that of a range without an end is the largest number. */
 static void json_put_number(crossrun_bytes *out, double number) {
+    const double finite = number > DBL_MAX ? DBL_MAX : number < -DBL_MAX ? -DBL_MAX : number;
     char text[40];
-    snprintf(text, sizeof text, "%.17g", number);
+    snprintf(text, sizeof text, "%.17g", finite);
     json_exchange(text, localeconv()->decimal_point, ".");
     json_put(out, text);
 }

@@ -37,7 +37,7 @@ pub(super) fn lazy() -> &'static Path {
     BUILT.get_or_init(|| with_kit("tests/fixtures/c/lazy_workload.c", "lazy_workload", &[]))
 }
 
-/// Choices that are no text where an option is read as JSON.
+/// Choices that are no text where an option is read as JSON, and a range without ends.
 pub(super) fn choosing() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| with_kit("tests/fixtures/c/choosing_workload.c", "choosing_workload", &[]))

@@ -51,8 +51,9 @@ impl Parameter {
         Self::of(name, description, default.into(), Domain::Integer { min, max })
     }
 
-    /// A number from `min` to `max`.
+    /// A number from `min` to `max`. As JSON has no infinity, an end that is infinite is the largest or the smallest number.
     pub fn number(name: &str, description: &str, default: f64, min: f64, max: f64) -> Self {
+        let [default, min, max] = [default, min, max].map(|number| number.clamp(f64::MIN, f64::MAX));
         Self::of(name, description, default.into(), Domain::Number { min, max })
     }
 
@@ -103,7 +104,13 @@ impl std::fmt::Display for Domain {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Integer { min, max } => write!(formatter, "a whole number from {min} to {max}"),
-            Self::Number { min, max } => write!(formatter, "a number from {min} to {max}"),
+            // The largest number has 309 digits, and stands for a range without an end.
+            Self::Number { min, max } => match (*min > f64::MIN, *max < f64::MAX) {
+                (true, true) => write!(formatter, "a number from {min} to {max}"),
+                (true, false) => write!(formatter, "a number from {min} on"),
+                (false, true) => write!(formatter, "a number up to {max}"),
+                (false, false) => formatter.write_str("a number"),
+            },
             Self::Choice { options } => write!(formatter, "one of {}", options.join(", ")),
             Self::Text => formatter.write_str("any text"),
         }
@@ -174,6 +181,17 @@ mod tests {
         assert_eq!(parameters.integer("iters"), 10);
         assert_eq!(parameters.number("skew"), 2.0);
         assert_eq!(parameters.choice("shape"), "uniform");
+    }
+
+    #[test]
+    fn a_range_without_ends_is_read_back_and_has_every_number() {
+        let limit = Parameter::number("limit", "the most", f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY);
+        let written = serde_json::to_string(&limit).unwrap();
+        assert_eq!(serde_json::from_str::<Parameter>(&written).unwrap(), limit, "{written}");
+        assert_eq!(limit.domain.to_string(), "a number");
+        let resolve =
+            |given| Parameters::resolve(std::slice::from_ref(&limit), &serde_json::from_str(given).unwrap());
+        assert!(resolve("{}").is_ok() && resolve(r#"{"limit":-1e308}"#).is_ok());
     }
 
     #[test]
