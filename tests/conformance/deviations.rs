@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crossrun::internals::check::CHECKS;
 
 use super::{NOT_RELEASED, check, in_c, runner, workloads};
+use crate::c_backend::compiled;
 use crate::fence::{AT_ONCE, Case, in_parallel};
 use crate::support::{Place, Ran, hostile};
 
@@ -148,6 +149,17 @@ fn assert_found(deviation: &Deviation) {
     let rule = finding["rule"].as_str().unwrap_or_default();
     assert!(rule.starts_with("plugin-api/ABI.md#"), "{}", told("names no rule"));
     assert!(finding["remedy"].as_str().is_some_and(|it| !it.is_empty()), "{}", told("has no remedy"));
+}
+
+#[test]
+fn a_backend_whose_description_cannot_be_read_is_not_told_to_link_libraries() {
+    let options = ["-DDESCRIBE=undescribed"];
+    let place = Place::new();
+    let file = place.stage(&compiled("tests/fixtures/c/odd_backend.c", "odd_undescribed", &options));
+    let include = ["--include", "load.opens", "--json"];
+    let report = Ran::of(check(&place, file.to_str().unwrap(), &include)).code(4).json();
+    let remedy = report["checks"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("let describe") && !remedy.contains("link"), "{report}");
 }
 
 /// What fails them is the deviation, and not the plugin that deviates.

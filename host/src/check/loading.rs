@@ -18,10 +18,19 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How often loading is timed. The fastest counts, so that other processes have less effect.
 const TIMES: usize = 3;
 
+/// What helps if the library of a backend opens, and the backend cannot be made or described.
+const NOT_DESCRIBED: &str = "do in open what can fail, and nothing in create; let describe answer as plugin-api/ABI.md says, in Rust \
+                             by backend_name, options and supports";
+
 /// The dynamic linker finds everything that the library needs, and the library creates what it exports.
 pub(super) fn opens(fixture: &mut Fixture) -> CheckResult {
     match fixture.loading() {
         Ok(_) | Err(CallError { fault: Fault::Refused(Refusal::Abi), .. }) => Ok(String::new()),
+        // The linker found everything: to link more would not help.
+        Err(CallError { fault: Fault::Reported(_), message, remedy, .. }) => Err(NotPassed::Refused {
+            why: message,
+            remedy: remedy.unwrap_or_else(|| NOT_DESCRIBED.to_owned()),
+        }),
         Err(error) => Err(error.into()),
     }
 }
