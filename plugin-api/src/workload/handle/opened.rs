@@ -69,6 +69,12 @@ impl WorkloadHandle {
         // SAFETY: the reference is alive, and `out` is a buffer of this library.
         let code = unsafe { (reference.functions.plan)(reference.raw, out.raw_mut()) };
         let plan: Plan = out.json(code)?;
+        // Backends take the first stage for the source and the last for the sink, those in C without looking.
+        if !plan.is_well_formed() {
+            return Err(WorkloadError::Malformed(
+                "the plan that the workload has when it is open is not a source, stages and a sink",
+            ));
+        }
         if let Some((word, function)) = lacking(reference.functions, &plan, &spec) {
             let why = format!("the library lacks {function}, which a backend that supports {word} calls");
             return Err(WorkloadError::Argument(why));
@@ -79,7 +85,7 @@ impl WorkloadHandle {
     /// Takes a reference to a workload that another library of this process opened.
     ///
     /// # Errors
-    /// When its plan cannot be read.
+    /// When its plan cannot be read, or is not well formed.
     ///
     /// # Safety
     /// `functions` and `raw` must be what [`WorkloadHandle::as_raw`] gave, of a handle that lives during this call.
@@ -413,4 +419,50 @@ fn number(stage: usize) -> u32 {
 
 fn no_graph() -> WorkloadError {
     WorkloadError::Argument("this library of workloads has no graphs of tasks".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::capi::{RawBuffer, status};
+    use crate::workload::handle::table::tests::table;
+
+    static PLANS: [&str; 4] = [
+        r#"{"stages":[{"kind":"source","name":"a"},{"kind":"sink","name":"b"}]}"#,
+        r#"{"stages":[]}"#,
+        r#"{"stages":[{"kind":"source","name":"a"}]}"#,
+        r#"{"stages":[{"kind":"source","name":"a"},{"kind":"sink","name":"b"},{"kind":"sink","name":"c"}]}"#,
+    ];
+
+    /// Gives the one of [`PLANS`] to which the workload points.
+    unsafe extern "C-unwind" fn plan(workload: *const RawWorkload, out: *mut RawBuffer) -> i32 {
+        // SAFETY: the test passes the address of a text of `PLANS`, and a buffer.
+        let (text, out) = unsafe { (*workload.cast::<&str>(), &mut *out) };
+        // Nobody writes to the text, nor frees it.
+        *out = RawBuffer { data: text.as_ptr().cast_mut(), length: text.len(), capacity: 0 };
+        status::OK
+    }
+
+    unsafe extern "C-unwind" fn close(_workload: *const RawWorkload) {}
+
+    unsafe extern "C-unwind" fn buffer_free(_buffer: *mut RawBuffer) {}
+
+    #[test]
+    fn a_workload_is_refused_whose_plan_is_malformed_when_it_is_open() {
+        let size = size_of::<WorkloadFunctions>();
+        let own = WorkloadFunctions { plan, close, buffer_free, ..table(size) };
+        let functions: &'static _ = Box::leak(Box::new(own));
+        let opened = PLANS.each_ref().map(|text| {
+            let reference = Reference { functions, lent: functions, raw: std::ptr::from_ref(text).cast() };
+            let spec = WorkloadSpec::new("mine");
+            WorkloadHandle::of(reference, Path::new("linked").into(), "linked".into(), spec)
+        });
+        let [well_formed, malformed @ ..] = opened;
+        assert!(well_formed.is_ok());
+        for opened in malformed {
+            assert!(
+                matches!(opened, Err(WorkloadError::Malformed(why)) if why.contains("a source, stages and a sink"))
+            );
+        }
+    }
 }
