@@ -147,6 +147,26 @@ fn an_a_a_comparison_of_whichever_backend_does_not_count_in_the_correction() {
 }
 
 #[test]
+fn the_second_name_of_an_a_a_comparison_has_no_difference_that_is_not_significant_beside_all_others() {
+    let speeds = [("a", 1.0), ("b", 1.3), ("b-again", 1.3), ("c", 1.3), ("d", 1.3), ("e", 1.3)];
+    let published = |count| {
+        let examples = blocks("pipeline", count, &speeds);
+        let again = |example: &mut Example| example.plugin = Some(library("b", true));
+        rigorous(Rigor::Publish, changed(examples, "b-again", again))
+    };
+    // 2/128 times four is above 5 %, and 2/4096 times four is not.
+    let seven = published(7);
+    for backend in ["b", "b-again"] {
+        let ratio = ratio(&seven, backend);
+        assert_eq!(ratio.verdict, Some(Verdict::Inconclusive { more_blocks: None }), "{backend}");
+        assert_eq!(ratio.withheld, Some(Withheld::Holm), "{backend}");
+    }
+    assert_eq!(ratio(&seven, "b-again").adjusted_p_value, None);
+    let again = ratio(&published(12), "b-again");
+    assert_eq!((again.verdict, again.withheld), (Some(Verdict::Faster), None));
+}
+
+#[test]
 fn a_table_is_judged_by_what_its_verdicts_claim() {
     // All blocks say that b is a bit faster, and none that it is by more than the margin.
     let comparison = rigorous(Rigor::Publish, blocks("pipeline", 12, &[("a", 1.0), ("b", 1.03)]));
