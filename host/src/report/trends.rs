@@ -101,7 +101,7 @@ fn call(change: &Change) -> String {
 pub(super) fn change_line(change: &Change) -> String {
     let differs = change.differs.iter().map(|text| format!("; {}", one_line(text, 200)));
     format!(
-        "{}, from run {} on ({}): {} before, {} after, p = {:.3}{}",
+        "{}, from run {} on ({}): {} before, {} after, p = {:.4}{}",
         call(change),
         one_line(&change.run, 80),
         one_line(to_the_second(&change.started), 40),
