@@ -242,10 +242,13 @@ fn equal_backends_are_equivalent_if_the_noise_is_small() {
     assert!(found >= 0.9, "{found}");
 }
 
-/// A new experiment of the proposed size. The estimate behind the proposal varies, so about half of them are conclusive.
+/// A new experiment of the proposed size. The estimate behind the proposal varies, so about half of them are conclusive. Few are if
+/// the true ratio is the margin: there is a proposal only because the estimate lies farther away.
 #[test]
-fn the_proposed_number_of_blocks_is_conclusive_about_half_of_the_time() {
-    for truth in [1.0, 1.08, 1.12] {
+fn the_proposed_number_of_blocks_is_conclusive_about_half_of_the_time_and_rarely_at_the_margin() {
+    for (truth, least, most) in
+        [(1.0, 0.35, 0.95), (1.08, 0.35, 0.95), (1.12, 0.35, 0.95), (MARGIN, 0.0, 0.2)]
+    {
         let mut random = Random::new(7);
         let (mut proposed, mut conclusive) = (0, 0);
         for _ in 0..SIMULATIONS / 4 {
@@ -258,6 +261,6 @@ fn the_proposed_number_of_blocks_is_conclusive_about_half_of_the_time() {
             conclusive += usize::from(!matches!(Verdict::new(&second), Some(Verdict::Inconclusive { .. })));
         }
         let share = f64::from(conclusive as u32) / f64::from(proposed);
-        assert!(proposed > 100 && (0.35..=0.95).contains(&share), "{share} of {proposed} for {truth}");
+        assert!(proposed > 100 && (least..=most).contains(&share), "{share} of {proposed} for {truth}");
     }
 }

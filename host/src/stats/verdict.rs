@@ -56,7 +56,8 @@ impl Verdict {
 ///
 /// The width of the interval is proportional to 1/sqrt(n), as for any mean of independent blocks. With few blocks it
 /// shrinks faster, so this is rather too many than too few. An arm of the interval that has to shrink by a factor f needs
-/// f² times the blocks. Because the estimate changes, that number of blocks gives a verdict about half of the time.
+/// f² times the blocks. Because the estimate changes, that number of blocks gives a verdict about half of the time, and rarely if
+/// the true difference is near the margin.
 fn more_blocks(estimate: f64, low: f64, high: f64, blocks: usize) -> Option<u32> {
     let margin = MARGIN.ln();
     let factor = if estimate > margin {
