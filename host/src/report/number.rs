@@ -84,8 +84,8 @@ fn bound(ratio: f64, margin: f64) -> String {
 /// A share in percent: `12.5 %`.
 pub(crate) fn percent(part: f64) -> String {
     let percent = part * 100.0;
-    // One decimal would make nothing of less than a twentieth. What is far below that is of rounding.
-    let is_plain = percent.abs() < 1e-6 || (0.05..LONG).contains(&percent.abs());
+    // Below a half one decimal would be wrong by more than a tenth of the share. What is far below that is of rounding.
+    let is_plain = percent.abs() < 1e-6 || (0.5..LONG).contains(&percent.abs());
     if is_plain { format!("{percent:.1} %") } else { format!("{} %", digits(percent)) }
 }
 
@@ -210,6 +210,7 @@ mod tests {
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
         assert_eq!(percent(0.1251), "12.5 %");
         assert_eq!([0.000_144, 0.0, 1.7e-16].map(percent), ["0.0144 %", "0.0 %", "0.0 %"]);
+        assert_eq!([0.000_51, 0.0049, 0.0051, 0.089].map(percent), ["0.0510 %", "0.490 %", "0.5 %", "8.9 %"]);
     }
 
     #[test]

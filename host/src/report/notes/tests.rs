@@ -165,7 +165,7 @@ fn a_floor_of_noise_is_said_to_be_that_of_its_point() {
         notes(&Comparison { points, noise_floor, ..examples::empty() })
     };
     assert_eq!(told(&[1.02]), ["A/A comparison: differences of up to 2.0 % are noise"]);
-    assert_eq!(told(&[1.003]), ["A/A comparison: differences of up to 0.3 % are noise"]);
+    assert_eq!(told(&[1.003]), ["A/A comparison: differences of up to 0.300 % are noise"]);
     let several = "A/A comparison: differences up to the noise floor of their point are noise (most: 140.0 %, pipeline)";
     assert_eq!(told(&[1.02, 2.4, 1.1]), [several]);
     assert!(told(&[]).is_empty());
