@@ -100,9 +100,10 @@ pub(crate) fn chosen_percent(part: f64) -> String {
     format!("{text} %")
 }
 
-/// Two decimals near 1, where ratios are compared with the margin, and three significant digits elsewhere.
+/// Two decimals near 1, where ratios are compared with the margin, and three significant digits elsewhere: below a half, two decimals
+/// are wrong by more than 1 %.
 fn factor(ratio: f64) -> String {
-    if (0.1..9.995).contains(&ratio) { format!("{ratio:.2}") } else { digits(ratio) }
+    if (0.4995..9.995).contains(&ratio) { format!("{ratio:.2}") } else { digits(ratio) }
 }
 
 /// The value in the largest unit that it reaches, with three significant digits.
@@ -208,6 +209,8 @@ mod tests {
     fn a_ratio_near_one_keeps_two_decimals() {
         assert_eq!([0.523, 1.0, 14.23, 0.00123].map(ratio), ["0.52×", "1.00×", "14.2×", "0.00123×"]);
         assert_eq!(interval(0.5, 0.551), "0.50–0.55");
+        assert_eq!([0.1049, 0.25, 0.4994, 0.4996].map(ratio), ["0.105×", "0.250×", "0.499×", "0.50×"]);
+        assert_eq!(interval(0.0962, 0.1044), "0.0962–0.104");
         assert_eq!(percent(0.1251), "12.5 %");
         assert_eq!([0.000_144, 0.0, 1.7e-16].map(percent), ["0.0144 %", "0.0 %", "0.0 %"]);
         assert_eq!([0.000_51, 0.0049, 0.0051, 0.089].map(percent), ["0.0510 %", "0.490 %", "0.5 %", "8.9 %"]);

@@ -342,7 +342,7 @@ mod tests {
         let mean = &mut comparison.geomeans[0];
         (mean.ratio, mean.interval) = (None, None);
         let page = text(&comparison, &Palette::plain(), 200);
-        assert!(page.contains("only sleeps: beta –, gamma 0.10×"), "{page}");
+        assert!(page.contains("only sleeps: beta –, gamma 0.100×"), "{page}");
         assert!(page.contains("! beta has no geometric mean: at some point a trial failed"), "{page}");
         let means = page.lines().find(|line| line.starts_with("geometric mean")).unwrap_or_default();
         assert!(!means.contains("single runs"), "{page}");
