@@ -26,7 +26,7 @@ pub(super) fn ratio(row: &Group<'_>, baseline: &Group<'_>, rigor: Rigor) -> Resu
     }
     let pairs = pairs(row, &by_repetition(baseline));
     let difference = PairedDifference::new(&logarithms(&pairs)).ok_or(NoRatio::NoCommonBlock)?;
-    // Percentiles are never averaged.
+    // A mean of percentiles is no percentile.
     let mean_ratio = if row.is_open_loop() { None } else { MeanRatio::new(&pairs, difference.widening) };
     Ok(of_pairs(&difference, mean_ratio, rigor))
 }

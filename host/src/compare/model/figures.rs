@@ -52,7 +52,7 @@ pub struct MedianIntervals {
 }
 
 /// Percentiles of latency over the blocks, in seconds, each null unless every successful trial has it. Each trial has its own
-/// percentile; they are not averaged.
+/// percentile; only the two in the middle of an even number are averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencySpread {
     pub p50: Option<Spread>,
@@ -67,7 +67,8 @@ pub struct ComparedLatency {
     pub percentile: String,
     /// In seconds.
     pub spread: Spread,
-    /// The curve of the median block: quantiles from 0 to 1, and milliseconds from when an item was due to the sink.
+    /// The curve of the median block, or the faster one of two in the middle: quantiles from 0 to 1, and milliseconds from when an
+    /// item was due to the sink.
     pub scheduled: Vec<(f64, f64)>,
     /// The same block, from when an item was made to the sink.
     pub service: Vec<(f64, f64)>,
@@ -84,7 +85,7 @@ pub struct OpenLoopLatency {
     pub percentiles: Vec<PercentileSpread>,
 }
 
-/// A percentile over the blocks, in seconds. Each trial has its own; they are not averaged.
+/// A percentile over the blocks, in seconds. Each trial has its own; only the two in the middle of an even number are averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PercentileSpread {
     /// Its name, such as `p99`.

@@ -29,6 +29,16 @@ fn an_open_loop_is_compared_by_its_latency_and_not_by_how_long_its_schedule_is()
     assert_eq!((row(&few, "b").ratio, row(&few, "b").no_ratio), (None, Some(NoRatio::NoLatency)));
 }
 
+/// As `docs/method.md` and the page say.
+#[test]
+fn of_two_blocks_in_the_middle_the_median_is_the_mean_and_the_curve_that_of_the_faster_one() {
+    let of_block = |block: u32| with_latency("a", block, 500, [1.0, 2.0 + f64::from(block), 9.0]);
+    let comparison = standard([1, 0].map(of_block));
+    let compared = row(&comparison, "a").compared_latency.as_ref().unwrap();
+    assert!((compared.spread.median - 0.0025).abs() < 1e-9, "{compared:?}");
+    assert!(compared.scheduled.contains(&(0.95, 2.0)), "{compared:?}");
+}
+
 #[test]
 fn a_percentile_stands_only_where_every_trial_that_counts_has_the_items_for_it() {
     let with_items = |counts: [u64; 3]| {
