@@ -2,17 +2,19 @@
 //! their operators. Each such backend includes this file and those beside it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use plugin_api::workload::GRAPH;
 use plugin_api::{
-    BatchBuilder, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
+    BatchBuilder, GraphShape, Parameter, Parameters, Plan, StageKind, Workload, WorkloadError, WorkloadSpec,
 };
 
 plugin_api::export_workloads!(
     name = "samples",
-    workloads = [Chain, Tally, Totals, Observed, Lopsided, Windows]
+    workloads = [Chain, Tally, Totals, Observed, Lopsided, Windows, Line]
 );
 
 type Done = Result<(), WorkloadError>;
@@ -574,6 +576,63 @@ impl Workload for Windows {
                 *sums.entry(key).or_default() += value;
             }
             sink(&words([first + WINDOW, sums.len() as u64, sums.values().sum()]));
+        }
+    }
+}
+
+/// A graph of tasks with one task in each row, which needs the output of the one before and adds 1 to it.
+pub(super) struct Line {
+    steps: u64,
+}
+
+impl Workload for Line {
+    const NAME: &'static str = "line";
+    const DESCRIPTION: &'static str = "a graph of tasks";
+
+    fn needs() -> Vec<&'static str> {
+        vec![GRAPH]
+    }
+
+    fn open(spec: &WorkloadSpec, _: &Parameters) -> Result<Self, WorkloadError> {
+        Ok(Self { steps: spec.total_items })
+    }
+
+    fn plan(&self) -> Plan {
+        let shape = GraphShape { steps: self.steps, width: 1, output_bytes: 8, ..GraphShape::default() };
+        Plan::new().with_graph(shape)
+    }
+
+    fn source(&self, _: u64, _: &mut BatchBuilder) -> Done {
+        Err(WorkloadError::Argument("a graph of tasks has no source".into()))
+    }
+
+    fn apply(&self, stage: usize, _: &[u8], _: &mut BatchBuilder) -> Done {
+        Err(WorkloadError::Argument(format!("stage {stage} is no operator")))
+    }
+
+    fn graph_row(&self, _: u32) -> Range<u32> {
+        0..1
+    }
+
+    fn graph_inputs(&self, step: u32, _: u32, inputs: &mut Vec<u32>) {
+        inputs.extend((step > 0).then_some(0));
+    }
+
+    fn graph_task(
+        &self,
+        _: u32,
+        _: u32,
+        inputs: &[&[u8]],
+        output: &mut [u8],
+    ) -> Result<usize, WorkloadError> {
+        let before = inputs.first().map_or(Ok(0), |input| word(input, 0))?;
+        output.copy_from_slice(&words([before + 1]));
+        Ok(8)
+    }
+
+    fn oracle(&self, sink: &mut dyn FnMut(&[u8])) {
+        if self.steps > 0 {
+            sink(&words([self.steps]));
         }
     }
 }

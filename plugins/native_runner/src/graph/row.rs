@@ -105,3 +105,40 @@ impl Row {
         self.left.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
+
+/// Rows end one after the other, and not each within the one before: a worker that was stopped behind its task has all the rows that
+/// the others made since, and its stack has no room for a call of each.
+impl Drop for Row {
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some((row, _)) = next {
+            next = Arc::into_inner(row).and_then(|mut row| row.next.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::WorkloadSpec;
+    use plugin_api::workload::GRAPH;
+
+    use super::*;
+    use crate::tests::support::{open, spec};
+
+    #[test]
+    fn many_rows_end_with_the_first_on_a_small_stack() {
+        let line = WorkloadSpec { granted: vec![GRAPH.into()], ..spec("line") };
+        let edges = open(&line).graph_row(1).unwrap();
+        let first = Arc::new(Row::new(0, edges.clone(), None));
+        let mut newest = Arc::clone(&first);
+        for step in 1..50_000 {
+            let next = Arc::new(Row::new(step, edges.clone(), Some(&newest)));
+            newest.connect(&next);
+            newest = next;
+        }
+        // Somebody has the last one still.
+        let stack = std::thread::Builder::new().stack_size(128 << 10);
+        stack.spawn(move || drop(first)).unwrap().join().unwrap();
+        assert_eq!(Arc::strong_count(&newest), 1);
+    }
+}
