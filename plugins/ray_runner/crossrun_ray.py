@@ -66,7 +66,8 @@ class _Engine(Waiter[Any]):
             cause: BaseException = error
             while isinstance(cause, RayTaskError) and isinstance(cause.cause, BaseException):
                 cause = cause.cause
-            raise cause from None
+            # Of an error that is not meant for users, the log has where in the worker it was raised.
+            raise cause from (None if cause is error else error)
 
 
 class Tasks(_Engine, FuturesEngine[Any]):

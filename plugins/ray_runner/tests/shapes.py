@@ -4,7 +4,8 @@
 
 where SHAPES is a JSON list of objects with `workload`, `items` and `extra`. Starting Ray takes seconds, and most shapes
 take none. Fails if Ray is asked for its state in the time of a run, if the actors with which a session starts outlive the
-first preparation of a graph of tasks, or if those that a session of both kinds starts later do not outlive the next ones.
+first preparation of a graph of tasks, if those that a session of both kinds starts later do not outlive the next ones, or if
+what a worker raises is told without its traceback.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import json
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import driver
 from crossrun_engine import EngineError, RunContext, Session, Spec, Workload
+from crossrun_engine.failure import describe
 
 
 def opened(library: str, parallelism: int, shape: dict[str, Any]) -> tuple[Spec, Workload, RunContext]:
@@ -73,12 +76,33 @@ def look_at_actors(ray: driver.RayDriver, library: str, parallelism: int) -> Non
     assert engines["actors"] is second, "actors were started again at a change of the kind of run"
 
 
+def fails_in_a_worker(number: int) -> None:
+    """A task."""
+    raise ValueError(f"no {number}")
+
+
+def look_at_failures(ray: driver.RayDriver) -> None:
+    """Runs a task that fails: the host is told what it raised, and the log has where in the worker."""
+    engine = ray._cluster.engine("tasks")
+    futures = engine.map(fails_in_a_worker, [7])
+    engine.wait_for_all(futures, lambda: None)
+    try:
+        engine.results(futures)
+    except ValueError as error:
+        told, logged = describe(error), "".join(traceback.format_exception(error))
+    else:
+        raise AssertionError("the task did not fail")
+    assert told["kind"] == "engine" and str(told["message"]).startswith("ValueError: no 7 (crossrun_ray.py:"), told
+    assert "in fails_in_a_worker" in logged, logged
+
+
 def main(library: str, log_dir: str, parallelism: int, shapes: list[dict[str, Any]]) -> None:
     """All of them, in one session."""
     ray = driver.RayDriver()
     ray.open(Session(parallelism, 1, {}, Path(log_dir), Path(log_dir)))
     try:
         look_at_actors(ray, library, parallelism)
+        look_at_failures(ray)
         for shape in shapes:
             print(json.dumps(run(ray, library, parallelism, shape)), flush=True)
     finally:
