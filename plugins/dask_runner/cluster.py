@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import cloudpickle
@@ -41,6 +41,8 @@ class Cluster:
     processes = Processes(set[str], 0, 0)
     # The workers to which tasks are restricted; `None` if all may be used.
     restriction: list[str] | None = None
+    # What is to be closed at the end, the last first, and each also if another fails.
+    _leaving = ExitStack()
 
     def job(self, workload: Workload) -> Job:
         """The workload, as it travels to workers."""
@@ -60,7 +62,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves nothing behind."""
-        raise NotImplementedError
+        self._leaving.close()
 
 
 class OwnCluster(Cluster):
@@ -68,41 +70,38 @@ class OwnCluster(Cluster):
 
     def __init__(self, session: Session) -> None:
         session.demand_nodes(1, "--extra dask_address=tcp://HOST:PORT")
-        self._folder = SessionFolder("crossrun-dask-")
-        dask.config.set(
-            {
-                "temporary-directory": str(self._folder.path),
-                "distributed.scheduler.worker-saturation": AHEAD,
-                "distributed.scheduler.no-workers-timeout": f"{REPLACING}s",
-                # What Dask keeps for its developers: the last messages to each worker, of which one may have a whole window of tasks.
-                "distributed.admin.low-level-log-length": 10,
-                # Neither pages nor figures are served. The port is there all the same.
-                "distributed.scheduler.http.routes": [],
-                "distributed.worker.http.routes": [],
-            }
-        )
-        self._cluster = LocalCluster(
-            n_workers=session.parallelism,
-            threads_per_worker=1,
-            processes=True,
-            host=LOOPBACK,
-            dashboard_address=None,
-            # Else it takes port 8787, or warns that somebody has it.
-            scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
-            local_directory=str(self._folder.path),
-            silence_logs=logging.ERROR,
-        )
-        self.client = Client(self._cluster)
-        self.client.wait_for_workers(session.parallelism)
-        self.client.run(ready)
-        # By the scheduler, which is in this process: a client learns of a loss later.
-        self.processes = Processes(lambda: set(self._cluster.scheduler.workers), session.parallelism, REPLACING)
-
-    def close(self) -> None:
-        """Stops the workers first: one that outlives its client complains."""
-        self.client.close()
-        self._cluster.close()
-        self._folder.close()
+        with ExitStack() as leaving:
+            folder = leaving.enter_context(closing(SessionFolder("crossrun-dask-")))
+            dask.config.set(
+                {
+                    "temporary-directory": str(folder.path),
+                    "distributed.scheduler.worker-saturation": AHEAD,
+                    "distributed.scheduler.no-workers-timeout": f"{REPLACING}s",
+                    # What Dask keeps for its developers: the last messages to each worker, of which one may have a whole window of tasks.
+                    "distributed.admin.low-level-log-length": 10,
+                    # Neither pages nor figures are served. The port is there all the same.
+                    "distributed.scheduler.http.routes": [],
+                    "distributed.worker.http.routes": [],
+                }
+            )
+            self._cluster = LocalCluster(
+                n_workers=session.parallelism,
+                threads_per_worker=1,
+                processes=True,
+                host=LOOPBACK,
+                dashboard_address=None,
+                # Else it takes port 8787, or warns that somebody has it.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
+                local_directory=str(folder.path),
+                silence_logs=logging.ERROR,
+            )
+            leaving.callback(self._cluster.close)
+            self.client = leaving.enter_context(closing(Client(self._cluster)))
+            self.client.wait_for_workers(session.parallelism)
+            self.client.run(ready)
+            # By the scheduler, which is in this process: a client learns of a loss later.
+            self.processes = Processes(lambda: set(self._cluster.scheduler.workers), session.parallelism, REPLACING)
+            self._leaving = leaving.pop_all()
 
 
 class ExistingCluster(Cluster):

@@ -319,7 +319,11 @@ class PythonDriver(Driver):
         threads = session.parallelism
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="crossrun")
         together = threading.Barrier(threads)
-        wait([self._pool.submit(together.wait) for _ in range(threads)])
+        try:
+            wait([self._pool.submit(together.wait) for _ in range(threads)])
+        finally:
+            # Where the system has no more threads, those that have started would wait for the others without end.
+            together.abort()
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload on the pool, which has as many threads as the run is to have."""

@@ -29,7 +29,7 @@ LONGEST_FOLDER = 43
 class Cluster:
     """Ray for this session only: one processor of it for each unit of parallelism, and no more."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, idiom: str) -> None:
         self._parallelism, self._session = session.parallelism, session
         self._engines: dict[str, Tasks | Actors] = {}
         self._folder, self._logs = SessionFolder("ray-", LONGEST_FOLDER), session.log_dir / "ray"
@@ -39,6 +39,7 @@ class Cluster:
             self._reserve()
             # Bytes of the object stores of all nodes. Asked here, as asking would be a part of a run's time.
             self.object_store = int(ray.cluster_resources().get("object_store_memory", 0))
+            self.engine(idiom)
         except BaseException:
             self.close()
             raise
@@ -109,12 +110,12 @@ class Cluster:
 class ExistingCluster(Cluster):
     """A cluster that somebody else runs. A placement group reserves what is used of it, spread over the nodes."""
 
-    def __init__(self, address: str, session: Session) -> None:
+    def __init__(self, address: str, session: Session, idiom: str) -> None:
         self._address = address
         # What is to be done at the end, the last first. Each is done also if another fails, as where the head is gone.
         self._leaving = ExitStack()
         self._library: tuple[str, Any] = ("", None)
-        super().__init__(session)
+        super().__init__(session, idiom)
 
     def _connect(self, session: Session) -> None:
         member = Member(self._address, self._folder.path)

@@ -78,15 +78,15 @@ def resolve_address(extra: dict[str, Any]) -> str | None:
     return address
 
 
-def _connect(address: str | None, session: Session) -> Any:
+def _connect(address: str | None, session: Session, idiom: str) -> Any:
     # Not before: Ray reads the environment when it is imported.
     with importing("Ray", "ray"):
         import cluster
     if address is not None:
-        return cluster.ExistingCluster(address, session)
+        return cluster.ExistingCluster(address, session, idiom)
     # Ray only says that something did not start. What did not, and why, is in its own logs.
     with starting("Ray", session.log_dir / "ray", "*.[eo][ru][rt]"):
-        return cluster.Cluster(session)
+        return cluster.Cluster(session, idiom)
 
 
 def _idiom(spec: Spec, workload: Workload) -> str:
@@ -104,8 +104,7 @@ class RayDriver(Driver):
         """Starts Ray and its workers, or joins a cluster."""
         idiom, address = resolve_idiom(session.options), resolve_address(session.options)
         environment.prepare(address)
-        self._cluster = _connect(address, session)
-        self._cluster.engine(idiom)
+        self._cluster = _connect(address, session, idiom)
         self._version = metadata.version("ray")
 
     def prepare(self, spec: Spec, workload: Workload, context: RunContext) -> None:

@@ -19,8 +19,7 @@ class PoolDriver(Driver):
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Takes all items from the source to the sink."""
         end, fused = workload.end_of_chain(1), spec.fusion != "off"
-        state = workload.new_state(end)
-        tasks: deque[Future[tuple[int, bytes]]] = deque()
+        state, tasks = workload.new_state(end), deque[Future[tuple[int, bytes]]]()
 
         def step(stage: int, batch: bytes, first: int = 0, count: int = 0) -> tuple[int, bytes]:
             after = end if fused else min(stage + 1, end)
@@ -51,8 +50,9 @@ class PoolDriver(Driver):
         return Result.of(state, workload, spec)
 
     def close(self) -> None:
-        """Stops the engine."""
-        self._pool.shutdown(cancel_futures=True)
+        """Stops the engine, if it has started."""
+        if hasattr(self, "_pool"):
+            self._pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, Callable, TypeVar
 from unittest import mock
 
 import driver
-from crossrun_engine import CancelledError, RunContext, Spec, State, Workload, WorkloadError, phases
+from crossrun_engine import CancelledError, RunContext, Session, Spec, State, Workload, WorkloadError, phases
 
 LIBRARY = os.environ["CROSSRUN_TEST_LIBRARY"]
 
@@ -226,6 +226,23 @@ class Unneeded(unittest.TestCase):
         with ThreadPoolExecutor(3) as pool:
             state = driver.GraphRun(pool, of, workload, context).execute()
         self.assertEqual(workload.outcome(state)["count"], 2000)
+
+
+class Opening(unittest.TestCase):
+    def test_threads_that_have_started_do_not_wait_for_those_that_cannot(self) -> None:
+        submit, python = ThreadPoolExecutor.submit, driver.PythonDriver()
+
+        def start(pool: ThreadPoolExecutor, task: Callable[..., Any]) -> Any:
+            if pool._threads:
+                raise RuntimeError("can't start new thread")
+            return submit(pool, task)
+
+        with mock.patch.object(ThreadPoolExecutor, "submit", start), self.assertRaisesRegex(RuntimeError, "new thread"):
+            python.open(Session(2, 1, {}, Path("."), Path(".")))
+        closing = threading.Thread(target=python.close, daemon=True)
+        closing.start()
+        closing.join(300)
+        self.assertFalse(closing.is_alive(), "the first thread waits for the second")
 
 
 if __name__ == "__main__":

@@ -160,8 +160,9 @@ class Leaving(unittest.TestCase):
         member = unittest.mock.Mock(close=lambda: left.append("the node"))
         gone = unittest.mock.Mock(side_effect=RuntimeError("the head is gone"))
         fakes: dict[str, Any] = {"Member": lambda *_: member, "SessionFolder": unittest.mock.Mock()}
-        with unittest.mock.patch.multiple(module, remove_placement_group=gone, **fakes):
-            cluster = module.ExistingCluster("10.0.0.1:6379", Session(2, 1, {}, Path("."), Path(".")))
+        started = unittest.mock.patch.object(module.Cluster, "engine")
+        with started, unittest.mock.patch.multiple(module, remove_placement_group=gone, **fakes):
+            cluster = module.ExistingCluster("10.0.0.1:6379", Session(2, 1, {}, Path("."), Path(".")), "tasks")
             with self.assertRaisesRegex(RuntimeError, "the head is gone"):
                 cluster.close()
         self.assertEqual((gone.call_count, left), (1, ["Ray", "the node"]))

@@ -59,7 +59,7 @@ class Driver:
         """Starts the engine, so that nothing of its start-up falls into a run.
 
         Raises UnavailableError if it does not start or has fewer machines than were asked for, InvalidSpecError for an
-        option that is not valid, and UnsupportedError for what the engine cannot do.
+        option that is not valid, and UnsupportedError for what the engine cannot do. What has started by then, `close` stops.
 
         The default starts nothing, and refuses more machines than this one.
         """
@@ -81,4 +81,7 @@ class Driver:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Stops the engine, if it runs. It is called at the end of a session, and after a run that failed."""
+        """Stops the engine, or as much of it as has started.
+
+        It is called at the end of a session, and after an `open`, a `prepare` or a `run` that failed.
+        """

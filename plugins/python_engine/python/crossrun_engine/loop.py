@@ -16,6 +16,7 @@ import resource
 import socket
 import stat
 import sys
+import textwrap
 import threading
 import time
 import traceback
@@ -152,7 +153,8 @@ def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     kind = request["type"]
     if kind == "open":
         printed = Printed()
-        driver.open(Session.of(request["session"]))
+        with _closing_after_failure(driver):
+            driver.open(Session.of(request["session"]))
         channel.warnings = [f"the engine warned: {text}" for text in printed.warnings(driver.usual_warnings)]
     elif kind == "prepare":
         spec, workload, context = _order(request, channel)
@@ -187,15 +189,15 @@ def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
 
 @contextmanager
 def _closing_after_failure(driver: Driver) -> Iterator[None]:
-    """The session ends with a run that failed, and the worker asks for nothing more, not even to close."""
+    """The session ends with what failed in it, and the worker asks for nothing more, not even to close."""
     try:
         yield
     except BaseException:
-        # What fails in closing is printed: the failure of the run is the one to tell.
+        # What fails in closing is printed, but not as the engine's last error: the first failure is the one to tell.
         try:
             driver.close()
         except Exception:
-            traceback.print_exc()
+            print(textwrap.indent(traceback.format_exc(), "while it was closed: "), file=sys.stderr, flush=True)
         raise
 
 

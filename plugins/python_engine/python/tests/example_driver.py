@@ -76,7 +76,8 @@ class ExampleDriver(Driver):
         return report(workload, state, scheduler, run.work, warnings, {"window": size})
 
     def close(self) -> None:
-        self.pool.executor.shutdown()
+        if hasattr(self, "pool"):
+            self.pool.executor.shutdown()
 
 
 if __name__ == "__main__":
