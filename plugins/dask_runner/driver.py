@@ -79,7 +79,7 @@ class DaskDriver(Driver):
             raise LostError(f"Dask gave up the run: {error}") from error
         except OSError as error:
             raise failure_of(error, "Dask", "the scheduler") from error
-        metrics = {"idiom": idiom, "tasks_in_flight": run.size, "closes": closes(spec)}
+        metrics = {"idiom": idiom, "tasks_in_flight": run.size, "closes": closes(spec, workload)}
         metrics |= {"versions": {"dask": dask.__version__, "distributed": distributed.__version__}}
         warnings += due_warnings(workload)
         return report(workload, state, scheduler, run.work, [*cluster.warnings(), *warnings], metrics)

@@ -127,6 +127,11 @@ class Chains(Waiter[int]):
         self._cancelled = True
 
 
+def closes(spec: Spec, workload: Workload) -> bool:
+    """Whether what has ended is closed while the input goes on: without fusion too, as threads share the states."""
+    return "watermarks" in spec.granted and workload.has_reduction
+
+
 class Run:
     """One run: phase after phase."""
 
@@ -160,7 +165,7 @@ class Run:
         """The ends of all phases; owners of the partitions, if what has ended is closed while the input goes on."""
         spec, workload = self._spec, self._workload
         all_phases = phases(workload, spec.parallelism)
-        if "watermarks" not in spec.granted:
+        if not closes(spec, workload):
             return [Terminals(workload, phase) for phase in all_phases]
         *reduced, last = all_phases
         ends: list[End] = [*(Owners(workload, phase) for phase in reduced), Terminals(workload, last)]
@@ -332,8 +337,8 @@ class PythonDriver(Driver):
         run = GraphRun if is_graph else Run
         state = run(self._pool, spec, workload, context).execute()
         scheduler, warnings = scheduler_used(spec, "python")
-        closes = "watermarks" in spec.granted
-        return report(workload, state, scheduler, {}, warnings, {"threads": spec.parallelism, "closes": closes})
+        metrics = {"threads": spec.parallelism, "closes": closes(spec, workload)}
+        return report(workload, state, scheduler, {}, warnings, metrics)
 
     def close(self) -> None:
         """Waits for the tasks that have begun, and stops the threads."""

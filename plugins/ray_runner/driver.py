@@ -122,7 +122,7 @@ class RayDriver(Driver):
             else ActorsRun(engine, job, spec, context, actors_window(spec, is_due))
         )
         state = run.execute()
-        metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec)}
+        metrics = {"idiom": idiom, "window": run.size, "closes": closes(spec, workload)}
         metrics |= {"object_store_bytes": self._cluster.object_store, "versions": {"ray": self._version}}
         return report(workload, state, scheduler, run.work, [*due_warnings(workload), *warnings], metrics)
 

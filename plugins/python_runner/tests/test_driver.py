@@ -228,6 +228,20 @@ class Unneeded(unittest.TestCase):
         self.assertEqual(workload.outcome(state)["count"], 2000)
 
 
+class Reporting(unittest.TestCase):
+    def test_a_run_closes_with_a_reduction_and_in_either_form(self) -> None:
+        python, context = driver.PythonDriver(), RunContext(Path("."), threading.Event(), lambda _: None)
+        python.open(Session(2, 1, {}, Path("."), Path(".")))
+        try:
+            for name, closes in (("nexmark_q5", True), ("nexmark_q1", False)):
+                for fusion in ("auto", "off"):
+                    of = Spec(name, 200, 2, "default", 7, {"fusion": fusion}, ("watermarks",))
+                    metrics = python.run(of, opened(of), context).metrics
+                    self.assertEqual(metrics["closes"], closes, (name, fusion))
+        finally:
+            python.close()
+
+
 class Opening(unittest.TestCase):
     def test_threads_that_have_started_do_not_wait_for_those_that_cannot(self) -> None:
         submit, python = ThreadPoolExecutor.submit, driver.PythonDriver()

@@ -204,7 +204,8 @@ class ActorsRun:
         self._window = Window(size, context, engine, at_once=job.workload.has_due_results)
         # Batches for which calls are made together.
         self._bunch = 1 if self._fused else max(1, size // 4)
-        self._rounds = _Rounds(engine, job.workload, spec, self._window) if closes(spec) else None
+        closing = closes(spec, job.workload)
+        self._rounds = _Rounds(engine, job.workload, spec, self._window) if closing else None
         self._owners: dict[Any, int] = {}
         self._in_flight = [0] * spec.parallelism
         self._done = 0

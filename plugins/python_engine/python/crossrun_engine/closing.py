@@ -27,14 +27,14 @@ _END = 2**64 - 1
 """The watermark behind the last item."""
 
 
-def closes(spec: Spec) -> bool:
+def closes(spec: Spec, workload: Workload) -> bool:
     """Whether a run closes on an engine that closes only where a task or a call takes a batch to the end of its phase."""
-    return "watermarks" in spec.granted and spec.fusion != "off"
+    return "watermarks" in spec.granted and spec.fusion != "off" and workload.has_reduction
 
 
 def check_due_results(spec: Spec, workload: Workload) -> None:
     """Refuses an open loop with reductions in a run that does not close: all of its results would be late."""
-    if workload.has_due_results and not closes(spec):
+    if workload.has_due_results and not closes(spec, workload):
         message = "the results of an open loop's reductions are due before the input ends, and with fusion=off this backend emits "
         raise UnsupportedError(message + "them at the end", "--extra fusion=auto")
 

@@ -181,7 +181,7 @@ class FuturesRun(Generic[Future]):
         self._phase = phase
         if phase.is_sink:
             self._ends = _Sink(self._engine, sink, self._tally)
-        elif phase.start == 1 and closes(self._spec):
+        elif phase.start == 1 and closes(self._spec, self._job.workload):
             self._ends = ClosingEnds(self._engine, self._job, self._spec, self._window, self._bunch, sink, self._tally)
             self._left = self._ends.left
         else:

@@ -531,9 +531,14 @@ class Workload:
         return (self._opened or self._open()).open_loop
 
     @property
+    def has_reduction(self) -> bool:
+        """Whether one of its stages is a keyed reduction."""
+        return any(stage.kind == "keyed_reduce" for stage in self.plan)
+
+    @property
     def has_due_results(self) -> bool:
         """Whether it is an open loop with keyed reductions, whose results are due before the input ends."""
-        return self.open_loop and any(stage.kind == "keyed_reduce" for stage in self.plan)
+        return self.open_loop and self.has_reduction
 
     @property
     def sink(self) -> int:

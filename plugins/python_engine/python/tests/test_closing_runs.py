@@ -26,6 +26,7 @@ from crossrun_engine import (
     UnsupportedError,
     WorkloadError,
     actors,
+    closes,
     closing_futures,
     due_warnings,
     merged,
@@ -196,6 +197,12 @@ class Runs(unittest.TestCase):
         found, workers = self.actors_outcome(of, 8)
         self.assertEqual([self.outcome(of, pool, 8), found], [self.expected(of)] * 2)
         self.assertEqual((pool.rounds, workers.calls.get("close")), (0, None))
+
+    def test_only_a_run_with_a_reduction_and_fusion_closes(self) -> None:
+        cases = [("nexmark_q5", "auto", True), ("nexmark_q5", "off", False), ("nexmark_q1", "auto", False)]
+        for name, fusion, expected in cases:
+            of = closing(name, {"fusion": fusion}, 2, 64)
+            self.assertEqual(closes(of, opened(of)), expected, (name, fusion))
 
     def test_results_that_are_due_are_closed_after_each_batch_and_have_a_latency_each(self) -> None:
         extra = {"window_ms": 200, "slide_ms": 50, "arrivals": "poisson", "arrival_rate": 100_000}
