@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::installed_engine::{FUSION, Installed, shapes};
 use crate::network::listens_at;
 use crate::session::{judged, verified};
-use crate::support::{Ran, eventually, processes_of_sessions_of, send_signal, until_prepared};
+use crate::support::{Ran, eventually, processes_of_sessions_of, send_signal, until_prepared, warnings};
 
 pub(crate) fn spark() -> Installed {
     need_java();
@@ -71,7 +71,14 @@ fn an_error_in_an_operator_fails_the_run_with_its_reason() {
 #[ignore = "installs a large engine: .ci/run --full"]
 fn the_scheduler_that_was_used_is_reported() {
     let spark = spark();
-    assert_eq!(spark.scheduled("load_aware"), ("load_aware".into(), String::new()));
+    let words = "--workload null --parallelism 2 --scheduler load_aware --items";
+    let record = spark.verified(&format!("{words} 100"));
+    assert_eq!((&record["metadata"]["scheduler_name"], warnings(&record).len()), (&"load_aware".into(), 0));
+    // Of three batches each is a task of its own in any case.
+    for scheduler in ["fifo", "load_aware"] {
+        let (name, text) = spark.scheduled(scheduler);
+        assert!(name == scheduler && text.contains("had 3 tasks, as by default"), "{name} {text}");
+    }
     let (name, text) = spark.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to Spark"), "{name} {text}");
 }

@@ -60,6 +60,11 @@ class SparkDriver(Driver):
         context.progress(spec.total_items, spec.total_items)
         losses = engine.executors.losses(looks=lineage.was_disturbed())
         scheduler, warnings = scheduler_used(spec, "Spark", SCHEDULERS)
+        if scheduler != "default" and lineage.has_usual_tasks:
+            # `fifo` always, and `load_aware` in an open loop or with few batches.
+            warnings.append(
+                f'scheduler "{scheduler}" made no difference: Spark had {lineage.tasks} tasks, as by default'
+            )
         metrics = {
             "versions": {"pyspark": pyspark.__version__, "java": engine.java_version},
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",

@@ -21,7 +21,9 @@ class Lineage(DatasetsEngine[RDD[Any]]):
     """The datasets of one run, from the numbers of the tasks to the states of the sink."""
 
     def __init__(self, context: SparkContext, work: Accumulator[Work], spec: Spec, job: Job) -> None:
+        usual = task_count(spec, job.workload, USUAL_TASKS)
         self.tasks = task_count(spec, job.workload, TASKS.get(spec.scheduler_name, USUAL_TASKS))
+        self.has_usual_tasks = self.tasks == usual
         self._context, self._work, self._workload = context, work, job.workload
         self._run = DatasetsRun(self, job, spec, self.tasks, work)
         self._kept: list[RDD[Any]] = []

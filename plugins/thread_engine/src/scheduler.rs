@@ -23,12 +23,18 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// The scheduler that `name` means to `backend`. A name that is unknown means the default, with a warning.
+    /// The scheduler that `name` means to `backend`. A name that is unknown means the default, with a warning; so does `load_aware`.
     pub fn of(backend: &str, name: &str) -> Self {
         let known = |scheduler, name| Self { scheduler, name, warning: None };
         match name {
             "default" => known(Scheduler::Pull, "default"),
-            "load_aware" => known(Scheduler::Pull, "load_aware"),
+            // A record with its name would else look like one of something other than the default.
+            "load_aware" => Self {
+                warning: Some(format!(
+                    "scheduler \"load_aware\" is the default of {backend}, where idle workers take what is next"
+                )),
+                ..known(Scheduler::Pull, "load_aware")
+            },
             "fifo" => known(Scheduler::InOrder, "fifo"),
             _ => Self {
                 warning: Some(format!("scheduler {name:?} is unknown to {backend}; it ran as \"default\"")),
@@ -77,6 +83,13 @@ mod tests {
         assert_eq!((choice.scheduler, choice.name), (Scheduler::Pull, "default"));
         assert_eq!(choice.warning.unwrap(), "scheduler \"x\" is unknown to native; it ran as \"default\"");
         assert!(Choice::of("native", "fifo").warning.is_none());
+    }
+
+    #[test]
+    fn a_scheduler_that_is_the_default_says_so() {
+        let choice = Choice::of("native", "load_aware");
+        assert_eq!((choice.scheduler, choice.name), (Scheduler::Pull, "load_aware"));
+        assert!(choice.warning.unwrap().starts_with("scheduler \"load_aware\" is the default of native"));
     }
 
     #[test]
