@@ -32,7 +32,11 @@ class Cluster:
     def __init__(self, session: Session, idiom: str) -> None:
         self._parallelism, self._session = session.parallelism, session
         self._engines: dict[str, Tasks | Actors] = {}
-        self._folder, self._logs = SessionFolder("ray-", LONGEST_FOLDER), session.log_dir / "ray"
+        self._folder = SessionFolder("ray-", LONGEST_FOLDER)
+        # What is to be done at the end, the last first. Each is done also if another fails, as where the head of a cluster is gone.
+        self._leaving = ExitStack()
+        self._leaving.callback(self._folder.close)
+        self._leaving.callback(self._folder.keep, "session_[0-9]*/logs", session.log_dir / "ray")
         try:
             self._connect(session)
             self._demand_nodes()
@@ -50,12 +54,16 @@ class Cluster:
         self._init(address="local", include_dashboard=False, **sizes)
 
     def _init(self, **options: Any) -> None:
+        self._leaving.callback(ray.shutdown)
         # Of several nodes on this machine, the one in that folder is ours.
         ray.init(log_to_driver=False, logging_level=logging.WARNING, _temp_dir=str(self._folder.path), **options)
 
     def _demand_nodes(self) -> None:
-        able = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
-        self._session.demand_nodes(able, "a cluster with more, --extra ray_address=HOST:PORT")
+        self._demand(sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes()))
+
+    def _demand(self, nodes: int) -> None:
+        option = "a cluster with more that are free, --extra ray_address=HOST:PORT, and as many --parallelism"
+        self._session.demand_nodes(nodes, option)
 
     def _reserve(self) -> None:
         """Makes sure of the processors: those of a session of its own are nobody else's."""
@@ -97,14 +105,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves nothing behind but Ray's logs, which are kept with those of the run."""
-        try:
-            self._disconnect()
-        finally:
-            self._folder.keep("session_[0-9]*/logs", self._logs)
-            self._folder.close()
-
-    def _disconnect(self) -> None:
-        ray.shutdown()
+        self._leaving.close()
 
 
 class ExistingCluster(Cluster):
@@ -112,15 +113,12 @@ class ExistingCluster(Cluster):
 
     def __init__(self, address: str, session: Session, idiom: str) -> None:
         self._address = address
-        # What is to be done at the end, the last first. Each is done also if another fails, as where the head is gone.
-        self._leaving = ExitStack()
         self._library: tuple[str, Any] = ("", None)
         super().__init__(session, idiom)
 
     def _connect(self, session: Session) -> None:
         member = Member(self._address, self._folder.path)
         self._leaving.callback(member.close)
-        self._leaving.callback(ray.shutdown)
         try:
             # Ray sends the folder to the nodes, under the hash of what is in it.
             self._init(address=self._address, runtime_env={"working_dir": str(Path(__file__).parent)})
@@ -137,14 +135,19 @@ class ExistingCluster(Cluster):
         self._leaving.callback(remove_placement_group, self._group)
         if not self._group.wait(RESERVING):
             raise UnavailableError(f"the cluster freed no {self._parallelism} processors within {RESERVING:.0f} s")
+        self._demand(len(set(self._places())))
+
+    def _places(self) -> list[str]:
+        """The node of each processor that is reserved, or was before the node was lost."""
+        return list(placement_group_table(self._group).get("bundles_to_node_id", {}).values())
 
     def prepare(self, idiom: str, workload: Workload, context: RunContext) -> None:
-        """Refuses the run if nodes were lost with some of the processors: the others would do all of its work."""
+        """Refuses the run if nodes were lost with some of the processors: fewer would do all of its work."""
         self._demand_nodes()
         if not comes_true(self._group.wait, RESERVING, context.check_cancelled):
             alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-            places = placement_group_table(self._group).get("bundles_to_node_id", {}).values()
-            raise some_are_gone(self._parallelism, sum(place in alive for place in places), self._address)
+            raise some_are_gone(self._parallelism, sum(place in alive for place in self._places()), self._address)
+        self._demand(len(set(self._places())))
         super().prepare(idiom, workload, context)
 
     def _placement(self, index: int = -1) -> dict[str, Any]:
@@ -156,6 +159,3 @@ class ExistingCluster(Cluster):
         if self._library[0] != workload.sha256:
             self._library = workload.sha256, ray.put(Path(workload.path).read_bytes())
         return RayJob(workload, self._library[1])
-
-    def _disconnect(self) -> None:
-        self._leaving.close()

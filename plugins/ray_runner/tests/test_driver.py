@@ -139,8 +139,23 @@ class Reserved(unittest.TestCase):
             with in_time, says as caught:
                 self.prepare(2, lambda _: False, placed)
             self.assertEqual(caught.exception.remedy, remedy)
-        with self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1"):
-            self.prepare(1, lambda _: True, "a,a,a")
+        # All processors are there: on one machine, as the other was lost or has none that is free.
+        for machines in (1, 2):
+            with self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1") as caught:
+                self.prepare(machines, lambda _: True, "a,a,a")
+            self.assertTrue(str(caught.exception.remedy).startswith("--nodes 1"))
+
+    def test_a_session_whose_processors_are_on_fewer_machines_than_were_asked_for_is_refused(self) -> None:
+        self.module.ray.cluster_resources = lambda: {"CPU": 4.0}
+        self.cluster._leaving = unittest.mock.Mock()
+        for placed, is_refused in ((["a", "b", "a"], False), (["a", "a", "a"], True)):
+            table = {"bundles_to_node_id": dict(enumerate(placed))}
+            with unittest.mock.patch.object(self.module, "placement_group_table", lambda _, table=table: table):
+                if not is_refused:
+                    self.cluster._reserve()
+                    continue
+                with self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1"):
+                    self.cluster._reserve()
 
     def test_a_stop_ends_the_wait_for_others(self) -> None:
         def wait(_: float) -> bool:
@@ -160,6 +175,7 @@ class Leaving(unittest.TestCase):
         member = unittest.mock.Mock(close=lambda: left.append("the node"))
         gone = unittest.mock.Mock(side_effect=RuntimeError("the head is gone"))
         fakes: dict[str, Any] = {"Member": lambda *_: member, "SessionFolder": unittest.mock.Mock()}
+        fakes["placement_group_table"] = lambda _: {"bundles_to_node_id": {0: "a", 1: "a"}}
         started = unittest.mock.patch.object(module.Cluster, "engine")
         with started, unittest.mock.patch.multiple(module, remove_placement_group=gone, **fakes):
             cluster = module.ExistingCluster("10.0.0.1:6379", Session(2, 1, {}, Path("."), Path(".")), "tasks")
