@@ -16,7 +16,10 @@ from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 from crossrun_engine import RemoteReplicas, UnavailableError, Workload
 from crossrun_engine.failure import as_raised
 from crossrun_engine.network import free_address, listens, split_address
+from crossrun_engine.remote import version_warnings
 
+# What the speed of a node depends on, beside its machine and its Python.
+PACKAGES = ("isage",)
 # Seconds between two questions to a node whose answer is awaited: whether it still listens.
 PROBE_SECONDS = 0.5
 # How many calls a driver may wait for at once. SAGE's own replicas are fewer.
@@ -77,8 +80,9 @@ class Cluster:
             )
             # The last slot that will be needed: a node that has it has those before it.
             slots = -(-replicas // len(self.addresses))
-            for address in self.addresses:
-                self.call(address, slots - 1, "ready")
+            ready = [self.call(address, slots - 1, "ready") for address in self.addresses]
+            # Of each run of the session.
+            self.warnings = version_warnings(ready, PACKAGES)
         except (OSError, RuntimeError, NodeError) as error:
             self.close()
             raise UnavailableError(f"the FlowNet nodes cannot be used: {error}") from error

@@ -125,13 +125,9 @@ class SageDriver(Driver):
         if spec.parallelism > threads:
             what = f"{mode} mode, {environment} environment"
             warnings.append(f"SAGE {self._version} runs at most {threads} operator calls at once here ({what})")
-        metrics = {
-            "versions": {"isage": self._version},
-            "sage_mode": mode,
-            "sage_environment": environment,
-            "windows": engine.windows,
-            "late_opens": replicas.opens,
-        }
+        warnings += self._cluster.warnings if self._cluster is not None else []
+        metrics = {"sage_mode": mode, "sage_environment": environment, "windows": engine.windows}
+        metrics |= {"versions": {"isage": self._version}, "late_opens": replicas.opens}
         return report(workload, run.sink_state(), scheduler, replicas.work, warnings, metrics)
 
     def close(self) -> None:

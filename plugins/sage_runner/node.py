@@ -20,7 +20,7 @@ from typing import Any
 
 from sage.runtime.flownet import bootstrap_node_runtime
 
-from cluster import membership, parse_addresses
+from cluster import PACKAGES, membership, parse_addresses
 from crossrun_engine import ReplicaServer, UnsupportedError, WorkloadError
 
 
@@ -47,7 +47,7 @@ def serve(address: str, seeds: list[str], slots: int, folder: Path) -> None:
         local_address=address,
         comm_transport_mode="auto",
     )
-    server = Server(folder)
+    server = Server(folder, PACKAGES)
     # An actor serves one call at a time, so each slot is an actor of its own.
     for slot in range(slots):
         node.runtime_host.actor_api.register_local_actor(server, actor_id=f"slot-{slot}")

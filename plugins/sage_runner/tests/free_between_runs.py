@@ -25,7 +25,7 @@ class Nodes:
     """Two nodes in this process, in place of a cluster. It keeps the methods that were called."""
 
     def __init__(self, folder: Path) -> None:
-        self.called: list[str] = []
+        self.called, self.warnings = list[str](), ["a node has another version"]
         self._servers: dict[str, ReplicaServer] = {}
         for name in NODES:
             (folder / name).mkdir()
@@ -67,6 +67,7 @@ def main(library: Path) -> None:
             nodes.called.clear()
             result = driver.run(spec, workload, context)
             assert set(nodes.called) == {"perform", "emit"}, nodes.called
+            assert nodes.warnings[0] in result.metrics["warnings"], result.metrics
             assert sum(result.metrics["node_work"].values()) == len(nodes.called), result.metrics
         stop = threading.Event()
         stop.set()

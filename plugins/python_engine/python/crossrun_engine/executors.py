@@ -196,10 +196,12 @@ def joined(told: set[str], there: set[str], parallelism: int) -> list[str]:
 PACKAGES = ("python", "dask", "distributed")
 
 
-def other_versions(own: Mapping[str, Any], others: Collection[Mapping[str, Any]]) -> list[str]:
+def other_versions(
+    own: Mapping[str, Any], others: Collection[Mapping[str, Any]], packages: Collection[str] = PACKAGES
+) -> list[str]:
     """A warning for each package that some `others` of a cluster have in another version than the driver's `own`, which the record has."""
     warnings = []
-    for package in PACKAGES:
+    for package in packages:
         found = sorted({str(one.get(package, "none")) for one in others} - {str(own.get(package, "none"))})
         if found:
             there, here = ", ".join(found), own.get(package, "none")

@@ -5,15 +5,18 @@ On each node a `ReplicaServer` waits for calls, by the name of its method; in th
 
 from __future__ import annotations
 
+import platform
 import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable
 
 from .dataflow import Item, Operator, Replicas
+from .executors import other_versions
 from .failure import UnavailableError, UnsupportedError, WorkloadError
 from .kernel import Workload, late_opens
 from .network import listens
@@ -112,19 +115,34 @@ class RemoteReplicas(Replicas):
         self._remote(node, 0, "keep_library", self._run, workload.sha256)
 
 
+def _versions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of Python and of the packages in this process."""
+    return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
+
+
+def version_warnings(answers: Sequence[dict[str, str] | None], packages: Sequence[str]) -> list[str]:
+    """A warning for Python and each of the packages that a node has in another version than this process.
+
+    `answers` are those of the nodes to `ready`. One of an earlier version of crossrun answers nothing.
+    """
+    told = [answer for answer in answers if answer is not None]
+    return other_versions(_versions(packages), told, ("python", *packages))
+
+
 class ReplicaServer:
     """A node's side: what drivers call. Each run has a name that its driver made up. Any thread may call it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Libraries are kept in `folder`."""
-        self._folder = folder
+    def __init__(self, folder: Path, packages: Sequence[str] = ()) -> None:
+        """Libraries are kept in `folder`. Drivers are told the versions of the packages."""
+        self._folder, self._packages = folder, packages
         self._runs: dict[str, tuple[str, Replicas]] = {}
         self._lock = threading.Lock()
         # Nothing else opens workloads in this process, so what is opened while this is held is known.
         self._opening = threading.Lock()
 
-    def ready(self) -> None:
-        """Does nothing: the answer alone tells that the node works."""
+    def ready(self) -> dict[str, str]:
+        """Which version of Python this is, and which of the packages: see `version_warnings`. Any answer tells that the node works."""
+        return _versions(self._packages)
 
     def has_library(self, sha256: str) -> bool:
         """Whether the library with this hash is here."""

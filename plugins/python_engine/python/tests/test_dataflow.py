@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
+import platform
 import socket
 import tempfile
 import threading
@@ -34,7 +35,7 @@ from crossrun_engine import (
     kernel,
 )
 from crossrun_engine.kernel import late_opens
-from crossrun_engine.remote import MANY_RUNS
+from crossrun_engine.remote import MANY_RUNS, version_warnings
 
 KEYS = (10, 11, 12)
 
@@ -127,6 +128,19 @@ class Runs(unittest.TestCase):
         self.assertEqual((first.opens, again.opens), (2, 0))
         first.close()
         again.close()
+
+    def test_a_node_with_other_versions_than_the_driver_is_told(self) -> None:
+        ready = [self.nodes.call(name, 1, "ready") for name in self.nodes.servers]
+        self.assertEqual(ready, [{"python": platform.python_version()}] * 2)
+        # One of an earlier version of crossrun does not say.
+        self.assertEqual(version_warnings([*ready, None], []), [])
+        (warning,) = version_warnings([*ready, {"python": "3.1.4"}], [])
+        self.assertTrue(warning.startswith("the cluster has python 3.1.4, and the driver 3."), warning)
+        with mock.patch("importlib.metadata.version", return_value="2"):
+            server = ReplicaServer(Path("."), ("tiny_engine",))
+            self.assertEqual(version_warnings([server.ready()], ["tiny_engine"]), [])
+            (warning,) = version_warnings([{**ready[0], "tiny_engine": "1"}], ["tiny_engine"])
+        self.assertTrue(warning.startswith("the cluster has tiny_engine 1, and the driver 2"), warning)
 
     def test_no_items_are_a_run_too(self) -> None:
         for name in ("null", "word_count"):

@@ -63,6 +63,8 @@ class Versions(unittest.TestCase):
         self.assertEqual(other_versions(own, []), [])
         (warning,) = other_versions(own, [{**own, "dask": "2"}, own, {"python": "3.11.7"}, {**own, "dask": "2"}])
         self.assertTrue(warning.startswith("the cluster has dask 2, none, and the driver 3"), warning)
+        (warning,) = other_versions(own, [{**own, "dask": "2", "numpy": "1"}], ("python", "numpy"))
+        self.assertTrue(warning.startswith("the cluster has numpy 1, and the driver 2"), warning)
 
 
 class Failures(unittest.TestCase):
