@@ -109,7 +109,8 @@ fn plant_aa(place: &Place, old: &Path, factors: &[f64]) {
     let line = |(number, factor): (usize, &f64)| {
         let aa = json!({
             "format_version": 1, "kind": "aa", "time": time, "machine": machine, "run_id": "planted",
-            "started": number.to_string(), "blocks": 7, "factor": factor, "pairs": [],
+            "started": number.to_string(), "blocks": 7, "factor": factor,
+            "pairs": [{"point": "pipeline/items=1000", "low": 1.0, "high": factor}],
         });
         format!("{aa}\n")
     };

@@ -40,7 +40,8 @@ fn plant_aa(place: &Place, factors: &[f64]) {
     let line = |(number, factor): (usize, &f64)| {
         let aa = json!({
             "format_version": 1, "kind": "aa", "time": now, "machine": machine, "run_id": "planted",
-            "started": number.to_string(), "blocks": 7, "factor": factor, "pairs": [],
+            "started": number.to_string(), "blocks": 7, "factor": factor,
+            "pairs": [{"point": "pipeline/items=1000", "low": 1.0, "high": factor}],
         });
         format!("{aa}\n")
     };

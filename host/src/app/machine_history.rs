@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::context::{Context, data_dir};
 use super::ui::Ui;
-use crate::record::machine_history::{self, AaComparison, FILE, MachineHistory, Observation, Speed};
+use crate::record::machine_history::{
+    self, AaComparison, AaFactors, FILE, MachineHistory, Observation, Speed,
+};
 use crate::record::{RecordError, SystemProfile};
 use crate::run::executor::Executor;
 use crate::run::machine_check::Baseline;
@@ -25,8 +27,8 @@ fn read(data_dir: &Path, ui: &mut Ui) -> MachineHistory {
 }
 
 /// By what factors A/A comparisons on `machine` differed, as the history in the user's data folder says.
-pub(crate) fn aa_factors(machine: &SystemProfile, ui: &mut Ui) -> Vec<f64> {
-    data_dir().map_or_else(|_| Vec::new(), |folder| read(&folder, ui).aa_factors(machine))
+pub(crate) fn aa_factors(machine: &SystemProfile, ui: &mut Ui) -> AaFactors {
+    data_dir().map_or_else(|_| AaFactors::default(), |folder| read(&folder, ui).aa_factors(machine))
 }
 
 /// Tells the executor how fast this machine usually is.

@@ -75,25 +75,48 @@ pub(super) fn run(arguments: &Arguments, ui: &mut Ui) -> Result<Exit, Problem> {
     history.altered = [before.altered.as_slice(), &after.altered].concat();
     history.without_chain = [before.without_chain.as_slice(), &after.without_chain].concat();
     ui.object_or(|| &history, || crate::report::history(&history))?;
-    if let Some(hint) = hint(&history) {
-        ui.warning(&hint);
-    }
+    hints(&history).for_each(|hint| ui.warning(&hint));
     let found = history.changes.iter().any(|change| change.fails);
     Ok(if found { Exit::Difference } else { read })
 }
 
-/// A warning about cells that are slower, where noise may explain that.
-fn hint(history: &History) -> Option<String> {
-    let hints = history.changes.iter().filter(|change| change.call.is_regression() && !change.fails).count();
-    let why = match history.aa {
-        AaHistory { factor: Some(factor), .. } => {
+/// Warnings about cells that are slower, where noise may explain that: those of durations, and those of latencies.
+fn hints(history: &History) -> impl Iterator<Item = String> {
+    let of_latency = history.aa_of_latency.and_then(|aa| hint(history, true, &why_of_latency(aa)));
+    hint(history, false, &why(history.aa)).into_iter().chain(of_latency)
+}
+
+fn why(aa: AaHistory) -> String {
+    match aa.factor {
+        Some(factor) => {
             format!("A/A comparisons on this machine differed by up to {}", percent(factor - 1.0))
         }
-        AaHistory { comparisons, .. } => format!(
-            "the noise of this machine is known after {ENOUGH_AA} A/A comparisons (compare --aa, selftest), and it has \
-             {comparisons}"
+        None => format!(
+            "the noise of this machine is known after {ENOUGH_AA} A/A comparisons (compare --aa, selftest), and it has {}",
+            aa.comparisons
         ),
+    }
+}
+
+fn why_of_latency(aa: AaHistory) -> String {
+    match aa.factor {
+        Some(factor) => {
+            let by = percent(factor - 1.0);
+            format!("A/A comparisons of open loops on this machine differed by up to {by} in their latency")
+        }
+        None => format!(
+            "the noise of latencies on this machine is known after {ENOUGH_AA} A/A comparisons of open loops (compare --aa), \
+             and it has {}",
+            aa.comparisons
+        ),
+    }
+}
+
+fn hint(history: &History, of_latency: bool, why: &str) -> Option<String> {
+    let is_hint = |change: &&CellChange| {
+        change.is_of_latency() == of_latency && change.call.is_regression() && !change.fails
     };
+    let hints = history.changes.iter().filter(is_hint).count();
     (hints > 0).then(|| {
         format!(
             "{} slower by more than {}, which is a hint and does not count for the exit code: {why}; for proof: \

@@ -94,7 +94,7 @@ fn measure(test: &mut Trials, quick: bool, ui: &mut Ui) -> Result<Findings, Prob
 fn aa_comparison(findings: &Findings, started: String) -> Option<AaComparison> {
     let pair = |(items, interval): &(u64, Interval)| {
         let point = format!("{COMPUTING}/items={items}");
-        AaPair { point, low: interval.low, high: interval.high }
+        AaPair { point, low: interval.low, high: interval.high, is_latency: Some(false) }
     };
     let pairs = findings.aa.intervals.iter().map(pair).collect();
     AaComparison::new("selftest", started, findings.aa.blocks, pairs)

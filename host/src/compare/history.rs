@@ -10,6 +10,7 @@ use super::group::{Conditions, Group, Table};
 use super::label::distinction;
 use super::model::{Form, RatioInterval, Status};
 use super::trial::is_debug;
+use crate::record::machine_history::AaFactors;
 use crate::record::{Machines, Percentiles, SystemProfile, distinguishing_keys, under_one_name};
 use crate::stats::{Shift, median, ratio_of};
 use crate::text::word;
@@ -26,7 +27,11 @@ pub(crate) struct History {
     pub version: u32,
     /// Smaller changes are ignored: 0.05 is 5 %.
     pub threshold: f64,
+    /// By durations.
     pub aa: AaHistory,
+    /// By latencies; absent where no change is of a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aa_of_latency: Option<AaHistory>,
     /// One for each backend at each point that both runs have or that is missing in the new one.
     pub changes: Vec<CellChange>,
     pub only_old: Vec<String>,
@@ -64,6 +69,19 @@ impl AaHistory {
     }
 }
 
+/// What is known of either value that is compared.
+#[derive(Clone, Copy)]
+struct AaNoise {
+    time: AaHistory,
+    latency: AaHistory,
+}
+
+impl AaNoise {
+    fn of(self, is_latency: bool) -> AaHistory {
+        if is_latency { self.latency } else { self.time }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct CellChange {
     #[serde(flatten)]
@@ -87,6 +105,12 @@ pub(crate) struct CellChange {
     /// Whether the workload has a different library file, so that the work itself may be another one. Absent if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub other_library: bool,
+}
+
+impl CellChange {
+    pub(crate) fn is_of_latency(&self) -> bool {
+        self.of == "latency"
+    }
 }
 
 /// The trials of one cell in one run.
@@ -235,12 +259,13 @@ pub(crate) fn history(
     old: &[Input],
     new: &[Input],
     threshold: f64,
-    aa_factors: impl FnOnce(&SystemProfile) -> Vec<f64>,
+    aa_factors: impl FnOnce(&SystemProfile) -> AaFactors,
 ) -> Result<History, HistoryError> {
     let (old, new) = (Table::new(old), Table::new(new));
     same_machine(&old, &new)?;
-    let factors = old.machines.profiles.first().map_or_else(Vec::new, |machine| aa_factors(machine));
-    let aa = AaHistory::new(&factors);
+    let profile = old.machines.profiles.first();
+    let factors = profile.map_or_else(AaFactors::default, |machine| aa_factors(machine));
+    let aa = AaNoise { time: AaHistory::new(&factors.time), latency: AaHistory::new(&factors.latency) };
     let (before, mut after) = (cells(&old), cells(&new));
     let all: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
     let run_again: BTreeSet<_> = after.keys().map(CellKey::of_any_backend).collect();
@@ -274,7 +299,8 @@ pub(crate) fn history(
     Ok(History {
         version: VERSION,
         threshold,
-        aa,
+        aa: aa.time,
+        aa_of_latency: changes.iter().any(CellChange::is_of_latency).then_some(aa.latency),
         changes,
         only_old,
         only_new,
@@ -342,7 +368,7 @@ fn change(
     all: &[CellKey<'_>],
     (old, new): (&[&Group<'_>], &[&Group<'_>]),
     threshold: f64,
-    aa: AaHistory,
+    aa: AaNoise,
 ) -> CellChange {
     let groups = || old.iter().chain(new);
     // What is compared of both, in an open loop: the percentile that all trials have.
@@ -360,7 +386,7 @@ fn change(
         !new.is_empty() && of(old) != of(new)
     };
     let call = verdict(old_runs, new_runs, interval, threshold);
-    let is_hint = call == ChangeVerdict::Regression && !aa.excludes_noise(interval);
+    let is_hint = call == ChangeVerdict::Regression && !aa.of(is_latency).excludes_noise(interval);
     CellChange {
         cell: key.cell(all),
         of: if is_latency { "latency" } else { "time" }.into(),

@@ -20,6 +20,7 @@ use serde_json::{Map, json};
 use super::model::*;
 use super::*;
 use crate::plan::{self, BackendChoice, Cell, Purpose};
+use crate::record::machine_history::AaFactors;
 use crate::record::trial::examples::{Example, error, finished};
 use crate::record::{Library, SystemProfile, latency};
 use crate::run::outcome::Outcome;

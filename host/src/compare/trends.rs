@@ -11,6 +11,7 @@ use super::group::{Conditions, Group, Table};
 use super::label::{distinction, machine_name};
 use super::model::Form;
 use super::trial::is_debug;
+use crate::record::machine_history::AaFactors;
 use crate::record::{Kind, Machines, SystemProfile, distinguishing_keys, under_one_name};
 use crate::text::{listed, plural, with_remedy};
 use cell::{RunGroups, beyond_search, trend};
@@ -50,18 +51,22 @@ impl Run<'_> {
 pub(crate) fn trends(
     inputs: &mut [Input],
     since: Option<&str>,
-    mut aa_factors: impl FnMut(&SystemProfile) -> Vec<f64>,
+    mut aa_factors: impl FnMut(&SystemProfile) -> AaFactors,
 ) -> Trends {
     inputs.sort_by(|one, other| key(one).cmp(&key(other)));
     let runs = runs(inputs, since);
     let mut warnings: Vec<_> = copied(&runs).into_iter().collect();
     let of_all = Machines::new(runs.iter().flat_map(|run| run.table.machines.profiles.iter().copied()));
-    let described = |(at, profile): (usize, &&SystemProfile)| Machine {
-        profile: (*profile).clone(),
-        name: machine_name(Some(at), of_all.profiles.iter().copied()),
-        noise: Noise::of(&aa_factors(profile)),
+    let described = |(at, profile): (usize, &&SystemProfile)| {
+        let factors = aa_factors(profile);
+        Machine {
+            profile: (*profile).clone(),
+            name: machine_name(Some(at), of_all.profiles.iter().copied()),
+            noise: Noise::of(&factors.time),
+            latency_noise: Some(Noise::of(&factors.latency)),
+        }
     };
-    let machines: Vec<Machine> = of_all.profiles.iter().enumerate().map(described).collect();
+    let mut machines: Vec<Machine> = of_all.profiles.iter().enumerate().map(described).collect();
     let mut cells: BTreeMap<CellKey<'_>, Vec<RunGroups<'_, '_>>> = BTreeMap::new();
     let mut undescribed = 0;
     for run in &runs {
@@ -102,9 +107,13 @@ pub(crate) fn trends(
             cores,
             is_single,
         };
-        trend(cell, (machine, machines[machine].noise.factor), &runs)
+        trend(cell, (machine, &machines[machine]), &runs)
     });
     let cells: Vec<_> = cells.collect();
+    for (at, machine) in machines.iter_mut().enumerate() {
+        let has_latency = cells.iter().any(|it| it.machine == at && it.of == "latency");
+        machine.latency_noise = machine.latency_noise.filter(|_| has_latency);
+    }
     warnings.extend(cells.iter().filter_map(|cell| newest_lacks(cell, &machines)));
     warnings.extend(beyond_search(&cells));
     Trends { version: VERSION, runs: runs.len(), cells, machines, warnings, ..Trends::default() }

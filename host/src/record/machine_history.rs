@@ -13,6 +13,7 @@ use super::environment::SystemProfile;
 use super::format::timestamp;
 use super::machine::machine_keys;
 use super::{RecordError, clock, file_lock};
+use crate::plan::defaults::OPEN_LOOP;
 use crate::{atomic_file, path_walk, regular_file};
 
 /// The file, in the data folder.
@@ -85,15 +86,54 @@ pub(crate) struct AaPair {
     pub point: String,
     pub low: f64,
     pub high: f64,
+    /// Whether latencies of an open loop were compared, and no durations. Earlier versions did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_latency: Option<bool>,
+}
+
+impl AaPair {
+    fn factor(&self) -> f64 {
+        self.high.max(1.0 / self.low)
+    }
+
+    fn is_latency(&self) -> bool {
+        self.is_latency.unwrap_or_else(|| has_schedule(&self.point))
+    }
+}
+
+/// Whether the name of a point says that items come by a schedule, as those of the standard workloads do. Of another open loop a line of
+/// an earlier version does not say it: it counts among the durations, where it makes noise rather too large than too small.
+fn has_schedule(point: &str) -> bool {
+    let mut parts = point.split('/');
+    parts.next() == Some(OPEN_LOOP)
+        || parts.any(|it| it.starts_with("arrivals=") && it != "arrivals=on_demand")
 }
 
 impl AaComparison {
     /// Of these pairs; `None` without any.
     pub(crate) fn new(run_id: &str, started: String, blocks: u32, pairs: Vec<AaPair>) -> Option<Self> {
-        let factors = pairs.iter().map(|pair| pair.high.max(1.0 / pair.low));
-        let factor = factors.filter(|factor| factor.is_finite()).max_by(f64::total_cmp)?;
+        let factor = largest(pairs.iter())?;
         Some(Self { run_id: run_id.into(), started, blocks, factor, pairs })
     }
+
+    /// The largest difference of durations, or of latencies; `None` without a point of these.
+    fn factor_of(&self, is_latency: bool) -> Option<f64> {
+        largest(self.pairs.iter().filter(|pair| pair.is_latency() == is_latency))
+    }
+}
+
+/// The largest difference of any pair, as a factor of at least 1.
+fn largest<'p>(pairs: impl Iterator<Item = &'p AaPair>) -> Option<f64> {
+    let factors = pairs.map(AaPair::factor).filter(|factor| factor.is_finite() && *factor >= 1.0);
+    factors.max_by(f64::total_cmp)
+}
+
+/// The factors of A/A comparisons, each of at least 1. Percentiles of a latency differ by far more than durations do, and say nothing of
+/// these.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct AaFactors {
+    pub time: Vec<f64>,
+    pub latency: Vec<f64>,
 }
 
 /// What all lines have, those of later versions included.
@@ -156,14 +196,15 @@ impl MachineHistory {
         speeds.min_by(f64::total_cmp)
     }
 
-    /// The factors of the A/A comparisons on `machine`, each of at least 1.
-    pub(crate) fn aa_factors(&self, machine: &SystemProfile) -> Vec<f64> {
+    /// The factors of the A/A comparisons on `machine`.
+    pub(crate) fn aa_factors(&self, machine: &SystemProfile) -> AaFactors {
         let comparisons = self.of(machine).filter_map(|observation| match observation {
-            Observation::Aa(comparison) => Some((comparison.started.as_str(), comparison.factor)),
+            Observation::Aa(comparison) => Some((comparison.started.as_str(), comparison)),
             Observation::MachineCheck(_) => None,
         });
-        let by_start: BTreeMap<_, _> = comparisons.filter(|(_, factor)| *factor >= 1.0).collect();
-        by_start.into_values().collect()
+        let by_start: BTreeMap<_, _> = comparisons.collect();
+        let of = |is_latency| by_start.values().filter_map(|it| it.factor_of(is_latency)).collect();
+        AaFactors { time: of(false), latency: of(true) }
     }
 
     fn of(&self, machine: &SystemProfile) -> impl Iterator<Item = &Observation> {
@@ -285,8 +326,15 @@ mod tests {
     }
 
     fn aa(started: &str, factor: f64) -> Observation {
-        let pairs = vec![AaPair { point: "null".into(), low: 1.0 / factor, high: 1.0 }];
+        of_pairs(started, vec![pair("null", factor, Some(false))])
+    }
+
+    fn of_pairs(started: &str, pairs: Vec<AaPair>) -> Observation {
         Observation::Aa(AaComparison::new("run", started.into(), 7, pairs).unwrap())
+    }
+
+    fn pair(point: &str, factor: f64, is_latency: Option<bool>) -> AaPair {
+        AaPair { point: point.into(), low: 1.0, high: factor, is_latency }
     }
 
     fn in_days(days: u32) -> SystemTime {
@@ -322,7 +370,7 @@ mod tests {
         keep(data, &one, aa("a", 1.25)).unwrap();
         let of = |days| {
             let history = MachineHistory::read_at(data, in_days(days)).unwrap();
-            (history.best_speed(&one, "1", 2), history.aa_factors(&one))
+            (history.best_speed(&one, "1", 2), history.aa_factors(&one).time)
         };
         assert_eq!(of(29), (Some(1.0), vec![1.25]));
         assert_eq!(of(31), (None, vec![1.25]));
@@ -340,7 +388,7 @@ mod tests {
         keep(data, &one, aa("a", 1.25)).unwrap();
         let back = SystemTime::now() - DAY * 20;
         assert_eq!(pruned(texts(data).unwrap(), back), texts(data).unwrap());
-        assert_eq!(MachineHistory::read_at(data, back).unwrap().aa_factors(&one), [0.0; 0]);
+        assert_eq!(MachineHistory::read_at(data, back).unwrap().aa_factors(&one), AaFactors::default());
     }
 
     #[test]
@@ -381,7 +429,25 @@ mod tests {
             keep(folder.path(), &machine("one"), aa(started, factor)).unwrap();
         }
         let history = MachineHistory::read(folder.path()).unwrap();
-        assert_eq!(history.aa_factors(&machine("one")), [1.125, 1.25]);
+        assert_eq!(history.aa_factors(&machine("one")).time, [1.125, 1.25]);
+    }
+
+    #[test]
+    fn latencies_and_durations_differ_by_factors_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (open, closed) = (pair("mine", 4.0, Some(true)), pair("open_loop/items=9", 1.125, Some(false)));
+        // Lines of earlier versions, of which only the names of the points say what was compared.
+        let poisson = pair("nexmark_q5/items=9/arrivals=poisson", 8.0, None);
+        let old = [
+            pair("open_loop/items=9", 2.0, None),
+            pair("nexmark_q5/items=9/arrivals=on_demand/rate=7", 1.25, None),
+            poisson,
+        ];
+        for (started, pairs) in [("a", vec![open]), ("b", vec![closed]), ("c", old.to_vec())] {
+            keep(folder.path(), &machine("one"), of_pairs(started, pairs)).unwrap();
+        }
+        let factors = MachineHistory::read(folder.path()).unwrap().aa_factors(&machine("one"));
+        assert_eq!(factors, AaFactors { time: vec![1.125, 1.25], latency: vec![4.0, 8.0] });
     }
 
     #[test]
@@ -398,7 +464,7 @@ mod tests {
             }
         });
         let history = MachineHistory::read(folder.path()).unwrap();
-        let mut factors = history.aa_factors(&machine("one"));
+        let mut factors = history.aa_factors(&machine("one")).time;
         factors.sort_by(f64::total_cmp);
         assert_eq!(factors, (1..=40).map(f64::from).collect::<Vec<_>>());
         assert!(history.damaged.is_empty());

@@ -3,7 +3,7 @@
 use super::labels::{distinction, latency, one_line, or_none, run_as};
 use super::number;
 use crate::compare::model::{Form, RatioInterval};
-use crate::compare::trends::model::{CellTrend, Change, Machine, RunValue, Trends};
+use crate::compare::trends::model::{CellTrend, Change, Machine, Noise, RunValue, Trends};
 use crate::record::format::to_the_second;
 use crate::text::{json_text, lines, plural, table, word};
 
@@ -54,9 +54,17 @@ fn of_machine(cells: &[&CellTrend], machine: &Machine, with_runs: bool) -> Strin
 
 /// Which changes are not reported.
 pub(super) fn noise(machine: &Machine) -> String {
-    let percent = number::percent(machine.noise.factor - 1.0);
-    let known = plural(machine.noise.aa_comparisons as u64, "A/A comparison");
-    format!("changes below {percent} are not reported ({known} known of this machine)")
+    let below = |noise: Noise| number::percent(noise.factor - 1.0);
+    let known = |noise: Noise| plural(noise.aa_comparisons as u64, "A/A comparison");
+    let of_latency = machine.latency_noise.map(|noise| {
+        format!(", and those of a latency below {} ({} of open loops)", below(noise), known(noise))
+    });
+    format!(
+        "changes below {} are not reported ({} known of this machine){}",
+        below(machine.noise),
+        known(machine.noise),
+        of_latency.unwrap_or_default()
+    )
 }
 
 /// Backend, point, runs with a value, the newest value, its interval, its ratio to the first, changes, and the newest change.

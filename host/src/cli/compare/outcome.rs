@@ -115,8 +115,9 @@ fn aa_pair(point: &Point) -> Option<AaPair> {
     let floor = point.noise_floor.as_ref()?;
     let is_sound = |row: &Row| row.doubts.is_empty() && row.counts.verified == row.counts.trials;
     let mut twins = point.rows.iter().filter(|row| floor.names.contains(&row.label));
+    let is_latency = Some(point.rows.iter().any(|row| row.compared_latency.is_some()));
     let RatioInterval { low, high, .. } = floor.ratio;
-    twins.all(is_sound).then(|| AaPair { point: point.id.clone(), low, high })
+    twins.all(is_sound).then(|| AaPair { point: point.id.clone(), low, high, is_latency })
 }
 
 /// The command that repeats the comparison as a new run.
@@ -156,7 +157,7 @@ pub(super) fn repeat_command(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{Counts, Doubt, NoiseFloor};
+    use crate::compare::model::{ComparedLatency, Counts, Doubt, NoiseFloor, Spread};
 
     fn row(label: &str) -> Row {
         let counts = Counts { trials: 7, verified: 7, ..Counts::default() };
@@ -195,8 +196,24 @@ mod tests {
                 aa_pair(&point)
             });
             // What another backend did says nothing of the two.
-            let pair = AaPair { point: "null".into(), low: 0.5, high: 1.1 };
+            let pair = AaPair { point: "null".into(), low: 0.5, high: 1.1, is_latency: Some(false) };
             assert_eq!(kept, [None, None, Some(pair)]);
         }
+    }
+
+    #[test]
+    fn a_noise_floor_of_latencies_is_kept_as_one() {
+        let spread = Spread { n: 7, min: 0.1, median: 0.2, max: 0.3 };
+        let (scheduled, service) = (Vec::new(), Vec::new());
+        let compared = ComparedLatency { percentile: "p95".into(), spread, scheduled, service };
+        let open = |label| Row { compared_latency: Some(compared.clone()), ..row(label) };
+        let ratio = RatioInterval { low: 0.5, high: 1.1, confidence: 0.95 };
+        let names = ["a".to_owned(), "a-again".to_owned()];
+        let point = Point {
+            rows: vec![open("a"), open("a-again")],
+            noise_floor: Some(NoiseFloor { names, ratio, factor: 2.0 }),
+            ..Point::default()
+        };
+        assert_eq!(aa_pair(&point).and_then(|pair| pair.is_latency), Some(true));
     }
 }

@@ -126,7 +126,7 @@ fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
         }))
     };
     let between = |old: &[Input], new: &[Input]| {
-        let history = history(old, new, 0.5, |_| Vec::new()).unwrap();
+        let history = history(old, new, 0.5, |_| AaFactors::default()).unwrap();
         let calls: Vec<_> =
             history.changes.iter().map(|it| (it.cell.backend.clone(), it.call, it.ratio.is_some())).collect();
         (calls, history.other_form.len(), crate::report::history(&history))
@@ -146,7 +146,8 @@ fn two_recorded_runs_of_a_graph_in_different_forms_are_different_cells() {
         (calls, other_form),
         (vec![unchanged("a"), ("b".to_owned(), ChangeVerdict::NowFails, false)], 0)
     );
-    let nothing = history(&run(graph, stages), &run(stages, graph), 0.5, |_| Vec::new()).unwrap_err();
+    let nothing =
+        history(&run(graph, stages), &run(stages, graph), 0.5, |_| AaFactors::default()).unwrap_err();
     assert!(
         nothing.to_string().starts_with("nothing can be compared, as the graph ran in stages"),
         "{nothing}"
@@ -272,7 +273,7 @@ fn a_point_that_was_only_warmed_up_is_not_missing() {
     let old = [pair(7), blocks("null", 7, &[("a", 1.0), ("b", 2.0)])].concat();
     let mut new = pair(7);
     new.push(example("a", "null", 0, 1.0).with(|it| it.trial.purpose = Purpose::WarmUp(0)));
-    let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
+    let found = history(&recorded(old), &recorded(new), 0.05, |_| AaFactors::default()).unwrap();
     assert!(found.changes.iter().all(|change| !change.fails), "{:?}", found.changes);
     assert_eq!((found.changes.len(), found.only_old.len()), (2, 2));
 }

@@ -147,7 +147,7 @@ fn with_a_block_that_has_too_few_items_for_any_percentile_there_is_none_to_compa
 #[test]
 fn a_verified_run_with_too_few_items_for_a_percentile_has_not_failed() {
     let calls = |old: Vec<Example>, new: Vec<Example>| {
-        let found = history(&recorded(old), &recorded(new), 0.05, |_| Vec::new()).unwrap();
+        let found = history(&recorded(old), &recorded(new), 0.05, |_| AaFactors::default()).unwrap();
         found.changes.iter().map(|it| (it.call, it.fails, it.new.trials)).collect::<Vec<_>>()
     };
     let too_few = vec![(ChangeVerdict::TooFew, false, 8); 2];
@@ -170,7 +170,8 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
         let latency = example.result.actual.as_mut().unwrap().latency.as_mut().unwrap();
         latency.scheduled.count = 700;
     });
-    let found = history(&recorded(uneven(0)), &recorded(all_have_p99), 0.05, |_| Vec::new()).unwrap();
+    let found =
+        history(&recorded(uneven(0)), &recorded(all_have_p99), 0.05, |_| AaFactors::default()).unwrap();
     for change in found.changes {
         let compared = (change.of.as_str(), change.percentile.as_deref());
         assert_eq!(
@@ -180,6 +181,44 @@ fn two_runs_are_compared_by_a_percentile_that_both_have() {
         );
         assert!(change.new.median.is_some_and(|seconds| seconds < 0.005), "{change:?}");
     }
+}
+
+#[test]
+fn a_slower_latency_counts_beyond_what_latencies_differ_by_and_a_slower_run_beyond_what_runs_do() {
+    use crate::compare::history::history;
+    let fails = |old: Vec<Example>, new: Vec<Example>, time: f64, latency: f64| {
+        let factors = || AaFactors { time: vec![time; 5], latency: vec![latency; 5] };
+        let found = history(&recorded(old), &recorded(new), 0.05, |_| factors()).unwrap();
+        let all: Vec<_> = found.changes.iter().map(|it| it.fails).collect();
+        (all.contains(&true), found.aa_of_latency.is_some())
+    };
+    let later = |examples| changed(examples, "", |example| example.result.started += Duration::from_secs(9));
+    let slower_runs = || {
+        let slow = |example: &mut Example| example.finished().duration_seconds *= 1.5;
+        later(changed(pair(7), "", slow))
+    };
+    assert_eq!(fails(pair(7), slower_runs(), 1.1, 2.0), (true, false));
+    assert_eq!(fails(pair(7), slower_runs(), 2.0, 1.1), (false, false));
+    let open = |p95: f64| {
+        let of_block =
+            move |block| with_latency("a", block, 500, [1.0, p95 + f64::from(block) / 100.0, 90.0]);
+        (0..8).map(of_block).collect::<Vec<_>>()
+    };
+    assert_eq!(fails(open(2.0), later(open(3.0)), 2.0, 1.1), (true, true));
+    assert_eq!(fails(open(2.0), later(open(3.0)), 1.1, 2.0), (false, true));
+}
+
+#[test]
+fn the_noise_of_latencies_is_that_of_a_cell_of_latencies_in_the_history() {
+    use crate::compare::trends::trends;
+    let factors = || AaFactors { time: vec![1.01; 5], latency: vec![1.5; 5] };
+    let trends = trends(&mut recorded(uneven(0)), None, |_| factors());
+    let noise = trends.machines[0].latency_noise.unwrap();
+    assert_eq!((noise.factor, noise.aa_comparisons), (1.5, 5));
+    let text = crate::report::trends(&trends, false);
+    let told = "changes below 1.0 % are not reported (5 A/A comparisons known of this machine), and those of a latency below \
+                50.0 % (5 A/A comparisons of open loops)\n";
+    assert!(text.contains(told), "{text}");
 }
 
 /// The same, in which b says that another machine took part in a block, of which there is no latency then.
@@ -192,7 +231,7 @@ fn with_a_hidden_latency(examples: Vec<Example>) -> Vec<Example> {
 #[test]
 fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run() {
     let hiding = with_a_hidden_latency(uneven(9));
-    let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| Vec::new()).unwrap();
+    let found = history(&recorded(uneven(0)), &recorded(hiding), 0.05, |_| AaFactors::default()).unwrap();
     let calls: Vec<_> =
         found.changes.iter().map(|it| (it.call, it.new.trials, it.new.median.is_some())).collect();
     assert_eq!(calls, [(ChangeVerdict::Unchanged, 8, true), (ChangeVerdict::TooFew, 8, false)]);
@@ -201,7 +240,7 @@ fn what_is_left_of_a_run_that_hides_a_latency_is_not_compared_with_another_run()
 #[test]
 fn a_run_that_hides_a_latency_has_no_value_in_the_history_and_counts_its_verified_trials() {
     let run_of_b = |examples: Vec<Example>| {
-        let cells = trends(&mut recorded(examples), None, |_| Vec::new()).cells;
+        let cells = trends(&mut recorded(examples), None, |_| AaFactors::default()).cells;
         let cell = cells.into_iter().find(|it| it.cell.backend == "b").unwrap();
         let [run] = cell.runs.as_slice() else { panic!("{:?}", cell.runs) };
         (run.trials, run.verified, run.successes, run.median.is_some())

@@ -31,7 +31,7 @@ fn without_aa(inputs: Vec<Input>) -> Trends {
 }
 
 fn since(since: Option<&str>, mut inputs: Vec<Input>) -> Trends {
-    trends(&mut inputs, since, |_| Vec::new())
+    trends(&mut inputs, since, |_| AaFactors::default())
 }
 
 #[test]
@@ -125,7 +125,9 @@ fn a_newest_run_of_which_some_trials_are_wrong_is_told() {
 #[test]
 fn a_change_below_the_noise_of_the_machine_is_not_reported() {
     let changes = |seconds: f64, factors: &[f64]| {
-        let trends = trends(&mut step(seconds), None, |_| factors.to_vec());
+        let factors = || AaFactors { time: factors.to_vec(), latency: vec![9.0; 5] };
+        let trends = trends(&mut step(seconds), None, |_| factors());
+        assert_eq!(trends.machines[0].latency_noise, None, "no cell is of a latency");
         trends.cells[0].changes.len()
     };
     assert_eq!(changes(1.1, &[1.01, 1.01, 1.01, 1.01, 1.2]), 0);

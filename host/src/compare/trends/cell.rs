@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::model::{CellTrend, Change, ChangeCall, RunValue};
+use super::model::{CellTrend, Change, ChangeCall, Machine, RunValue};
 use crate::compare::cells::Cell;
 use crate::compare::group::Group;
 use crate::compare::model::Status;
@@ -24,16 +24,17 @@ pub(super) struct RunGroups<'t, 'a> {
     pub(super) groups: Vec<&'t Group<'a>>,
 }
 
-/// The trend of a cell on the machine of this number, which has this factor of noise.
-pub(super) fn trend(cell: Cell, (machine, noise): (usize, f64), runs: &[RunGroups<'_, '_>]) -> CellTrend {
+/// The trend of a cell on the machine of this number.
+pub(super) fn trend(cell: Cell, (at, machine): (usize, &Machine), runs: &[RunGroups<'_, '_>]) -> CellTrend {
     let groups = || runs.iter().flat_map(|run| &run.groups);
     let is_latency = groups().any(|group| group.is_open_loop());
     // What is compared of all runs, in an open loop: the percentile that all trials have.
     let percentile = groups().filter_map(|group| group.percentile).min();
     let values: Vec<_> = runs.iter().map(|run| value(run, percentile)).collect();
-    let changes = changes(&values, noise);
+    let noise = machine.latency_noise.filter(|_| is_latency).unwrap_or(machine.noise);
+    let changes = changes(&values, noise.factor);
     CellTrend {
-        machine,
+        machine: at,
         cell,
         is_debug: groups().any(|group| is_debug(group.plugin()) == Some(true)),
         form: groups().find_map(|group| group.form()),

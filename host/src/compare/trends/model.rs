@@ -37,6 +37,9 @@ pub(crate) struct Machine {
     #[serde(skip)]
     pub name: String,
     pub noise: Noise,
+    /// That of the latencies of open loops; absent if no cell is of a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_noise: Option<Noise>,
 }
 
 /// What counts as noise on a machine.

@@ -242,6 +242,7 @@ mod tests {
             profile: SystemProfile { hostname: Some(name.into()), ..SystemProfile::default() },
             name: name.into(),
             noise: Noise { factor: 1.05, aa_comparisons },
+            latency_noise: None,
         };
         Trends {
             version: 1,
