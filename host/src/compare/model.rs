@@ -204,6 +204,13 @@ pub enum Doubt {
     },
 }
 
+impl Row {
+    /// Whether no trial failed, gave a wrong answer or is invalid, and nothing is doubtful of all of them.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.doubts.is_empty() && self.counts.went_wrong() == 0
+    }
+}
+
 /// Trials that failed for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {

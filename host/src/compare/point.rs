@@ -48,6 +48,8 @@ pub(super) fn compared(
         Row { compared_with, incomparable, ratio: ratio.ok(), no_ratio: ratio.err(), ..row }
     };
     let mut rows: Vec<Row> = group.rows.iter().enumerate().map(compared).collect();
+    let has_intervals = options.rigor != Rigor::Quick;
+    let noise_floor = if has_intervals { noise_floor(table, &group.rows, &rows, &baselines) } else { None };
     rows.sort_by_key(|row| !row.is_baseline);
     let point = &group.point;
     Point {
@@ -59,11 +61,7 @@ pub(super) fn compared(
         nodes: point.nodes,
         extra: point.extra.clone(),
         rows,
-        noise_floor: if options.rigor == Rigor::Quick {
-            None
-        } else {
-            noise_floor(table, &group.rows, &labels, &baselines)
-        },
+        noise_floor,
     }
 }
 
@@ -96,29 +94,32 @@ fn share_a_block(one: &Group<'_>, other: &Group<'_>) -> bool {
     other.measured.iter().any(|trial| trial.place().is_some_and(|place| blocks.contains(&place)))
 }
 
-/// The largest difference between two rows of the same plugin file (an A/A comparison). That on another machine than the baseline's
-/// says nothing of the ratios.
+/// The largest difference between two rows of the same plugin file (an A/A comparison), of which neither has failures or doubts: what
+/// these differ by is not noise alone. That on another machine than the baseline's says nothing of the ratios. `rows` are those of the
+/// `groups`, in their order.
 fn noise_floor(
     table: &Table<'_>,
     groups: &[Group<'_>],
-    labels: &[String],
+    rows: &[Row],
     baselines: &[usize],
 ) -> Option<NoiseFloor> {
     let machine = |group: &Group<'_>| group.identity.machine;
-    let counts = |group: &Group<'_>| {
-        baselines.first().is_none_or(|baseline| machine(&groups[*baseline]) == machine(group))
+    let counts = |(group, row): &(&Group<'_>, &Row)| {
+        let here = baselines.first().is_none_or(|baseline| machine(&groups[*baseline]) == machine(group));
+        here && row.is_sound()
     };
+    let counted: Vec<_> = groups.iter().zip(rows).filter(counts).collect();
     let mut largest: Option<NoiseFloor> = None;
-    for (at, first) in groups.iter().enumerate().filter(|(_, group)| counts(group)) {
+    for (at, (first, row)) in counted.iter().enumerate() {
         let baseline = LazyCell::new(|| by_repetition(first));
-        for (second, label) in groups[at + 1..].iter().zip(&labels[at + 1..]) {
+        for (second, again) in &counted[at + 1..] {
             if !is_same_file(table, first, second) {
                 continue;
             }
             let Some(ratio) = interval(second, &baseline) else { continue };
             let factor = ratio.high.max(1.0 / ratio.low);
             if factor.is_finite() && largest.as_ref().is_none_or(|floor| floor.factor < factor) {
-                largest = Some(NoiseFloor { names: [labels[at].clone(), label.clone()], ratio, factor });
+                largest = Some(NoiseFloor { names: [row.label.clone(), again.label.clone()], ratio, factor });
             }
         }
     }

@@ -62,20 +62,25 @@ fn noise(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// At which points an A/A comparison gave no noise floor, as its two sides have too few blocks in common, or equal ones.
-fn without_noise_floor(comparison: &Comparison) -> Option<String> {
+/// At which points an A/A comparison gave no noise floor, as what its two sides differ by is not noise alone, or as they have too few
+/// blocks in common, or equal ones.
+fn without_noise_floor(comparison: &Comparison) -> Vec<String> {
     if comparison.rigor == Rigor::Quick {
-        return None;
+        return Vec::new();
     }
-    let lacks = |point: &&Point| point.noise_floor.is_none() && has_aa(point);
-    let of = distinct(comparison.points.iter().filter(lacks).map(|point| name(&point.workload)));
-    let note = "A/A comparison: there is no noise floor, as it has no interval";
-    let at = if comparison.points.len() > 1 { format!(" ({})", of.join(", ")) } else { String::new() };
-    (!of.is_empty()).then(|| format!("{note}{at}"))
+    let note = |(is_sound, why): (bool, &str)| {
+        let lacks = |point: &&Point| point.noise_floor.is_none() && has_sound_aa(point) == Some(is_sound);
+        let of = distinct(comparison.points.iter().filter(lacks).map(|point| name(&point.workload)));
+        let at = if comparison.points.len() > 1 { format!(" ({})", of.join(", ")) } else { String::new() };
+        (!of.is_empty()).then(|| format!("A/A comparison: there is no noise floor, as {why}{at}"))
+    };
+    let why = [(false, "one of its two rows has failures or is in doubt"), (true, "it has no interval")];
+    why.into_iter().filter_map(note).collect()
 }
 
-/// Whether a point has one plugin file under two names, in blocks and on the machine of the baseline.
-fn has_aa(point: &Point) -> bool {
+/// Whether two rows of a point, with one plugin file under two names, in blocks and on the machine of the baseline, have neither failures
+/// nor doubts. `None` if there are no such two rows at all.
+fn has_sound_aa(point: &Point) -> Option<bool> {
     let is_compared = |row: &&Row| {
         row.is_baseline || row.incomparable.is_empty() && row.ratio.is_some_and(|ratio| ratio.paired)
     };
@@ -84,7 +89,11 @@ fn has_aa(point: &Point) -> bool {
         let files = one.plugin.as_ref().zip(other.plugin.as_ref());
         one.backend != other.backend && files.is_some_and(|(one, other)| one.sha256 == other.sha256)
     };
-    compared.iter().any(|one| compared.iter().any(|other| is_same_file(one, other)))
+    let again = |one: &Row| {
+        let others = compared.iter().filter(|other| is_same_file(one, other));
+        others.map(|other| one.is_sound() && other.is_sound()).max()
+    };
+    compared.iter().filter_map(|one| again(one)).max()
 }
 
 /// The rows whose trials show together what an honest backend's do not.

@@ -109,15 +109,12 @@ fn aa_comparison(file: &PlanFile, comparison: &Comparison) -> Option<AaCompariso
     AaComparison::new(&file.matrix.run, started.clone(), file.matrix.blocks, pairs)
 }
 
-/// The noise floor of a point, unless one of the two rows failed at times or is in doubt: for a year, `diff` takes for noise what is
-/// kept.
+/// The noise floor of a point.
 fn aa_pair(point: &Point) -> Option<AaPair> {
     let floor = point.noise_floor.as_ref()?;
-    let is_sound = |row: &Row| row.doubts.is_empty() && row.counts.verified == row.counts.trials;
-    let mut twins = point.rows.iter().filter(|row| floor.names.contains(&row.label));
     let is_latency = Some(point.rows.iter().any(|row| row.compared_latency.is_some()));
     let RatioInterval { low, high, .. } = floor.ratio;
-    twins.all(is_sound).then(|| AaPair { point: point.id.clone(), low, high, is_latency })
+    Some(AaPair { point: point.id.clone(), low, high, is_latency })
 }
 
 /// The command that repeats the comparison as a new run.
@@ -157,12 +154,7 @@ pub(super) fn repeat_command(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::model::{ComparedLatency, Counts, Doubt, NoiseFloor, Spread};
-
-    fn row(label: &str) -> Row {
-        let counts = Counts { trials: 7, verified: 7, ..Counts::default() };
-        Row { label: label.into(), counts, ..Row::default() }
-    }
+    use crate::compare::model::{ComparedLatency, NoiseFloor, Spread};
 
     #[test]
     fn the_time_of_a_plan_has_no_range_where_its_ends_are_one() {
@@ -178,42 +170,26 @@ mod tests {
     }
 
     #[test]
-    fn a_noise_floor_of_rows_that_failed_or_are_in_doubt_is_not_kept() {
-        let ratio = RatioInterval { low: 0.5, high: 1.1, confidence: 0.95 };
-        let names = ["a".to_owned(), "a-again".to_owned()];
-        let whole = Point {
-            id: "null".into(),
-            rows: vec![row("a"), row("a-again"), row("b")],
-            noise_floor: Some(NoiseFloor { names, ratio, factor: 2.0 }),
-            ..Point::default()
-        };
-        let changes: [fn(&mut Row); 2] =
-            [|row| row.counts.verified = 6, |row| row.doubts = vec![Doubt::CpuTime { part: 0.5 }]];
-        for change in changes {
-            let kept = [0, 1, 2].map(|at| {
-                let mut point = whole.clone();
-                change(&mut point.rows[at]);
-                aa_pair(&point)
-            });
-            // What another backend did says nothing of the two.
-            let pair = AaPair { point: "null".into(), low: 0.5, high: 1.1, is_latency: Some(false) };
-            assert_eq!(kept, [None, None, Some(pair)]);
-        }
-    }
-
-    #[test]
-    fn a_noise_floor_of_latencies_is_kept_as_one() {
+    fn a_noise_floor_is_kept_with_what_was_compared() {
         let spread = Spread { n: 7, min: 0.1, median: 0.2, max: 0.3 };
         let (scheduled, service) = (Vec::new(), Vec::new());
         let compared = ComparedLatency { percentile: "p95".into(), spread, scheduled, service };
-        let open = |label| Row { compared_latency: Some(compared.clone()), ..row(label) };
-        let ratio = RatioInterval { low: 0.5, high: 1.1, confidence: 0.95 };
-        let names = ["a".to_owned(), "a-again".to_owned()];
-        let point = Point {
-            rows: vec![open("a"), open("a-again")],
-            noise_floor: Some(NoiseFloor { names, ratio, factor: 2.0 }),
-            ..Point::default()
-        };
-        assert_eq!(aa_pair(&point).and_then(|pair| pair.is_latency), Some(true));
+        for (compared_latency, is_latency) in [(None, false), (Some(compared), true)] {
+            let row = |label: &str| Row {
+                label: label.into(),
+                compared_latency: compared_latency.clone(),
+                ..Row::default()
+            };
+            let ratio = RatioInterval { low: 0.5, high: 1.1, confidence: 0.95 };
+            let names = ["a".to_owned(), "a-again".to_owned()];
+            let point = Point {
+                id: "mine".into(),
+                rows: vec![row("a"), row("a-again")],
+                noise_floor: Some(NoiseFloor { names, ratio, factor: 2.0 }),
+                ..Point::default()
+            };
+            let pair = AaPair { point: "mine".into(), low: 0.5, high: 1.1, is_latency: Some(is_latency) };
+            assert_eq!(aa_pair(&point), Some(pair));
+        }
     }
 }

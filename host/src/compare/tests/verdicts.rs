@@ -70,6 +70,35 @@ fn a_difference_below_the_noise_floor_has_no_verdict() {
     assert_eq!((c.verdict, c.withheld), (Some(Verdict::Faster), None));
 }
 
+#[test]
+fn two_names_of_which_one_has_failures_or_doubts_give_no_noise_floor() {
+    let noisy = || same_file(blocks("pipeline", 12, &[("a", 1.0), ("a-again", 1.2), ("b", 1.1)]));
+    let floor = |examples| {
+        let comparison = standard(examples);
+        (
+            comparison.points[0].noise_floor.is_some(),
+            comparison.noise_floor.is_some(),
+            ratio(&comparison, "b"),
+        )
+    };
+    assert_eq!(floor(noisy()).2.withheld, Some(Withheld::BelowNoiseFloor));
+    let late = |example: &mut Example| {
+        let seconds = example.finished().duration_seconds;
+        let delay = if example.trial.backend.name == "a-again" { 0.4 } else { 0.0 };
+        example.result.host_elapsed = Some(seconds + delay);
+    };
+    for (of_point, of_all, b) in [
+        floor(changed_in(noisy(), "a-again", 3..4, fail)),
+        floor(changed_in(noisy(), "a-again", 3..4, answer_wrongly)),
+        floor(changed(noisy(), "", late)),
+    ] {
+        assert_eq!((of_point, of_all), (false, false));
+        assert_eq!((b.verdict, b.withheld), (Some(Verdict::Faster), None));
+    }
+    // What another backend did says nothing of the two.
+    assert!(floor(changed_in(noisy(), "b", 3..4, fail)).0);
+}
+
 /// Seven blocks. In these b is about 1.09 times as fast as a, by 8 % more or less.
 fn unsteady(speeds: &[(&str, f64)]) -> Vec<Example> {
     changed(blocks("pipeline", 7, speeds), "b", |example| {

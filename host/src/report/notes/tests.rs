@@ -145,6 +145,10 @@ fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
     assert_eq!(told(Rigor::Quick, &[again("beta")]), None);
     let pipeline = Point { workload: "pipeline".into(), ..again("beta") };
     assert_eq!(told(Rigor::Standard, &[again("alpha"), pipeline]), Some(format!("{note} (null, pipeline)")));
+    let mut failed = again("alpha");
+    failed.rows[2].counts.failed = 1;
+    let note = "A/A comparison: there is no noise floor, as one of its two rows has failures or is in doubt";
+    assert_eq!(told(Rigor::Standard, &[failed]).as_deref(), Some(note));
     let mut single = again("alpha");
     single.rows[2].ratio.as_mut().unwrap().paired = false;
     assert_eq!(told(Rigor::Standard, &[single]), None);
