@@ -160,20 +160,21 @@ fn quota_of(profile: &SystemProfile) -> Option<f64> {
     profile.cpu_quota.filter(|quota| quota.floor().max(1.0) == cores)
 }
 
-/// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it.
+/// Whoever knows the fewest warm-ups knows which run is measured. A run that is typical of a backend is as fast as those before it: by
+/// its time or, in an open loop, whose schedule decides that, by the latency that is compared.
 fn by_warm_ups(row: &Group<'_>) -> Option<Doubt> {
     let mut before: HashMap<Repetition<'_>, Vec<f64>> = HashMap::new();
     for warm_up in &row.warm_ups {
-        let Some(seconds) = warm_up.duration() else { continue };
-        before.entry(warm_up.repetition()).or_default().push(seconds);
+        let Some(value) = warm_up.compared(row.percentile) else { continue };
+        before.entry(warm_up.repetition()).or_default().push(value);
     }
     let (mut parts, mut faster) = (Vec::new(), 0);
-    for (trial, seconds) in row.successes().filter(|(trial, _)| !trial.is_unsettled()) {
+    for (trial, value) in row.compared().filter(|(trial, _)| !trial.is_unsettled()) {
         let Some(last) = before.get(&trial.repetition()).and_then(|all| all.last_chunk::<WARM_UPS>()) else {
             continue;
         };
-        parts.extend(median(last).map(|before| seconds / before));
-        faster += usize::from(last.iter().all(|before| seconds < *before));
+        parts.extend(median(last).map(|before| value / before));
+        faster += usize::from(last.iter().all(|before| value < *before));
     }
     let part = middle(&parts)?;
     let is_chance = at_least(faster, parts.len(), 1.0 / (WARM_UPS + 1) as f64) > CHANCE;

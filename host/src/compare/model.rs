@@ -197,7 +197,7 @@ pub enum Doubt {
     },
     /// The measured runs are faster than the last warm-ups before them.
     WarmUps {
-        /// The median of the measured run over the last warm-ups of its block.
+        /// The median of the measured run over the last warm-ups of its block: of its time, or of the compared latency.
         part: f64,
         /// The number of blocks in which it is faster than each of them.
         blocks: u32,

@@ -300,8 +300,8 @@ pub(super) fn doubt(doubt: &Doubt) -> String {
             number::percent(part)
         ),
         Doubt::WarmUps { part, blocks } => format!(
-            "in the median the measured run took {} of the time of the last warm-ups before it; in {} it was faster than each of \
-             them",
+            "in the median the time of the measured run, or its latency in an open loop, was {} of that of the last warm-ups before \
+             it; in {} it was less than that of each of them",
             number::percent(part),
             plural(blocks.into(), "block")
         ),

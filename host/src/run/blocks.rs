@@ -209,7 +209,7 @@ impl Executor {
         engine: &mut Engine,
         sink: Sink<'_, E>,
     ) -> Result<TrialResult, Stopped<E>> {
-        let (mut rule, mut durations) = (self.setting.warm_up, Vec::new());
+        let (mut rule, mut durations, mut latencies) = (self.setting.warm_up, Vec::new(), Vec::new());
         let fewest = rule.min_runs();
         for number in 0_u32.. {
             if rule.is_over(&durations) {
@@ -225,14 +225,17 @@ impl Executor {
                 trial.data_seed = data_seed;
                 return Ok(result);
             };
-            if result.actual.as_ref().is_some_and(|answer| answer.latency.is_some()) {
+            if let Some(latency) = result.actual.as_ref().and_then(|answer| answer.latency.as_ref()) {
                 rule = self.setting.warm_up.of_open_loop(trial.cell.spec.total_items);
+                latencies.extend(latency.scheduled.at(0.5).map(|nanos| nanos as f64));
             }
             durations.push(duration);
             finish(&warm_up, &result, sink)?;
         }
         let mut result = self.run(trial, engine, sink)?;
-        if !durations.is_empty() && !rule.has_settled(&durations) {
+        // The schedule of an open loop decides how long a run takes: only its latencies show that the engine still warms up.
+        let has_settled = rule.has_settled(&durations) && rule.have_latencies_settled(&latencies);
+        if !durations.is_empty() && !has_settled {
             result.warnings.push(unsettled(durations.len()));
         }
         Ok(result)

@@ -7,6 +7,9 @@ use super::trend::Trend;
 /// A trend is one that an order of independent runs shows in at most this share of cases. A false one only costs another run.
 const CLEAR_TREND: f64 = 1.0 / 3.0;
 
+/// The same for latencies, which do not decide how many runs there are: no further run ends a trend that was one by chance.
+const CLEAR_TREND_OF_LATENCIES: f64 = 0.1;
+
 /// Fewer runs show no trend, as each of their orders is too probable.
 const FEWEST: u32 = 3;
 
@@ -72,10 +75,20 @@ impl WarmUp {
     /// Whether the last runs show no trend: at least [`WarmUp::least`] of them, and at least half of all, as a slow trend is
     /// only seen over many.
     pub fn has_settled(&self, durations: &[f64]) -> bool {
-        let window = (self.least.max(FEWEST) as usize).max(durations.len() / 2);
-        let Some(from) = durations.len().checked_sub(window) else { return false };
-        let trend = Trend::of(&durations[from..]);
+        let trend = self.last_trend(durations);
         trend.is_some_and(|it| it.p_value > CLEAR_TREND || it.change.abs() <= self.tolerance)
+    }
+
+    /// Whether the latencies of the last runs of an open loop show no trend. Too few of them, as of closed loops, show none.
+    pub(crate) fn have_latencies_settled(&self, latencies: &[f64]) -> bool {
+        let trend = self.last_trend(latencies);
+        trend.is_none_or(|it| it.p_value > CLEAR_TREND_OF_LATENCIES || it.change.abs() <= self.tolerance)
+    }
+
+    /// The trend of the last values; `None` if there are too few.
+    fn last_trend(&self, values: &[f64]) -> Option<Trend> {
+        let window = (self.least.max(FEWEST) as usize).max(values.len() / 2);
+        Trend::of(&values[values.len().checked_sub(window)?..])
     }
 }
 
@@ -155,6 +168,20 @@ mod tests {
         let rule = WarmUp::default().of_open_loop(2000);
         assert!(!rule.has_settled(&[4.0, 3.2, 2.8, 2.5, 2.4]) && rule.has_settled(&[2.0; 5]));
         assert_eq!(WarmUp::default().of_open_loop(u64::MAX), WarmUp::default());
+    }
+
+    #[test]
+    fn latencies_that_fall_from_run_to_run_have_not_settled_and_those_that_vary_have() {
+        let rule = WarmUp::default().of_open_loop(2000);
+        let falling = [4.0, 3.0, 2.4, 2.1, 2.0];
+        assert!(!rule.have_latencies_settled(&falling) && rule.have_latencies_settled(&falling[1..]));
+        assert!(rule.have_latencies_settled(&[]) && rule.have_latencies_settled(&[2.0; 5]));
+        // By less than what counts for nothing.
+        assert!(rule.have_latencies_settled(&[2.1, 2.08, 2.06, 2.04, 2.02]));
+        let mut random = Random::new(95);
+        let latencies = |random: &mut Random| [(); 5].map(|()| (0.3 * random.normal()).exp());
+        let unsettled = (0..500).filter(|_| !rule.have_latencies_settled(&latencies(&mut random))).count();
+        assert!(unsettled <= 70, "{unsettled} of 500");
     }
 
     #[test]

@@ -171,6 +171,33 @@ fn with_warm_ups(examples: Vec<Example>, factor: f64) -> Vec<Example> {
 }
 
 #[test]
+fn a_row_whose_measured_latency_is_lower_than_that_of_its_warm_ups_has_no_verdict() {
+    // The schedule decides how long each run takes. The latency of the warm-ups of b is so many times that of its measured run.
+    let open_loops = |factor: f64| {
+        let of_block = |backend: &str, p95: f64, factor: f64, block: u32| {
+            let p95 = p95 + f64::from(block) / 100.0;
+            let warm_up = |number: u32| {
+                with_latency(backend, block, 500, [1.0, factor * p95, 20.0]).with(|example| {
+                    example.trial.purpose = Purpose::WarmUp(number);
+                    example.finished().duration_seconds += 0.001 * f64::from(number);
+                })
+            };
+            let measured = with_latency(backend, block, 500, [1.0, p95, 20.0]);
+            (0..5).map(warm_up).chain([measured]).collect::<Vec<_>>()
+        };
+        let blocks = 0..12;
+        let both = |block| [of_block("a", 4.0, 1.0, block), of_block("b", 3.0, factor, block)].concat();
+        blocks.flat_map(both).collect::<Vec<_>>()
+    };
+    for factor in [1.0, 1.04] {
+        assert_eq!(doubts(open_loops(factor)), ([vec![], vec![]], None));
+    }
+    let ([a, b], withheld) = doubts(open_loops(1.3));
+    assert!(matches!(b[..], [Doubt::WarmUps { blocks: 12, .. }]) && a.is_empty(), "{a:?} {b:?}");
+    assert_eq!(withheld, Some(Withheld::Doubts));
+}
+
+#[test]
 fn a_row_whose_measured_runs_are_faster_than_its_warm_ups_has_no_verdict() {
     assert_eq!(doubts(with_warm_ups(honest_but("b", .., |_| ()), 1.0)).1, None);
     assert_eq!(doubts(with_warm_ups(honest_but("b", .., |_| ()), 1.04)).1, None);
