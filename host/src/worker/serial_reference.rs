@@ -21,8 +21,13 @@ use crate::worker::protocol::SerialSample;
 pub(super) const SLICE: Duration = Duration::from_micros(500);
 /// One that takes less than this factor longer is timed twice: it may have been long by chance, as by an interrupt.
 const TIMED_TWICE: f64 = 10.0;
-/// The most items of a call, of which a slice has as many as it needs: more make no call cheaper, and no longer fit into the caches.
+/// The most items of a call, of which a slice has as many as it needs, unless a batch of a run has more: more make no call cheaper for
+/// most workloads, and no longer fit into the caches.
 const MAX_CALL: u64 = 1024;
+/// A slice is at least as long as a batch of a run, as a call may cost something itself, which so many items share. But where a shorter one
+/// takes so long, it is only made longer as long as that makes an item cheaper by this factor or less.
+const LONG_SLICE: f64 = 0.05;
+const CHEAPER: f64 = 0.97;
 /// A sample has at least this many slices, where there are so many items: they show how much the items differ.
 const MIN_SLICES: u64 = 16;
 /// And of items that take very long, at least this many.
@@ -38,8 +43,6 @@ const LARGE_ERROR: f64 = 0.1;
 pub(super) const MUCH_LONGER: f64 = 10.0;
 /// The whole input is run at most so many times.
 pub(super) const MAX_PASSES: usize = 8;
-/// How many keys a state emits at once.
-const KEYS: u64 = 1024;
 /// How many standard errors the work may take less than the sample says.
 const STANDARD_ERRORS: f64 = 3.0;
 /// The part of a keyed reduction, from the fold to what it emits, in what the work takes at least. The state of the sample has all keys,
@@ -61,7 +64,8 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     let (size, seconds) = slice_size(workload, items)?;
     let (all, cores, duration) = (items.div_ceil(size), cores(), duration.as_secs_f64());
     let affordable = |duration: f64| (duration / seconds.max(1e-9)) as u64;
-    let (passes, cores) = if affordable(duration) >= all || reductions(workload.plan()) > 1 {
+    let is_whole = affordable(duration).max(FEWEST_SLICES) >= all;
+    let (passes, cores) = if is_whole || reductions(workload.plan()) > 1 {
         let slices: Vec<_> =
             (0..all).map(|number| (number * size, size.min(items - number * size))).collect();
         // One core after the other runs all of them. There may be more cores than passes.
@@ -137,8 +141,8 @@ pub(super) fn passes<'s>(
 pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
     let mut path = TimedPath::new(workload, false)?;
     let mut time = |size| path.slice(0, size).map(|slice| slice.cpu_seconds + slice.source_seconds);
-    let (most, enough) = ((items / MIN_SLICES).max(1), SLICE.as_secs_f64());
-    let mut size = 1;
+    let (sizes, enough) = (Sizes::of(items, batch_size(workload)), SLICE.as_secs_f64());
+    let (mut size, mut before) = (1, f64::INFINITY);
     // The first call loads code and data into the caches.
     time(size)?;
     loop {
@@ -146,21 +150,58 @@ pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, 
         if (enough..TIMED_TWICE * enough).contains(&seconds) {
             seconds = seconds.min(time(size)?);
         }
-        if size == most || seconds >= enough {
+        let of_item = seconds / size as f64;
+        let has_call = size >= sizes.least || (seconds >= LONG_SLICE && of_item > CHEAPER * before);
+        if size == sizes.most || (seconds >= enough && has_call) {
             return Ok((size, seconds));
         }
-        size = (size * 2).min(most);
+        (size, before) = (sizes.after(size), of_item);
     }
 }
 
-/// `number` slices of `size` items, evenly spread over the input, in an order of which each beginning is spread too.
+/// How many items a batch of a run has at most.
+fn batch_size(workload: &WorkloadHandle) -> u64 {
+    workload.spec().batch_size().unwrap_or(1)
+}
+
+/// The numbers of items that a slice may have: those of a part of a call, or of whole calls.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// As many as a batch of a run has.
+    least: u64,
+    /// Those of a call.
+    call: u64,
+    most: u64,
+}
+
+impl Sizes {
+    fn of(items: u64, batch_size: u64) -> Self {
+        let (call, least) = (MAX_CALL.max(batch_size), batch_size.min(items));
+        let part = items / MIN_SLICES;
+        // A short call at the end would share what a call costs among fewer items than a run does.
+        let part = if part > call { part - part % call } else { part };
+        Self { least, call, most: part.max(least).max(1) }
+    }
+
+    fn after(self, size: u64) -> u64 {
+        let twice = if size < self.call { (size * 2).min(self.call) } else { size * 2 };
+        twice.min(self.most)
+    }
+}
+
+/// `number` slices of `size` items, evenly spread over the input, in an order of which each beginning is spread too. As many as the whole
+/// input has do not overlap: the last of them is shorter.
 fn spread(items: u64, size: u64, number: u64) -> Vec<(u64, u64)> {
-    let first =
-        |place: u64| (u128::from(place) * u128::from(items - size) / u128::from(number.max(2) - 1)) as u64;
+    let is_whole = number.saturating_mul(size) >= items;
+    let first = |place: u64| {
+        let spread = u128::from(place) * u128::from(items - size) / u128::from(number.max(2) - 1);
+        if is_whole { place * size } else { spread as u64 }
+    };
     // The golden ratio: each step falls into one of the largest gaps that are left.
     let near = (number as f64 * 0.618) as u64;
     let step = (near.max(1)..).find(|step| greatest_common_divisor(*step, number) == 1).unwrap_or(1);
-    (0..number).map(|turn| (first(turn * step % number), size)).collect()
+    let slice = |first: u64| (first, size.min(items - first));
+    (0..number).map(|turn| slice(first(turn * step % number))).collect()
 }
 
 fn greatest_common_divisor(one: u64, other: u64) -> u64 {
@@ -219,18 +260,20 @@ fn pass(
 struct TimedPath<'w> {
     path: SerialPath<'w>,
     closes: bool,
+    /// The most items of a call, and the most keys that a state gives at once.
+    call: u64,
 }
 
 impl<'w> TimedPath<'w> {
     fn new(workload: &'w WorkloadHandle, closes: bool) -> Result<Self, WorkloadError> {
-        Ok(Self { path: SerialPath::new(workload, 1)?, closes })
+        Ok(Self { path: SerialPath::new(workload, 1)?, closes, call: MAX_CALL.max(batch_size(workload)) })
     }
 
     /// What reductions and sink take is timed for the first call alone, where no reduction gives anything: to read the clock around each would
     /// be a twentieth of a call of short items.
     fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
-        let calls =
-            || (0..items).step_by(MAX_CALL as usize).map(|done| (first + done, MAX_CALL.min(items - done)));
+        let most = self.call;
+        let calls = || (0..items).step_by(most as usize).map(|done| (first + done, most.min(items - done)));
         let (end, mut fold, mut timed) = (self.path.first_end(), 0.0, 0);
         let before = cpu_time();
         for (first, items) in calls() {
@@ -264,7 +307,8 @@ impl<'w> TimedPath<'w> {
         if time == u64::MAX {
             return Ok(0.0);
         }
-        self.path.pass_on(|_, state, batch| state.close(time, KEYS, batch).map(drop))
+        let keys = self.call;
+        self.path.pass_on(|_, state, batch| state.close(time, keys, batch).map(drop))
     }
 
     /// Makes the first item of a turn, and drops it. A turn has a thread of its own, and so has what follows the last one. What the
@@ -292,7 +336,8 @@ impl<'w> TimedPath<'w> {
 
     /// Takes what was reduced to the sink. Returns the CPU seconds of the operators on the way.
     fn finish(&mut self) -> Result<f64, WorkloadError> {
-        self.path.pass_on(|_, state, batch| state.emit(KEYS, batch))
+        let keys = self.call;
+        self.path.pass_on(|_, state, batch| state.emit(keys, batch))
     }
 }
 
@@ -381,7 +426,96 @@ fn sum(slices: &[Slice]) -> (f64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use plugin_api::{Batch, BatchBuilder, Parameters, Workload, WorkloadSpec};
+
     use super::*;
+
+    /// How many items each call of its map had.
+    static CALLS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+    /// A map over whole batches.
+    struct Counted;
+
+    plugin_api::export_workloads!(name = "counted", workloads = [Counted]);
+
+    impl Workload for Counted {
+        const NAME: &'static str = "counted";
+        const DESCRIPTION: &'static str = "a map over whole batches, which counts its calls";
+
+        fn open(_: &WorkloadSpec, _: &Parameters) -> Result<Self, WorkloadError> {
+            Ok(Self)
+        }
+
+        fn plan(&self) -> Plan {
+            Plan::new().then(StageKind::Map, "count")
+        }
+
+        fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+            out.push(&index.to_le_bytes());
+            Ok(())
+        }
+
+        fn apply(&self, _: usize, item: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+            out.push(item);
+            Ok(())
+        }
+
+        fn apply_batch(
+            &self,
+            _: usize,
+            batch: Batch<'_>,
+            out: &mut BatchBuilder,
+        ) -> Result<(), WorkloadError> {
+            CALLS.lock().unwrap().push(batch.len() as u64);
+            batch.iter().for_each(|item| out.push(item));
+            Ok(())
+        }
+
+        fn oracle(&self, _: &mut dyn FnMut(&[u8])) {}
+    }
+
+    #[test]
+    fn calls_have_as_many_items_as_the_batches_of_a_run() {
+        let mut spec = WorkloadSpec { total_items: 50_000, ..WorkloadSpec::new("counted") };
+        spec.extra.insert("batch_size".into(), 5000.into());
+        let workload = workload_library().open(&spec).unwrap();
+        sample(&workload, Duration::from_millis(1)).unwrap();
+        let calls = CALLS.lock().unwrap();
+        // Slices are tried from one item on. What follows is whole calls, and the item that is first in each thread.
+        let from = calls.iter().position(|items| *items == 5000).unwrap();
+        assert!(calls[from..].iter().all(|items| [1, 5000].contains(items)), "{calls:?}");
+        assert!(calls[from..].iter().filter(|items| **items == 5000).count() > FEWEST_SLICES as usize);
+    }
+
+    #[test]
+    fn a_slice_may_be_a_batch_of_a_run_or_whole_calls() {
+        let all = |items, batch_size| {
+            let sizes = Sizes::of(items, batch_size);
+            let tried: Vec<_> =
+                std::iter::successors(Some(1), |size| (*size < sizes.most).then(|| sizes.after(*size)))
+                    .collect();
+            (sizes.least, tried)
+        };
+        let powers = |last: u32| (0..=last).map(|power| 1_u64 << power).collect::<Vec<_>>();
+        assert_eq!(all(0x10_0000, 1), (1, powers(16)));
+        assert_eq!(all(160, 1), (1, vec![1, 2, 4, 8, 10]));
+        // A part of the input is less than a batch, or no number of whole calls.
+        assert_eq!(all(160, 20), (20, vec![1, 2, 4, 8, 16, 20]));
+        assert_eq!(all(160, 5000).1.last(), Some(&160));
+        let of_3000 = [powers(11), vec![3000, 6000, 9000]].concat();
+        assert_eq!(all(160_000, 3000), (3000, of_3000));
+        assert_eq!(all(1, 1), (1, vec![1]));
+    }
+
+    #[test]
+    fn slices_of_the_whole_input_do_not_overlap() {
+        let mut slices = spread(45_000, 10_000, 5);
+        slices.sort_unstable();
+        let whole = [(0, 10_000), (10_000, 10_000), (20_000, 10_000), (30_000, 10_000), (40_000, 5000)];
+        assert_eq!(slices, whole);
+    }
 
     #[test]
     fn slices_are_spread_over_the_input_at_any_moment() {
