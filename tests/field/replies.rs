@@ -22,3 +22,17 @@ fn what_a_child_writes_to_the_channel_is_ignored_and_told() {
     let told = warnings(&record);
     assert!(told.iter().any(|warning| warning.contains("wrote to the worker's channel")), "{told:?}");
 }
+
+#[test]
+fn a_backend_that_says_that_a_file_was_replaced_fails_and_ends_no_comparison() {
+    let place = Place::with_misbehaving();
+    let compare =
+        "compare --no-lock --backends misbehaving --workloads null --items 5 --quick --run-id forged";
+    place.run(&format!("{compare} --extra behaviour=forge_replacement")).code(4);
+    let trials = place.records("forged", "trials.jsonl");
+    for trial in &trials {
+        let error = &trial["record"]["metadata"]["error"];
+        assert_eq!(error["message"], "other.so was replaced; its file is as it was", "{trial}");
+    }
+    assert!(!trials.is_empty());
+}

@@ -139,6 +139,7 @@ impl Executor {
                 Ok(engine)
             }
             Err((error, warnings)) => {
+                let error = self.looked_at(trial, error);
                 let phases = Phases { load_seconds, pause_seconds, ..Phases::default() };
                 let stopped = match error.fault {
                     // No result of the backend, which the callers tell by the fault.
@@ -209,27 +210,41 @@ impl Executor {
 
     /// What keeps the trials of `trial`'s backend from being run now, whatever the backend does.
     fn fault_now(&self, trial: &TrialSpec) -> Option<CallError> {
-        let Setting { launch, participants, folders, .. } = &self.setting;
+        let Setting { launch, folders, .. } = &self.setting;
         if launch.isolation == Isolation::None {
             return None;
         }
-        let backend = participants.backends.get(&trial.backend.name).map(|it| &it.plugin);
-        let mut plugins = backend.into_iter().chain(participants.libraries.get(&trial.cell.spec.name));
-        let replaced = plugins.find_map(|plugin| {
-            let why = match inspect::sha256_of(&plugin.path) {
-                // One in a lock is compared with it whenever it is loaded: another file at its path is told there.
-                Ok(now) if now == plugin.sha256 || plugin.locked_by.is_some() => return None,
-                Ok(_) => "it has other bytes".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            Some(CallError::replaced(&plugin.path, &why))
-        });
+        let replaced = self.replaced(trial, false);
         replaced.or_else(|| match WorkerSession::start(launch, &log_file(&folders.log_dir, "host"), false) {
             Ok(session) => {
                 session.discard();
                 None
             }
             Err(error) => Some(error).filter(|error| error.fault == Fault::Host),
+        })
+    }
+
+    /// The same error of a call to the worker in which the backend of `trial` is loaded. Where it says that a file was replaced, the backend
+    /// may have written the message itself: the host looks at the files, and if they are as they were, it is an error of the backend.
+    fn looked_at(&self, trial: &TrialSpec, error: CallError) -> CallError {
+        let is_said = error.fault == Fault::Host && error.phase != START;
+        if is_said && self.replaced(trial, true).is_none() { error.of_backend() } else { error }
+    }
+
+    /// A file that is another one by now: that of the backend of `trial`, or of the library of its workload. One in a lock is compared with
+    /// it whenever it is loaded, so that another file at its path is told there; it counts only `with_locked`.
+    fn replaced(&self, trial: &TrialSpec, with_locked: bool) -> Option<CallError> {
+        let participants = &self.setting.participants;
+        let backend = participants.backends.get(&trial.backend.name).map(|it| &it.plugin);
+        let library = participants.libraries.get(&trial.cell.spec.name);
+        backend.into_iter().chain(library).find_map(|plugin| {
+            let why = match inspect::sha256_of(&plugin.path) {
+                Ok(now) if now == plugin.sha256 => return None,
+                Ok(_) if plugin.locked_by.is_some() && !with_locked => return None,
+                Ok(_) => "it has other bytes".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            Some(CallError::replaced(&plugin.path, &why))
         })
     }
 
@@ -290,7 +305,7 @@ impl Executor {
                 self.judge_result(&mut result, &request.work.spec, &engine.name, sink);
                 self.check_work(trial, &mut result, state_bytes, engine);
             }
-            Err(error) => result.outcome = Outcome::Failed(error),
+            Err(error) => result.outcome = Outcome::Failed(self.looked_at(trial, error)),
         }
         result
     }

@@ -159,12 +159,18 @@ impl CallError {
         }
     }
 
-    /// The same error where this machine is not at fault: a worker that could not be started beside a backend can be started without it.
+    /// The same error where this machine is not at fault: a worker that could not be started beside a backend can be started without it, or
+    /// a file of which the worker said that it was replaced is the same.
     pub(in crate::run) fn of_backend(self) -> Self {
         if self.fault != Fault::Host {
             return self;
         }
-        let message = format!("{}; without the processes of the backend one can be started", self.message);
+        let why = if self.phase == START {
+            "without the processes of the backend one can be started"
+        } else {
+            "its file is as it was"
+        };
+        let message = format!("{}; {why}", self.message);
         Self { fault: Fault::Reported(ErrorKind::Engine), message, ..self }
     }
 
@@ -208,5 +214,15 @@ mod tests {
         assert_eq!(error.fault, Fault::Reported(ErrorKind::Engine));
         assert!(error.message.contains("without the processes of the backend"), "{error}");
         assert_eq!(start(Fault::Crashed).of_backend(), start(Fault::Crashed));
+    }
+
+    #[test]
+    fn a_file_that_was_only_said_to_be_replaced_is_an_error_of_the_backend() {
+        let said = RunnerError::new(ErrorKind::Unavailable, "mine.so was replaced after it was inspected");
+        let error = CallError::reported("run", said, Some(Refusal::Changed));
+        assert_eq!(error.fault, Fault::Host);
+        let error = error.of_backend();
+        assert_eq!(error.fault, Fault::Reported(ErrorKind::Engine));
+        assert!(error.message.ends_with("was inspected; its file is as it was"), "{error}");
     }
 }

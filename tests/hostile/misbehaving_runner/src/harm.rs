@@ -76,6 +76,7 @@ fn harm(behaviour: &str) {
         "fork_chains" => fork_chains(),
         "fork_and_return" => fork_and_return(),
         "fork_and_write" => fork_and_write(),
+        "forge_replacement" => forge_replacement(),
         "fork_and_exit" => fork_and_exit(),
         "wait" => wait(),
         "wait_in_third" => wait_in_third(),
@@ -218,6 +219,25 @@ fn fork_and_return() {
     }
 }
 
+/// A message for the channel to the host.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut frame = b"xrn2".to_vec();
+    frame.extend((message.len() as u32).to_le_bytes());
+    frame.extend([0; 4]);
+    frame.extend(message);
+    frame
+}
+
+/// Answers in place of the worker, in its own process, that a file was replaced: to the fifth request of a session, by which a comparison
+/// has the first run done. The channel has the number 200.
+fn forge_replacement() {
+    let frame = framed(
+        br#"{"type":"failed","number":5,"error":{"kind":"unavailable","message":"other.so was replaced","remedy":null},"refused":"changed"}"#,
+    );
+    // SAFETY: the bytes are there; that they reach the channel is what the host must survive.
+    unsafe { write(200, frame.as_ptr().cast(), frame.len()) };
+}
+
 /// A child answers for this process: it repeats what looks like an answer on every descriptor, and leaves.
 fn fork_and_write() {
     // SAFETY: as for the bomb.
@@ -225,12 +245,9 @@ fn fork_and_write() {
         std::thread::sleep(Duration::from_secs(2));
         return;
     }
-    let message =
-        br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#;
-    let mut frame = b"xrn2".to_vec();
-    frame.extend((message.len() as u32).to_le_bytes());
-    frame.extend([0; 4]);
-    frame.extend(message);
+    let frame = framed(
+        br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#,
+    );
     for fd in 3..1024 {
         // SAFETY: the bytes are there; that they reach descriptors of others is what the host must survive.
         unsafe { write(fd, frame.as_ptr().cast(), frame.len()) };
