@@ -37,7 +37,7 @@ pub struct TrialReference {
     pub path_share: f64,
     /// The part of that work which they take at least.
     pub path_part: f64,
-    /// The longest that the judge's worker took to load the library and open the workload, in seconds.
+    /// The longest that the judge's worker took to load the library and open the workload, in seconds, where no engine was there.
     pub opening_seconds: f64,
     /// When the last item of an open loop is due, in seconds from the start.
     pub last_due_seconds: Option<f64>,
@@ -102,7 +102,10 @@ impl References {
         let sample = before.and_then(|known| known.sample).filter(|_| is_same_block);
         let reference = match taken {
             Ok(taken) => {
-                let known = before.unwrap_or_default().with(taken);
+                // One that is taken again counts for the work alone: the engine beside it may have made it slow.
+                let known = before.filter(|_| is_same_block).map(|known| known.opening_seconds);
+                let opening_seconds = taken.opening_seconds.min(known.unwrap_or(f64::INFINITY));
+                let known = before.unwrap_or_default().with(Reference { opening_seconds, ..taken });
                 Ok(TrialReference { sample: sample.or(known.sample), ..known })
             }
             Err(why) => before.map(|known| TrialReference { sample, ..known }).ok_or(why),
@@ -177,12 +180,16 @@ mod tests {
     fn the_sample_of_a_block_is_its_first_and_a_faster_one_counts_for_the_bounds() {
         let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
         // The second and the third are taken beside an engine, as a run broke a bound by the first.
-        for seconds in [2.0, 1.5, 3.0] {
-            references.add(&spec, Some(0), Ok(taken(seconds)));
+        for (seconds, opening_seconds) in [(2.0, 0.25), (1.5, 9.0), (3.0, 0.125)] {
+            references.add(&spec, Some(0), Ok(Reference { opening_seconds, ..taken(seconds) }));
         }
         let reference = references.of(&spec, Some(0)).unwrap().unwrap();
         assert_eq!(reference.sample.unwrap().cpu_seconds, 2.0);
         assert_eq!(reference.least_cpu_seconds, Some(1.5));
+        assert_eq!(reference.opening_seconds, 0.25);
+        // That of the next block is taken before its engines start.
+        references.add(&spec, Some(1), Ok(Reference { opening_seconds: 0.5, ..taken(2.0) }));
+        assert_eq!(references.of(&spec, Some(1)).unwrap().unwrap().opening_seconds, 0.5);
     }
 
     #[test]
