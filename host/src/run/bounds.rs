@@ -109,6 +109,13 @@ pub(super) fn is_checked(run: &Measured) -> bool {
     run.nodes <= 1 && !run.joins_cluster
 }
 
+/// Whether the work of a run has a bound on CPU time, and that of its processes is not known: where the system does not say it, and in the
+/// process of the host.
+pub(super) fn lacks_cpu_time(run: &Measured, reference: &TrialReference) -> bool {
+    let has_bound = reference.least_cpu_seconds.is_some_and(|least| least >= CPU_FROM);
+    has_bound && is_checked(run) && run.usage.is_none()
+}
+
 fn work(run: &Measured, reference: &TrialReference) -> Option<String> {
     let least = reference.least_cpu_seconds.filter(|_| is_checked(run))?;
     let path = || longest_path(run, least * reference.path_part);
@@ -515,6 +522,18 @@ mod tests {
             assert_eq!(found.is_some(), is_invalid, "{name}: {found:?}");
             assert!(!is_invalid || violation(&run, &reference).is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_run_without_cpu_time_is_told_where_it_would_be_compared() {
+        let (known, reference) = honest();
+        let unknown = Measured { usage: None, ..known };
+        let short = TrialReference { least_cpu_seconds: Some(0.049), ..reference };
+        let none = TrialReference { least_cpu_seconds: None, ..reference };
+        assert!(lacks_cpu_time(&unknown, &reference) && !lacks_cpu_time(&known, &reference));
+        assert!(!lacks_cpu_time(&unknown, &short) && !lacks_cpu_time(&unknown, &none));
+        // That nothing of its work is checked is told of such a run.
+        assert!(!lacks_cpu_time(&Measured { nodes: 2, ..unknown }, &reference));
     }
 
     #[test]

@@ -75,6 +75,10 @@ const PAUSES: [Duration; 4] =
 const EXCUSED: &str = "the run used less CPU time or time than its work takes by the serial reference, of which only half was demanded: \
                        other processes used the cores; repeat it on a quiet machine";
 
+/// A run of which the CPU time is not known.
+const ONLY_TIME: &str = "only the time is checked against the serial reference: the CPU time of the processes of the backend is \
+                         not known";
+
 impl Executor {
     /// Takes the reference of the point of `spec`, unless `block` has it already. A failure costs a warning in the trial.
     pub(crate) fn take_reference(&mut self, spec: &WorkloadSpec, block: Option<u32>) {
@@ -161,6 +165,9 @@ impl Executor {
             let why =
                 "the work is not checked against the serial reference: what other machines do is not seen";
             result.warnings.push(why.into());
+        }
+        if bounds::lacks_cpu_time(&run, &reference) {
+            result.warnings.push(ONLY_TIME.into());
         }
         result.reference = Some(reference);
     }
