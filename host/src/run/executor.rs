@@ -224,8 +224,9 @@ impl Executor {
         })
     }
 
-    /// The same error of a call to the worker in which the backend of `trial` is loaded. Where it says that a file was replaced, the backend
-    /// may have written the message itself: the host looks at the files, and if they are as they were, it is an error of the backend.
+    /// The same error of a call to the worker in which the backend of `trial` is loaded. Where it says that a file was replaced, the
+    /// backend may have written the message itself: the host looks at the files, and if they are as they were, it is an error of the
+    /// backend.
     fn looked_at(&self, trial: &TrialSpec, error: CallError) -> CallError {
         let is_said = error.fault == Fault::Host && error.phase != START;
         if is_said && self.replaced(trial, true).is_none() { error.of_backend() } else { error }

@@ -231,9 +231,10 @@ fn framed(message: &[u8]) -> Vec<u8> {
 /// Answers in place of the worker, in its own process, that a file was replaced: to the fifth request of a session, by which a comparison
 /// has the first run done. The channel has the number 200.
 fn forge_replacement() {
-    let frame = framed(
-        br#"{"type":"failed","number":5,"error":{"kind":"unavailable","message":"other.so was replaced","remedy":null},"refused":"changed"}"#,
-    );
+    let error = br#"{"kind":"unavailable","message":"other.so was replaced","remedy":null}"#;
+    let before = br#"{"type":"failed","number":5,"refused":"changed","error":"#;
+    let parts = [before.as_slice(), error.as_slice(), b"}".as_slice()];
+    let frame = framed(&parts.concat());
     // SAFETY: the bytes are there; that they reach the channel is what the host must survive.
     unsafe { write(200, frame.as_ptr().cast(), frame.len()) };
 }
@@ -245,9 +246,8 @@ fn fork_and_write() {
         std::thread::sleep(Duration::from_secs(2));
         return;
     }
-    let frame = framed(
-        br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#,
-    );
+    let frame =
+        framed(br#"{"type":"failed","number":4,"error":{"kind":"engine","message":"forged","remedy":null}}"#);
     for fd in 3..1024 {
         // SAFETY: the bytes are there; that they reach descriptors of others is what the host must survive.
         unsafe { write(fd, frame.as_ptr().cast(), frame.len()) };
