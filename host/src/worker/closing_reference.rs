@@ -9,7 +9,9 @@ use std::time::Duration;
 use plugin_api::workload::WATERMARKS;
 use plugin_api::{WorkloadError, WorkloadHandle};
 
-use super::serial_reference::{FEWEST_SLICES, Pass, Slice, Turn, cores_for, passes, slice_size, summary};
+use super::serial_reference::{
+    Calls, Cut, FEWEST_SLICES, Pass, Slice, Turn, cores_for, cut, long_call, passes, summary,
+};
 use crate::worker::protocol::SerialSample;
 
 /// The reference of a workload that closes.
@@ -34,7 +36,7 @@ pub(super) fn sample(
     if items == 0 {
         return Ok(ClosingReference { sample: SerialSample::default(), unreduced_share: 1.0 });
     }
-    let (size, seconds) = slice_size(workload, items)?;
+    let Cut { size, seconds, .. } = cut(workload, items)?;
     let all = items.div_ceil(size);
     let affordable = (duration.as_secs_f64() / seconds.max(1e-9)) as u64;
     let number = affordable.max(FEWEST_SLICES).min(all);
@@ -45,7 +47,9 @@ pub(super) fn sample(
     let cores = cores_for(number as f64 * seconds);
     let each = slices.len().div_ceil(cores.len()).max(1);
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
-    let passes = passes(workload, true, duration.as_secs_f64(), |_| turns.clone())?;
+    // A backend that closes after each batch closes no more often.
+    let calls = Calls { most: long_call(workload), closes: true };
+    let passes = passes(workload, calls, duration.as_secs_f64(), |_| turns.clone())?;
     let cheapest: Vec<_> = passes.iter().map(Pass::in_cache).collect();
     let total = |of: fn(&Slice) -> f64| cheapest.iter().flat_map(|pass| &pass.slices).map(of).sum::<f64>();
     let rest: f64 = cheapest.iter().map(|pass| pass.rest).sum();

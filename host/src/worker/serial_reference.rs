@@ -21,8 +21,8 @@ use crate::worker::protocol::SerialSample;
 pub(super) const SLICE: Duration = Duration::from_micros(500);
 /// One that takes less than this factor longer is timed twice: it may have been long by chance, as by an interrupt.
 const TIMED_TWICE: f64 = 10.0;
-/// The most items of a call, of which a slice has as many as it needs, unless a batch of a run has more: more make no call cheaper for
-/// most workloads, and no longer fit into the caches.
+/// The most items of a call, of which a slice has as many as it needs, unless calls of as many as a batch of the run has are cheaper: for
+/// most workloads more make no call cheaper, and no longer fit into the caches.
 const MAX_CALL: u64 = 1024;
 /// A slice is at least as long as a batch of a run, as a call may cost something itself, which so many items share. But where a shorter one
 /// takes so long, it is only made longer as long as that makes an item cheaper by this factor or less.
@@ -61,7 +61,7 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
     if items == 0 {
         return Ok(SerialSample::default());
     }
-    let (size, seconds) = slice_size(workload, items)?;
+    let Cut { size, seconds, call } = cut(workload, items)?;
     let (all, cores, duration) = (items.div_ceil(size), cores(), duration.as_secs_f64());
     let affordable = |duration: f64| (duration / seconds.max(1e-9)) as u64;
     let is_whole = affordable(duration).max(FEWEST_SLICES) >= all;
@@ -71,11 +71,11 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
         // One core after the other runs all of them. There may be more cores than passes.
         let cores = some_of(&cores, MAX_PASSES);
         let turns = |number: usize| vec![(cores[number % cores.len()], slices.as_slice())];
-        (passes(workload, false, duration, turns)?, cores)
+        (passes(workload, Calls { most: call, closes: false }, duration, turns)?, cores)
     } else {
         let part = |duration: f64| {
             let slices = spread(items, size, affordable(duration).max(FEWEST_SLICES).min(all));
-            part_of_input(workload, &slices, &cores_for(duration), duration)
+            part_of_input(workload, call, &slices, &cores_for(duration), duration)
         };
         let short = part(duration)?;
         let differ = STANDARD_ERRORS * short.standard_error(items) > LARGE_ERROR * short.seconds(items);
@@ -96,7 +96,7 @@ pub(super) fn is_affordable(workload: &WorkloadHandle, seconds: f64) -> Result<b
     if items == 0 || reductions(workload.plan()) <= 1 {
         return Ok(true);
     }
-    let (size, of_slice) = slice_size(workload, items)?;
+    let Cut { size, seconds: of_slice, .. } = cut(workload, items)?;
     Ok(items.div_ceil(size) as f64 * of_slice <= seconds)
 }
 
@@ -107,6 +107,7 @@ fn reductions(plan: &Plan) -> usize {
 /// Runs slices for about so many seconds, each core its own.
 fn part_of_input(
     workload: &WorkloadHandle,
+    call: u64,
     slices: &[(u64, u64)],
     cores: &[usize],
     seconds: f64,
@@ -114,19 +115,19 @@ fn part_of_input(
     let each = slices.len().div_ceil(cores.len());
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
     // The slice by which their number was chosen may have been an easy one.
-    pass(workload, false, &turns, LONGER * seconds / turns.len() as f64)
+    pass(workload, Calls { most: call, closes: false }, &turns, LONGER * seconds / turns.len() as f64)
 }
 
 /// Goes through the turns of each pass as often as `seconds` allow, but at least once.
 pub(super) fn passes<'s>(
     workload: &WorkloadHandle,
-    closes: bool,
+    calls: Calls,
     seconds: f64,
     turns: impl Fn(usize) -> Vec<Turn<'s>>,
 ) -> Result<Vec<Pass>, WorkloadError> {
     let (mut passes, mut taken) = (Vec::new(), 0.0);
     while passes.len() < MAX_PASSES {
-        let pass = pass(workload, closes, &turns(passes.len()), f64::INFINITY)?;
+        let pass = pass(workload, calls, &turns(passes.len()), f64::INFINITY)?;
         taken += pass.taken();
         passes.push(pass);
         let next = taken / passes.len() as f64;
@@ -137,31 +138,61 @@ pub(super) fn passes<'s>(
     Ok(passes)
 }
 
-/// The number of items of a slice, and the CPU seconds that a slice takes.
-pub(super) fn slice_size(workload: &WorkloadHandle, items: u64) -> Result<(u64, f64), WorkloadError> {
-    let mut path = TimedPath::new(workload, false)?;
-    let mut time = |size| path.slice(0, size).map(|slice| slice.cpu_seconds + slice.source_seconds);
+/// How slices are taken to the first reduction or sink.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calls {
+    /// The most items of a call.
+    pub(super) most: u64,
+    /// Whether reductions give what has ended after each call.
+    pub(super) closes: bool,
+}
+
+/// How an input is cut into slices.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// The number of items of a slice.
+    pub(super) size: u64,
+    /// The CPU seconds that a slice takes.
+    pub(super) seconds: f64,
+    /// The most items of a call.
+    call: u64,
+}
+
+/// Cuts the input into slices that are long enough.
+pub(super) fn cut(workload: &WorkloadHandle, items: u64) -> Result<Cut, WorkloadError> {
     let (sizes, enough) = (Sizes::of(items, batch_size(workload)), SLICE.as_secs_f64());
+    let mut path = TimedPath::new(workload, Calls { most: sizes.call, closes: false })?;
     let (mut size, mut before) = (1, f64::INFINITY);
     // The first call loads code and data into the caches.
-    time(size)?;
-    loop {
-        let mut seconds = time(size)?;
+    path.time(size)?;
+    let seconds = loop {
+        let mut seconds = path.time(size)?;
         if (enough..TIMED_TWICE * enough).contains(&seconds) {
-            seconds = seconds.min(time(size)?);
+            seconds = seconds.min(path.time(size)?);
         }
         let of_item = seconds / size as f64;
         let has_call = size >= sizes.least || (seconds >= LONG_SLICE && of_item > CHEAPER * before);
         if size == sizes.most || (seconds >= enough && has_call) {
-            return Ok((size, seconds));
+            break seconds;
         }
         (size, before) = (sizes.after(size), of_item);
-    }
+    };
+    // A backend may also hand fewer items to a call than a batch may have.
+    path.calls.most = MAX_CALL;
+    let by_short_calls =
+        if size > MAX_CALL && sizes.call > MAX_CALL { path.time(size)? } else { f64::INFINITY };
+    let call = if by_short_calls < seconds { MAX_CALL } else { sizes.call };
+    Ok(Cut { size, seconds: seconds.min(by_short_calls), call })
 }
 
 /// How many items a batch of a run has at most.
 fn batch_size(workload: &WorkloadHandle) -> u64 {
     workload.spec().batch_size().unwrap_or(1)
+}
+
+/// The most items of a call that are worth trying.
+pub(super) fn long_call(workload: &WorkloadHandle) -> u64 {
+    MAX_CALL.max(batch_size(workload))
 }
 
 /// The numbers of items that a slice may have: those of a part of a call, or of whole calls.
@@ -230,14 +261,14 @@ pub(super) struct Pass {
 }
 
 /// Takes slices to the first reduction or sink, each core its own for at most `limit` CPU seconds, and then what was reduced to
-/// the sink. With `closes`, reductions give what has ended after each slice.
+/// the sink.
 fn pass(
     workload: &WorkloadHandle,
-    closes: bool,
+    calls: Calls,
     turns: &[Turn<'_>],
     limit: f64,
 ) -> Result<Pass, WorkloadError> {
-    let mut path = TimedPath::new(workload, closes)?;
+    let mut path = TimedPath::new(workload, calls)?;
     let mut slices: Vec<Slice> = Vec::new();
     for (core, turn) in turns {
         let fewest = (FEWEST_SLICES as usize).saturating_sub(slices.len());
@@ -259,28 +290,33 @@ fn pass(
 /// The cheapest path of the items: one state for each reduction.
 struct TimedPath<'w> {
     path: SerialPath<'w>,
-    closes: bool,
-    /// The most items of a call, and the most keys that a state gives at once.
-    call: u64,
+    calls: Calls,
+    /// How many keys a state gives at once.
+    keys: u64,
 }
 
 impl<'w> TimedPath<'w> {
-    fn new(workload: &'w WorkloadHandle, closes: bool) -> Result<Self, WorkloadError> {
-        Ok(Self { path: SerialPath::new(workload, 1)?, closes, call: MAX_CALL.max(batch_size(workload)) })
+    fn new(workload: &'w WorkloadHandle, calls: Calls) -> Result<Self, WorkloadError> {
+        Ok(Self { path: SerialPath::new(workload, 1)?, calls, keys: long_call(workload) })
+    }
+
+    /// The CPU seconds of a slice that begins with the first item.
+    fn time(&mut self, items: u64) -> Result<f64, WorkloadError> {
+        self.slice(0, items).map(|slice| slice.cpu_seconds + slice.source_seconds)
     }
 
     /// What reductions and sink take is timed for the first call alone, where no reduction gives anything: to read the clock around each would
     /// be a twentieth of a call of short items.
     fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
-        let most = self.call;
+        let Calls { most, closes } = self.calls;
         let calls = || (0..items).step_by(most as usize).map(|done| (first + done, most.min(items - done)));
         let (end, mut fold, mut timed) = (self.path.first_end(), 0.0, 0);
         let before = cpu_time();
         for (first, items) in calls() {
             self.path.make(first, items, end)?;
-            let made = (self.closes || timed == 0).then(cpu_time);
+            let made = (closes || timed == 0).then(cpu_time);
             self.path.fold()?;
-            let operators = if self.closes { self.close(first + items)? } else { 0.0 };
+            let operators = if closes { self.close(first + items)? } else { 0.0 };
             if let Some(made) = made {
                 fold += cpu_time() - made - operators;
                 timed += items;
@@ -307,7 +343,7 @@ impl<'w> TimedPath<'w> {
         if time == u64::MAX {
             return Ok(0.0);
         }
-        let keys = self.call;
+        let keys = self.keys;
         self.path.pass_on(|_, state, batch| state.close(time, keys, batch).map(drop))
     }
 
@@ -336,7 +372,7 @@ impl<'w> TimedPath<'w> {
 
     /// Takes what was reduced to the sink. Returns the CPU seconds of the operators on the way.
     fn finish(&mut self) -> Result<f64, WorkloadError> {
-        let keys = self.call;
+        let keys = self.keys;
         self.path.pass_on(|_, state, batch| state.emit(keys, batch))
     }
 }
@@ -426,6 +462,7 @@ fn sum(slices: &[Slice]) -> (f64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
     use std::sync::Mutex;
 
     use plugin_api::{Batch, BatchBuilder, Parameters, Workload, WorkloadSpec};
@@ -435,7 +472,7 @@ mod tests {
     /// How many items each call of its map had.
     static CALLS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
-    /// A map over whole batches.
+    /// A map over whole batches, of which a call takes about a millisecond, and its items next to nothing.
     struct Counted;
 
     plugin_api::export_workloads!(name = "counted", workloads = [Counted]);
@@ -469,6 +506,7 @@ mod tests {
             out: &mut BatchBuilder,
         ) -> Result<(), WorkloadError> {
             CALLS.lock().unwrap().push(batch.len() as u64);
+            black_box((0..1_000_000).map(black_box::<u64>).sum::<u64>());
             batch.iter().for_each(|item| out.push(item));
             Ok(())
         }
@@ -483,10 +521,15 @@ mod tests {
         let workload = workload_library().open(&spec).unwrap();
         sample(&workload, Duration::from_millis(1)).unwrap();
         let calls = CALLS.lock().unwrap();
-        // Slices are tried from one item on. What follows is whole calls, and the item that is first in each thread.
-        let from = calls.iter().position(|items| *items == 5000).unwrap();
-        assert!(calls[from..].iter().all(|items| [1, 5000].contains(items)), "{calls:?}");
-        assert!(calls[from..].iter().filter(|items| **items == 5000).count() > FEWEST_SLICES as usize);
+        // Slices are tried from one item on, and the last of them with calls of 1024 items too. What follows is whole calls, and the item
+        // that is first in each thread.
+        let tried = calls.iter().rposition(|items| *items == 5000 % MAX_CALL).unwrap();
+        let sampled = &calls[tried + 1..];
+        assert!(sampled.iter().all(|items| [1, 5000].contains(items)), "{calls:?}");
+        assert!(
+            sampled.iter().filter(|items| **items == 5000).count() >= FEWEST_SLICES as usize,
+            "{calls:?}"
+        );
     }
 
     #[test]
