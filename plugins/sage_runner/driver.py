@@ -141,7 +141,7 @@ class SageDriver(Driver):
 
 def _connect(text: str, session: Session) -> Cluster:
     try:
-        addresses = parse_addresses(text, session.options.get("sage_allow_public") in (True, "true"))
+        addresses = parse_addresses(text, choice(session.options, "sage_allow_public", ("false", "true")) == "true")
         timeout = float(session.options.get("sage_timeout", NODE_TIMEOUT))
     except (OSError, TypeError, ValueError) as error:
         raise InvalidSpecError(f"extra.sage_address or extra.sage_timeout: {error}") from error

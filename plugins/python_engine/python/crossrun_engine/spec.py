@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,11 +114,13 @@ def scheduler_used(spec: Spec, engine: str, known: Collection[str] = ("default",
 
 def choice(extra: dict[str, Any], name: str, words: Sequence[str]) -> str:
     """The option `name`: one of the words, of which the first is the default. Raises `InvalidSpecError` for others."""
-    word = extra.get(name, words[0])
+    given = extra.get(name, words[0])
+    # A word may be `true` or `8`, which `--extra` reads as JSON.
+    word = given if isinstance(given, str) else json.dumps(given)
     if word not in words:
-        message = f"extra.{name} is {word!r}, but must be one of {', '.join(words)}"
+        message = f"extra.{name} is {given!r}, but must be one of {', '.join(words)}"
         raise InvalidSpecError(message, f"--extra {name}={words[0]}")
-    return str(word)
+    return word
 
 
 @dataclass
