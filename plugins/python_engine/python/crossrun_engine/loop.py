@@ -20,8 +20,6 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,28 +137,40 @@ def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
     printed = Printed()
     try:
         return _line(_do(driver, request, channel))
-    except Exception as error:
-        last_error = printed.last_error()
+    except BaseException as error:
+        failed, last_error = error, printed.last_error()
+        # Not later: to close may take for ever or end the process, and the log has to have the reason then.
         traceback.print_exc()
-        failure = describe(CancelledError() if channel.cancel.is_set() else error)
-        message = str(failure["message"])
-        if failure["kind"] in _OF_ENGINE and last_error and last_error not in message:
-            failure["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
-        return _line({"type": "failed", **failure})
+    if request["type"] != "close":
+        _close_after_failure(driver)
+    if not isinstance(failed, Exception):
+        raise failed
+    failure = describe(CancelledError() if channel.cancel.is_set() else failed)
+    message = str(failure["message"])
+    if failure["kind"] in _OF_ENGINE and last_error and last_error not in message:
+        failure["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
+    return _line({"type": "failed", **failure})
+
+
+def _close_after_failure(driver: Driver) -> None:
+    """The session ends with what failed in it, and the worker asks for nothing more, not even to close."""
+    try:
+        driver.close()
+    except BaseException:
+        # Also an exit, which would take the answer along: the first failure is the one to tell.
+        print(textwrap.indent(traceback.format_exc(), "while it was closed: "), file=sys.stderr, flush=True)
 
 
 def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     kind = request["type"]
     if kind == "open":
         printed = Printed()
-        with _closing_after_failure(driver):
-            driver.open(Session.of(request["session"]))
+        driver.open(Session.of(request["session"]))
         channel.warnings = [f"the engine warned: {text}" for text in printed.warnings(driver.usual_warnings)]
     elif kind == "prepare":
         spec, workload, context = _order(request, channel)
-        with _closing_after_failure(driver):
-            workload.prepare()
-            driver.prepare(spec, workload, context)
+        workload.prepare()
+        driver.prepare(spec, workload, context)
     elif kind == "run":
         return _run(driver, request, channel)
     elif kind == "close":
@@ -181,24 +191,9 @@ def _run(driver: Driver, request: _Message, channel: _Channel) -> _Message:
     started = time.perf_counter()
     _ = workload.plan
     opened = time.perf_counter()
-    with _closing_after_failure(driver):
-        result = driver.run(spec, workload, context)
+    result = driver.run(spec, workload, context)
     elapsed = time.perf_counter() - opened
     return _result(result, elapsed, opened - started, channel.warnings)
-
-
-@contextmanager
-def _closing_after_failure(driver: Driver) -> Iterator[None]:
-    """The session ends with what failed in it, and the worker asks for nothing more, not even to close."""
-    try:
-        yield
-    except BaseException:
-        # What fails in closing is printed, but not as the engine's last error: the first failure is the one to tell.
-        try:
-            driver.close()
-        except Exception:
-            print(textwrap.indent(traceback.format_exc(), "while it was closed: "), file=sys.stderr, flush=True)
-        raise
 
 
 def _python() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import platform
 import sys
+import tempfile
 import threading
 import unittest
 from typing import Any
@@ -16,7 +18,6 @@ from example_driver import ExampleDriver
 
 from crossrun_engine import Session
 from crossrun_engine.loop import _answer, _python
-from crossrun_engine.output import last_error
 
 
 class HalfOpen(ExampleDriver):
@@ -29,15 +30,20 @@ class HalfOpen(ExampleDriver):
 
 
 class Opening(unittest.TestCase):
-    def opened(self, driver: HalfOpen, starts: bool) -> str:
-        """What is printed. The answer says why it did not open."""
+    def answer(self, driver: HalfOpen, starts: bool) -> dict[str, Any]:
+        """It says why the driver did not open."""
         session: dict[str, Any] = {"parallelism": 2, "nodes": 1, "options": {"starts": starts}}
         session.update(data_dir=".", log_dir=".")
         channel = mock.Mock(cancel=threading.Event())
-        with contextlib.redirect_stderr(io.StringIO()) as printed:
-            answer = json.loads(_answer(driver, {"type": "open", "session": session}, channel))
+        answer: dict[str, Any] = json.loads(_answer(driver, {"type": "open", "session": session}, channel))
         self.assertEqual((answer["type"], answer["kind"]), ("failed", "engine"))
         self.assertIn("RuntimeError: the rest did not start", answer["message"])
+        return answer
+
+    def opened(self, driver: HalfOpen, starts: bool) -> str:
+        """What is printed meanwhile."""
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
+            self.answer(driver, starts)
         return printed.getvalue()
 
     def test_what_has_started_when_an_open_fails_is_closed(self) -> None:
@@ -49,12 +55,50 @@ class Opening(unittest.TestCase):
 
     def test_what_fails_in_closing_is_not_the_reason(self) -> None:
         driver = HalfOpen()
-        with mock.patch.object(driver, "close", side_effect=KeyError("pool")):
-            printed = self.opened(driver, starts=False)
-        of_closing = [line for line in printed.splitlines() if line.startswith("while it was closed: ")]
-        self.assertIn("while it was closed: KeyError: 'pool'", of_closing)
-        # What is printed last is the reason, but it is not printed when it is told.
-        self.assertEqual(last_error("\n".join(of_closing)), "")
+        for raised, told in ((KeyError("pool"), "KeyError: 'pool'"), (SystemExit(3), "SystemExit: 3")):
+            with mock.patch.object(driver, "close", side_effect=raised):
+                printed = self.opened(driver, starts=False)
+            self.assertIn(f"while it was closed: {told}", printed.splitlines())
+            self.assertEqual(printed.count("RuntimeError: the rest did not start"), 1)
+
+    def test_the_reason_is_printed_before_it_is_closed(self) -> None:
+        driver, before = HalfOpen(), list[str]()
+
+        def close() -> None:
+            log: Any = sys.stderr
+            before.append(log.getvalue())
+
+        with mock.patch.object(driver, "close", close):
+            self.opened(driver, starts=True)
+        self.assertIn("RuntimeError: the rest did not start", before[0])
+        driver.close()
+
+    def test_what_an_engine_prints_while_it_is_closed_is_not_its_last_error(self) -> None:
+        driver, saved = HalfOpen(), os.dup(2)
+        with tempfile.TemporaryFile() as log:
+            os.dup2(log.fileno(), 2)
+            try:
+                with mock.patch.object(driver, "close", lambda: os.write(2, b"ERROR: the connection is lost\n")):
+                    answer = self.answer(driver, starts=False)
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
+        self.assertNotIn("the connection is lost", answer["message"])
+
+    def test_a_run_whose_library_is_gone_is_closed_too(self) -> None:
+        driver, channel = ExampleDriver(), mock.Mock(cancel=threading.Event())
+        spec = {"name": "null", "total_items": 1, "parallelism": 1, "scheduler_name": "default", "seed": 7}
+        request = {"type": "run", "library": "/none.so", "sha256": "0" * 64, "spec": spec, "log_dir": "."}
+        with mock.patch.object(driver, "close") as close, contextlib.redirect_stderr(io.StringIO()):
+            answer = json.loads(_answer(driver, request, channel))
+        self.assertEqual((answer["type"], close.call_count), ("failed", 1))
+
+    def test_a_close_that_fails_is_not_repeated(self) -> None:
+        driver, channel = ExampleDriver(), mock.Mock(cancel=threading.Event())
+        failing = mock.patch.object(driver, "close", side_effect=KeyError("pool"))
+        with failing as close, contextlib.redirect_stderr(io.StringIO()):
+            answer = json.loads(_answer(driver, {"type": "close"}, channel))
+        self.assertEqual((answer["type"], close.call_count), ("failed", 1))
 
 
 class Python(unittest.TestCase):
