@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -68,10 +69,10 @@ def attempted(
         work.add({REPEATED: 1})
 
 
-def prepare(job: Job, numbers: Iterable[int]) -> Iterable[int]:
-    """Opens the workload of the next run in the worker of this task."""
+def prepare(job: Job, numbers: Iterable[int]) -> Iterable[dict[str, str]]:
+    """Opens the workload of the next run in the worker of this task, and tells for each number which version of Python this is."""
     job.prepare()
-    return numbers
+    return [{"python": platform.python_version()} for _ in numbers]
 
 
 def touch(numbers: Iterable[int]) -> Iterable[int]:

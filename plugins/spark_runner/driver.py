@@ -14,6 +14,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 import crossrun_spark as functions
 from crossrun_engine import Driver, Result, RunContext, Session, Spec, Workload, java, report, scheduler_used, serve
 from crossrun_engine.failure import EngineError, workload_error_in
+from crossrun_engine.remote import version_warnings
 from crossrun_engine.window import awaited
 from engine import Engine, death
 from lineage import Lineage
@@ -35,6 +36,8 @@ class SparkDriver(Driver):
         self._engine: Engine | None = None
         # That of the last run, until what Spark kept for it is released.
         self._lineage: Lineage | None = None
+        # Warnings of machines with another version of Python, of the run that is prepared.
+        self._versions: list[str] = []
 
     def open(self, session: Session) -> None:
         """Starts Java, Spark and its Python workers."""
@@ -47,7 +50,8 @@ class SparkDriver(Driver):
         self._release()
         engine.executors.begin(spec.parallelism)
         job = partial(functions.prepare, engine.job(workload))
-        _awaited(engine.on_each_worker(job, spec.parallelism), _looking(engine, context))
+        told = _awaited(engine.on_each_worker(job, spec.parallelism), _looking(engine, context))
+        self._versions = version_warnings(told, ())
 
     def run(self, spec: Spec, workload: Workload, context: RunContext) -> Result:
         """Runs a workload as one job of Spark."""
@@ -70,7 +74,7 @@ class SparkDriver(Driver):
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",
             "slices": lineage.tasks,
         }
-        return report(workload, state, scheduler, engine.work.value, losses + warnings, metrics)
+        return report(workload, state, scheduler, engine.work.value, self._versions + losses + warnings, metrics)
 
     def _release(self) -> None:
         """Between runs, as it is no part of a run."""

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
@@ -98,11 +99,11 @@ class Engine:
         # The first task of a worker starts Python, and imports what it runs.
         self.on_each_worker(functions.touch, session.parallelism).result()
 
-    def on_each_worker(self, function: Callable[[Iterable[int]], Iterable[int]], parallelism: int) -> Future[int]:
-        """Runs a function on all workers, with more tasks than there are workers."""
+    def on_each_worker(self, function: Callable[[Iterable[int]], Iterable[Any]], parallelism: int) -> Future[list[Any]]:
+        """Runs a function on all workers, with more tasks than there are workers. The answer is what all tasks return."""
         count = 4 * parallelism
         numbers = self.context.parallelize(range(count), count)
-        return self.jobs.submit(numbers.mapPartitions(function).count)
+        return self.jobs.submit(numbers.mapPartitions(function).collect)
 
     def _ship_code(self) -> None:
         """Brings the modules that workers import to other machines."""

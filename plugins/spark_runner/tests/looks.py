@@ -1,5 +1,5 @@
-"""Fails unless a run in which nothing is lost asks Spark for its executors before it, and not in its time; and unless workers have the
-number of threads that the user gives to libraries.
+"""Fails unless a run in which nothing is lost asks Spark for its executors before it, and not in its time; unless workers have the
+number of threads that the user gives to libraries; and unless a run warns of workers with another version of Python.
 
     python looks.py LIBRARY
 
@@ -59,6 +59,17 @@ def threads(spark: driver.SparkDriver) -> str:
     return str(found)
 
 
+def of_other_version(spark: driver.SparkDriver, library: Path) -> list[str]:
+    """The warnings of a run whose driver has another version of Python than its workers when it is prepared, and none of the next run."""
+    of = Run(spark, library, "auto")
+    with mock.patch("platform.python_version", return_value="3.0.1"):
+        of.prepare()
+    warnings = list(of.result().metrics.get("warnings", []))
+    of.prepare()
+    assert "warnings" not in of.result().metrics, "the workers have the driver's version"
+    return warnings
+
+
 def check(spark: driver.SparkDriver, library: Path) -> None:
     """Executors as those of a cluster, which are asked for nothing, then of a run that was disturbed, then before a run."""
     engine = spark._engine
@@ -94,6 +105,8 @@ def main(library: Path) -> None:
         spark = driver.SparkDriver()
         spark.open(Session(2, 1, {}, Path(logs), Path(logs)))
         try:
+            (told,) = of_other_version(spark, library)
+            assert told.endswith("and the driver 3.0.1: the record has the driver's version"), told
             check(spark, library)
             assert threads(spark) == "3", threads(spark)
         finally:
