@@ -116,8 +116,12 @@ class RemoteReplicas(Replicas):
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
-    """The versions of Python and of the packages in this process."""
-    return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
+    """The versions of Python and of the packages in this process. One that runs from its sources may have none, and is left out."""
+    versions = {"python": platform.python_version()}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
 
 
 def version_warnings(answers: Sequence[dict[str, str] | None], packages: Sequence[str]) -> list[str]:

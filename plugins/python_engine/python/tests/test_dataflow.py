@@ -142,6 +142,16 @@ class Runs(unittest.TestCase):
             (warning,) = version_warnings([{**ready[0], "tiny_engine": "1"}], ["tiny_engine"])
         self.assertTrue(warning.startswith("the cluster has tiny_engine 1, and the driver 2"), warning)
 
+    def test_a_package_without_a_version_is_none(self) -> None:
+        told = ReplicaServer(Path("."), ("no_such_package",)).ready()
+        self.assertEqual(told, {"python": platform.python_version()})
+        self.assertEqual(version_warnings([told], ["no_such_package"]), [])
+        with mock.patch("importlib.metadata.version", return_value="2"):
+            (warning,) = version_warnings([told], ["no_such_package"])
+        self.assertTrue(warning.startswith("the cluster has no_such_package none, and the driver 2"), warning)
+        (warning,) = version_warnings([{**told, "no_such_package": "1"}], ["no_such_package"])
+        self.assertTrue(warning.startswith("the cluster has no_such_package 1, and the driver none"), warning)
+
     def test_no_items_are_a_run_too(self) -> None:
         for name in ("null", "word_count"):
             opened = workload(name, 0)
