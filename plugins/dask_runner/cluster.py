@@ -18,6 +18,7 @@ from crossrun_dask import LIBRARY, SentJob, folder_name, ready
 from crossrun_engine import InvalidSpecError, Job, Session, SessionFolder, UnavailableError, UnsupportedError, Workload
 from crossrun_engine.executors import Processes, joined, other_versions, select_workers
 from crossrun_engine.network import host
+from crossrun_engine.startup import closing_after_failure
 
 # Seconds that a cluster has to answer.
 ANSWERING = 10
@@ -41,8 +42,6 @@ class Cluster:
     processes = Processes(set[str], 0, 0)
     # The workers to which tasks are restricted; `None` if all may be used.
     restriction: list[str] | None = None
-    # What is to be closed at the end, the last first, and each also if another fails.
-    _leaving = ExitStack()
 
     def job(self, workload: Workload) -> Job:
         """The workload, as it travels to workers."""
@@ -62,7 +61,7 @@ class Cluster:
 
     def close(self) -> None:
         """Leaves nothing behind."""
-        self._leaving.close()
+        raise NotImplementedError
 
 
 class OwnCluster(Cluster):
@@ -70,8 +69,10 @@ class OwnCluster(Cluster):
 
     def __init__(self, session: Session) -> None:
         session.demand_nodes(1, "--extra dask_address=tcp://HOST:PORT")
-        with ExitStack() as leaving:
-            folder = leaving.enter_context(closing(SessionFolder("crossrun-dask-")))
+        # What is to be closed at the end, the last first, and each also if another fails.
+        self._leaving = ExitStack()
+        with closing_after_failure(self.close):
+            folder = self._leaving.enter_context(closing(SessionFolder("crossrun-dask-")))
             dask.config.set(
                 {
                     "temporary-directory": str(folder.path),
@@ -95,13 +96,16 @@ class OwnCluster(Cluster):
                 local_directory=str(folder.path),
                 silence_logs=logging.ERROR,
             )
-            leaving.callback(self._cluster.close)
-            self.client = leaving.enter_context(closing(Client(self._cluster)))
+            self._leaving.callback(self._cluster.close)
+            self.client = self._leaving.enter_context(closing(Client(self._cluster)))
             self.client.wait_for_workers(session.parallelism)
             self.client.run(ready)
             # By the scheduler, which is in this process: a client learns of a loss later.
             self.processes = Processes(lambda: set(self._cluster.scheduler.workers), session.parallelism, REPLACING)
-            self._leaving = leaving.pop_all()
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+        self._leaving.close()
 
 
 class ExistingCluster(Cluster):
@@ -115,16 +119,13 @@ class ExistingCluster(Cluster):
         # Workers that were there when the run was prepared, and those that got something since then.
         self._there, self._arrived = set[str](), set[str]()
         self.client.subscribe_topic(shipment.ARRIVED, lambda event: self._arrived.add(event[1]["worker"]))
-        try:
+        with closing_after_failure(self.close):
             self._select_workers(session)
             for module in (shipment, crossrun_engine.code):
                 cloudpickle.register_pickle_by_value(module)
             self._ship(self._code)
             self._at_scheduler = shipment.inform_scheduler(self.client, self._code)
             self.client.run(ready, workers=self._workers)
-        except BaseException:
-            self.close()
-            raise
 
     def _select_workers(self, session: Session) -> None:
         """Says which workers are used, or why there are none."""

@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from crossrun_engine import RunContext, Session, SessionFolder, UnavailableError, Workload, reach_processes
 from crossrun_engine.executors import comes_true, some_are_gone
 from crossrun_engine.memory import object_store_bytes
+from crossrun_engine.startup import closing_after_failure
 from crossrun_ray import Actors, RayJob, Replica, Tasks
 from member import Member
 
@@ -37,16 +38,13 @@ class Cluster:
         self._leaving = ExitStack()
         self._leaving.callback(self._folder.close)
         self._leaving.callback(self._folder.keep, "session_[0-9]*/logs", session.log_dir / "ray")
-        try:
+        with closing_after_failure(self.close):
             self._connect(session)
             self._demand_nodes()
             self._reserve()
             # Bytes of the object stores of all nodes. Asked here, as asking would be a part of a run's time.
             self.object_store = int(ray.cluster_resources().get("object_store_memory", 0))
             self.engine(idiom)
-        except BaseException:
-            self.close()
-            raise
 
     def _connect(self, session: Session) -> None:
         sizes = {"num_cpus": session.parallelism, "object_store_memory": object_store_bytes()}

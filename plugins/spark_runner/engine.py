@@ -21,6 +21,7 @@ from cluster import NONE, Executors, own_address
 from crossrun_engine import Job, Session, SessionFolder, UnavailableError, Workload, java
 from crossrun_engine.code import code_files
 from crossrun_engine.network import bracketed
+from crossrun_engine.startup import closing_after_failure
 
 # Seconds that Java may take to end.
 EXIT_TIMEOUT = 8
@@ -40,15 +41,14 @@ class Engine:
         self._folder = SessionFolder("crossrun-spark-")
         # Java has a thread of its own for each of this process: one thread of the session's runs all jobs.
         self.jobs = ThreadPoolExecutor(1, thread_name_prefix="crossrun-job")
-        try:
-            self._set_environment(session.log_dir, address)
-            self._start(session, address)
-        except BaseException as error:
-            self.close()
-            if not isinstance(error, (Py4JError, RuntimeError)):
-                raise
-            where = "here" if self._master == NONE else f"with {self._master}"
-            raise UnavailableError(f"Spark did not start {where}: {java.first_line(error)}") from error
+        with closing_after_failure(self.close):
+            try:
+                self._set_environment(session.log_dir, address)
+                self._start(session, address)
+            except (Py4JError, RuntimeError) as error:
+                where = "here" if self._master == NONE else f"with {self._master}"
+                # Java is asked for its exceptions, and does not answer any more when it is closed.
+                raise UnavailableError(f"Spark did not start {where}: {java.first_line(error)}") from error
 
     def _set_environment(self, log_dir: Path, address: str) -> None:
         """What is measured must not depend on the user's own settings: of Spark's there is only `PYSPARK_PYTHON`."""

@@ -183,6 +183,16 @@ class Leaving(unittest.TestCase):
                 cluster.close()
         self.assertEqual((gone.call_count, left), (1, ["Ray", "the node"]))
 
+    def test_what_fails_in_leaving_is_not_why_a_session_does_not_start(self) -> None:
+        module = without_ray()
+        module.ray.nodes = lambda: [{"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}}]
+        module.ray.shutdown = unittest.mock.Mock(side_effect=RuntimeError("the head is gone"))
+        fakes: dict[str, Any] = {"SessionFolder": unittest.mock.Mock(), "object_store_bytes": lambda: 1}
+        refused = self.assertRaisesRegex(UnavailableError, "2 nodes were asked for, but there is 1")
+        with unittest.mock.patch.multiple(module, **fakes), refused:
+            module.Cluster(Session(2, 2, {}, Path("."), Path(".")), "tasks")
+        self.assertEqual(module.ray.shutdown.call_count, 1)
+
 
 if __name__ == "__main__":
     unittest.main()

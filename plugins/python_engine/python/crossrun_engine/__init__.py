@@ -32,7 +32,7 @@ What the drivers of different engines have in common is here as well. A driver t
 | `spec` | what is asked for; `choice` of an option, and `scheduler_used`, with a warning if the one asked for is unknown | every driver |
 | `network` | addresses of machines | engines with clusters |
 | `output` | the last error and the warnings that an engine's processes print | engines that keep logs of their own |
-| `startup` | why an engine cannot be imported, or does not start | `ray` |
+| `startup` | why an engine cannot be imported, or does not start; what has started of it is closed | engines with processes of their own |
 
 The docstring of `futures` shows a driver. An engine whose tasks run under another control (a pool of threads with states)
 takes `phase` and `report`, and `Window` where it hands out batches.

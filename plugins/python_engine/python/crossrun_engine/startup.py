@@ -1,9 +1,9 @@
-"""How it is told that an engine cannot be imported, or does not start."""
+"""How it is told that an engine cannot be imported, or does not start, and how a part of it that has started is closed then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .failure import InvalidSpecError, UnavailableError, UnsupportedError
@@ -36,3 +36,14 @@ def starting(engine: str, logs: Path, pattern: str) -> Iterator[None]:
         last_error = last_error_in(logs, pattern)
         reason = " ".join(str(error).split()) + (f"; its last error: {last_error}" if last_error else "")
         raise UnavailableError(f"{engine} did not start: {reason}") from error
+
+
+@contextmanager
+def closing_after_failure(close: Callable[[], None]) -> Iterator[None]:
+    """Within it an engine starts. If that fails, `close` stops what has started: what it raises is not told, as it is not why."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            close()
+        raise

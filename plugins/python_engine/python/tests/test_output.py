@@ -6,10 +6,11 @@ import os
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from crossrun_engine import InvalidSpecError, SessionFolder, UnavailableError
 from crossrun_engine.output import Printed, last_error, last_error_in
-from crossrun_engine.startup import importing, starting
+from crossrun_engine.startup import closing_after_failure, importing, starting
 
 JAVA = """Picked up SOMETHING: -XX:+NoSuchFlag
 Unrecognized VM option 'NoSuchFlag'
@@ -84,6 +85,16 @@ class Starting(unittest.TestCase):
             raise ImportError("no module")
         self.assertEqual(str(told.exception), "Ray cannot be imported: ImportError: no module")
         self.assertEqual(told.exception.remedy, "crossrun setup ray --remove && crossrun setup ray")
+
+    def test_what_has_started_is_closed_and_what_fails_then_is_not_the_reason(self) -> None:
+        close = mock.Mock(side_effect=OSError("the folder is in use"))
+        with closing_after_failure(close):
+            pass
+        self.assertEqual(close.call_count, 0)
+        for number, raised in enumerate((RuntimeError("no room"), KeyboardInterrupt()), 1):
+            with self.assertRaises(type(raised)), closing_after_failure(close):
+                raise raised
+            self.assertEqual(close.call_count, number)
 
 
 class Warnings(unittest.TestCase):
