@@ -79,6 +79,8 @@ fn the_scheduler_that_was_used_is_reported() {
         let (name, text) = spark.scheduled(scheduler);
         assert!(name == scheduler && text.contains("had 3 tasks, as by default"), "{name} {text}");
     }
+    let of_one = spark.verified(&format!("{words} 1"));
+    assert!(warnings(&of_one).iter().any(|text| text.contains("had 1 task, as by default")), "{of_one}");
     let (name, text) = spark.scheduled("newest");
     assert!(name == "default" && text.contains("unknown to Spark"), "{name} {text}");
 }

@@ -66,9 +66,8 @@ class SparkDriver(Driver):
         scheduler, warnings = scheduler_used(spec, "Spark", SCHEDULERS)
         if scheduler != "default" and lineage.has_usual_tasks:
             # `fifo` always, and `load_aware` in an open loop or with few batches.
-            warnings.append(
-                f'scheduler "{scheduler}" made no difference: Spark had {lineage.tasks} tasks, as by default'
-            )
+            tasks = "1 task" if lineage.tasks == 1 else f"{lineage.tasks} tasks"
+            warnings.append(f'scheduler "{scheduler}" made no difference: Spark had {tasks}, as by default')
         metrics = {
             "versions": {"pyspark": pyspark.__version__, "java": engine.java_version},
             "idiom": "a message for each stage and batch" if spec.fusion == "off" else "mapPartitions over slices",
