@@ -81,15 +81,17 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
             ratio.verdict = Some(Verdict::Inconclusive { more_blocks: more_blocks(ratio, &p_values) });
         }
     }
-    withhold_of_second_names(points, p_values.len());
+    withhold_of_second_names(points, &p_values);
 }
 
-/// The second name of an A/A comparison is not one of the tests. Its difference counts only if it would beside all of them (Bonferroni),
-/// as two names of one file with different verdicts would look like a finding.
-fn withhold_of_second_names(points: &mut [Point], tests: usize) {
+/// The second name of an A/A comparison is not one of the tests. Its difference counts only if it would as one test more, by the rule that
+/// the first name has: two names of one file with different verdicts would look like a finding.
+fn withhold_of_second_names(points: &mut [Point], p_values: &[f64]) {
     let ratios = points.iter_mut().flat_map(|point| &mut point.rows).filter_map(|row| row.ratio.as_mut());
     for ratio in ratios.filter(|ratio| ratio.adjusted_p_value.is_none()) {
-        let is_significant = ratio.margin_p_value.is_some_and(|own| own * tests as f64 <= 1.0 - CONFIDENCE);
+        let adjusted =
+            ratio.margin_p_value.and_then(|own| holm(&[&[own][..], p_values].concat()).first().copied());
+        let is_significant = adjusted.is_some_and(|adjusted| adjusted <= 1.0 - CONFIDENCE);
         if !is_significant && ratio.verdict.is_some_and(Verdict::is_difference) {
             withhold(ratio, Withheld::Holm);
         }
