@@ -13,12 +13,12 @@ use super::backend::{self, Backend};
 use super::data_seeds::DataSeeds;
 use super::engine::{Engine, RunRequest};
 use super::event::{Event, Phase, Sink, Stopped, forward};
-use super::expected_answers::ExpectedAnswers;
+use super::expected_answers::{ExpectedAnswers, again_if_memory_lacked};
 use super::judge::{self, Judge};
 use super::machine_check::Baseline;
 use super::outcome::Outcome;
 use super::participants::Participants;
-use super::pause::Pauses;
+use super::pause::{Pauses, wait_unless_interrupted};
 use super::reference::{References, point};
 use super::session::{CallError, Fault, Isolation, Launch, START, WorkerSession};
 use super::shared_files::SharedFiles;
@@ -434,7 +434,9 @@ impl Executor {
             return expected;
         }
         let timeout = self.setting.timeout;
-        let expected = self.ask(&spec.name, |judge| judge.expect(spec, timeout));
+        let interrupt = self.setting.launch.interrupt.clone();
+        let ask = || self.ask(&spec.name, |judge| judge.expect(spec, timeout));
+        let expected = again_if_memory_lacked(ask, |time| wait_unless_interrupted(time, &interrupt));
         self.expected.add(spec, &expected);
         expected
     }

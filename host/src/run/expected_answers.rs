@@ -1,6 +1,7 @@
 //! The expected answers of points, in this process's memory and nowhere else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use plugin_api::WorkloadSpec;
 use plugin_api::workload::Outcome as Answer;
@@ -8,14 +9,15 @@ use plugin_api::workload::Outcome as Answer;
 use super::reference::point;
 use super::session::{CallError, Fault};
 
+/// How long it is waited before an oracle that lacked memory is run again.
+const MEMORY_PAUSE: Duration = Duration::from_secs(5);
+
 #[derive(Default)]
 pub(super) struct ExpectedAnswers {
     /// By point and data. The oracle is deterministic, so that a failure is not tried again either.
     answers: HashMap<String, Result<Answer, CallError>>,
     /// Points whose oracle timed out: other data of the same point would take as long again.
     timed_out: HashMap<String, CallError>,
-    /// The data whose oracle has been ended once for lack of memory.
-    lacked_memory: HashSet<String>,
 }
 
 impl ExpectedAnswers {
@@ -34,14 +36,27 @@ impl ExpectedAnswers {
             }
             match error.fault {
                 Fault::Interrupted => return,
-                // What else has taken the memory may have ended by then. The second time, the oracle takes too much.
-                Fault::OutOfMemory if self.lacked_memory.insert(data(spec)) => return,
                 Fault::TimedOut => drop(self.timed_out.insert(point(spec), error.clone())),
                 _ => {}
             }
         }
         self.answers.insert(data(spec), expected.clone());
     }
+}
+
+/// What the judge answers to `ask`. If the system ended its worker for lack of memory, it is asked once more after a `pause`, as what else
+/// has taken the memory may have ended by then. That is before the engine starts, beside which no oracle may run. The second time, the
+/// oracle takes too much.
+pub(super) fn again_if_memory_lacked(
+    mut ask: impl FnMut() -> Result<Answer, CallError>,
+    pause: impl FnOnce(Duration),
+) -> Result<Answer, CallError> {
+    let expected = ask();
+    if !expected.as_ref().is_err_and(|error| error.fault == Fault::OutOfMemory) {
+        return expected;
+    }
+    pause(MEMORY_PAUSE);
+    ask()
 }
 
 /// The point of `spec`, with its data.
@@ -51,6 +66,8 @@ fn data(spec: &WorkloadSpec) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn failure(fault: Fault) -> Result<Answer, CallError> {
@@ -58,15 +75,25 @@ mod tests {
     }
 
     #[test]
-    fn an_oracle_that_lacked_memory_is_run_again_once() {
-        let (mut answers, spec) = (ExpectedAnswers::default(), WorkloadSpec::new("null"));
-        let other = WorkloadSpec { seed: 9, ..spec.clone() };
-        for (times, is_known) in [(1, false), (2, true)] {
-            answers.add(&spec, &failure(Fault::OutOfMemory));
-            assert_eq!(answers.of(&spec).is_some(), is_known, "{times}");
+    fn an_oracle_that_lacked_memory_is_run_again_once_after_a_pause() {
+        let right = Answer { count: 1, checksum: "0".into(), waiting_seconds: None, latency: None };
+        let lacks = || failure(Fault::OutOfMemory);
+        for (first, second, asked) in [
+            (lacks(), Ok(right.clone()), "ask pause ask"),
+            (lacks(), lacks(), "ask pause ask"),
+            (failure(Fault::Crashed), Ok(right.clone()), "ask"),
+            (Ok(right), lacks(), "ask"),
+        ] {
+            let (told, mut answers) = (RefCell::new(Vec::new()), [first.clone(), second.clone()].into_iter());
+            let ask = || {
+                told.borrow_mut().push("ask");
+                answers.next().unwrap()
+            };
+            let answer = again_if_memory_lacked(ask, |_| told.borrow_mut().push("pause"));
+            assert_eq!(told.borrow().join(" "), asked);
+            let last = if asked == "ask" { first } else { second };
+            assert_eq!(answer.map_err(|error| error.fault), last.map_err(|error| error.fault));
         }
-        answers.add(&other, &failure(Fault::OutOfMemory));
-        assert!(answers.of(&other).is_none());
     }
 
     #[test]
@@ -75,6 +102,7 @@ mod tests {
         let other = WorkloadSpec { seed: 9, ..spec.clone() };
         for (fault, [own, others]) in [
             (Fault::Crashed, [true, false]),
+            (Fault::OutOfMemory, [true, false]),
             (Fault::TimedOut, [true, true]),
             (Fault::Interrupted, [false, false]),
         ] {

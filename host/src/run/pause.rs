@@ -45,6 +45,16 @@ impl Pauses {
     }
 }
 
+/// Waits so long, or until the user interrupts.
+pub(super) fn wait_unless_interrupted(limit: Duration, interrupt: &Interrupt) {
+    wait(limit, None, |time| {
+        if !interrupt.is_set() {
+            thread::sleep(time);
+        }
+        None
+    });
+}
+
 /// Calls `watch` with times of [`WATCH`] or less until one shows that the machine is quiet, for `limit` in all. Returns that time. A
 /// shorter time than [`WATCH`] shows nothing, and is only waited for.
 fn wait(limit: Duration, quiet: Option<f64>, mut watch: impl FnMut(Duration) -> Option<f64>) -> Duration {
