@@ -13,7 +13,7 @@ use crate::worker::protocol::{Reference, SerialSample};
 #[derive(Clone, Debug)]
 pub(super) struct NoReference {
     why: String,
-    /// Whether the judge may succeed in the next block, as where something else had the memory.
+    /// Whether the judge may succeed in the next block, as where something else had the memory. The second time, the work takes too much.
     may_pass: bool,
 }
 
@@ -53,7 +53,7 @@ struct State {
     block: Option<u32>,
     /// When the last item is due, by the seed of the data: the schedules of an open loop differ as all other data do.
     last_due_seconds: HashMap<u64, f64>,
-    /// Why there is no reference, if the judge failed at the first attempt. Unless that may pass, it is not tried again.
+    /// Why there is no reference, if the judge failed at the first attempt. Only if that may pass, it is tried again once.
     reference: Result<TrialReference, NoReference>,
 }
 
@@ -97,6 +97,7 @@ impl References {
         let mut last_due_seconds = same_block.map(|state| state.last_due_seconds.clone()).unwrap_or_default();
         let due = taken.as_ref().ok().and_then(|taken| taken.last_due_seconds);
         last_due_seconds.extend(due.map(|seconds| (spec.seed, seconds)));
+        let was_tried = before.as_ref().is_some_and(|state| state.reference.is_err());
         let before = before.and_then(|state| state.reference.ok());
         // The efficiency needs a sample of the block.
         let sample = before.and_then(|known| known.sample).filter(|_| is_same_block);
@@ -108,7 +109,10 @@ impl References {
                 let known = before.unwrap_or_default().with(Reference { opening_seconds, ..taken });
                 Ok(TrialReference { sample: sample.or(known.sample), ..known })
             }
-            Err(why) => before.map(|known| TrialReference { sample, ..known }).ok_or(why),
+            Err(why) => {
+                let why = NoReference { may_pass: why.may_pass && !was_tried, ..why };
+                before.map(|known| TrialReference { sample, ..known }).ok_or(why)
+            }
         };
         self.0.insert(point(spec), State { block, last_due_seconds, reference });
     }
@@ -220,14 +224,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lack_of_memory_is_told_with_its_remedy_and_tried_again_in_the_next_block() {
-        let (mut references, spec) = (References::default(), WorkloadSpec::new("null"));
-        references.add(&spec, Some(0), Err(failure(Fault::OutOfMemory)));
+    fn a_lack_of_memory_is_told_with_its_remedy_and_tried_again_once_in_the_next_block() {
+        let spec = WorkloadSpec::new("null");
+        let lacks = || Err(failure(Fault::OutOfMemory));
         let why = with_remedy("planted", Some("less work"));
-        assert_eq!(references.of(&spec, Some(0)), Some(Err(why)));
-        assert!(!references.is_due(&spec, Some(0)) && references.is_due(&spec, Some(1)));
-        references.add(&spec, Some(1), Ok(taken(2.0)));
-        assert!(references.of(&spec, Some(1)).unwrap().is_ok());
+        for (second, is_taken) in [(Ok(taken(2.0)), true), (lacks(), false)] {
+            let mut references = References::default();
+            references.add(&spec, Some(0), lacks());
+            assert_eq!(references.of(&spec, Some(0)), Some(Err(why.clone())));
+            assert!(!references.is_due(&spec, Some(0)) && references.is_due(&spec, Some(1)));
+            references.add(&spec, Some(1), second);
+            let reference = references.of(&spec, Some(1)).unwrap();
+            assert_eq!(reference.is_ok(), is_taken);
+            // Each further attempt would take all of the memory once more.
+            assert_eq!(references.is_due(&spec, Some(2)), is_taken);
+            assert!(is_taken || references.of(&spec, Some(2)) == Some(Err(why.clone())));
+        }
     }
 
     #[test]
