@@ -74,24 +74,38 @@ pub(crate) fn check_extra_of(extra: &Map<String, Value>, entry: &CatalogueEntry)
     check_extra(extra, &[workload], &[Some(entry.clone())])
 }
 
-/// Refuses a value of `extra` or of `vary` that one of the `options` which `backend` declares cannot have: a backend may take it for
-/// another value, and be measured under a label that is not true. A text is whatever the backend makes of it.
+/// Refuses a value of `extra` that one of the `options` which `backend` declares cannot have.
 pub(crate) fn check_options(
     extra: &Map<String, Value>,
-    vary: &[Variation],
     backend: &str,
     options: &[Parameter],
 ) -> Result<(), Problem> {
-    let of_extra =
-        |(key, value): (&String, &Value)| Variation { key: key.clone(), values: vec![value.clone()] };
-    let extra = extra.iter().map(|given| ("--extra", of_extra(given)));
-    let mut given = extra.chain(vary.iter().map(|variation| ("--vary", variation.clone())));
-    given.try_for_each(|(argument, variation)| {
-        let is_meant = |option: &&Parameter| option.name == variation.key && option.domain != Domain::Text;
-        let option = options.iter().find(is_meant);
-        let name = format!("{argument} {}", variation.key);
-        option.map_or(Ok(()), |option| check(&variation, option, backend, &name))
+    given(extra, &[]).iter().try_for_each(|(variation, option)| {
+        check_declared(variation, backend, options, option).unwrap_or(Ok(()))
     })
+}
+
+/// What `extra` and `vary` give, each with its option of the command line.
+pub(crate) fn given(extra: &Map<String, Value>, vary: &[Variation]) -> Vec<(Variation, String)> {
+    let of_extra = |(key, value): (&String, &Value)| {
+        (Variation { key: key.clone(), values: vec![value.clone()] }, format!("--extra {key}"))
+    };
+    let of_vary = |variation: &Variation| (variation.clone(), format!("--vary {}", variation.key));
+    extra.iter().map(of_extra).chain(vary.iter().map(of_vary)).collect()
+}
+
+/// Refuses a value of `variation`, which `option` of the command line gives, that one of the `options` which `backend` declares cannot
+/// have: a backend may take it for another value, and be measured under a label that is not true. A text is whatever the backend makes
+/// of it. `None` if the backend does not declare the option.
+pub(crate) fn check_declared(
+    variation: &Variation,
+    backend: &str,
+    options: &[Parameter],
+    option: &str,
+) -> Option<Result<(), Problem>> {
+    let parameter = options.iter().find(|it| it.name == variation.key)?;
+    let is_text = parameter.domain == Domain::Text;
+    Some(if is_text { Ok(()) } else { check(variation, parameter, backend, option) })
 }
 
 /// As [`check`] for each of `workloads` that reads the option; `entries` has what their libraries list of them. Where others take the
@@ -102,22 +116,38 @@ pub(crate) fn check_each(
     entries: &[Option<CatalogueEntry>],
     option: &str,
 ) -> Result<(), Problem> {
-    let (mut others, mut is_taken, mut refused) = (Vec::new(), false, None);
-    for (WorkloadChoice { name, .. }, entry) in workloads.iter().zip(entries) {
+    let checked = workloads.iter().zip(entries).map(|(WorkloadChoice { name, .. }, entry)| {
         let parameter = declared(entry.as_ref()).into_iter().find(|it| it.name == variation.key);
-        match parameter.as_ref().map_or(Ok(()), |it| check(variation, it, name, option)) {
-            Ok(()) => {
-                others.push(name.as_str());
-                is_taken |= parameter.is_some();
-            }
-            Err(problem) => {
-                refused.get_or_insert(problem);
-            }
+        (name.as_str(), parameter.map(|it| check(variation, &it, name, option)))
+    });
+    match refused(checked) {
+        None => Ok(()),
+        Some((problem, others)) if others.is_empty() => Err(problem),
+        Some((problem, others)) => {
+            let others = others.join(",");
+            Err(problem.with_remedy(format!("the others alone, with --workloads {others}")))
         }
     }
-    let Some(problem) = refused else { return Ok(()) };
-    let alone = format!("the others alone, with --workloads {}", others.join(","));
-    Err(if is_taken { problem.with_remedy(alone) } else { problem })
+}
+
+/// The first problem of those that were `checked`, and which of the others can be measured with what was asked for: none, unless one of
+/// them reads the option. What does not read it was not checked.
+pub(crate) fn refused<'a>(
+    checked: impl Iterator<Item = (&'a str, Option<Result<(), Problem>>)>,
+) -> Option<(Problem, Vec<&'a str>)> {
+    let (mut others, mut is_taken, mut refused) = (Vec::new(), false, None);
+    for (name, checked) in checked {
+        if let Some(Err(problem)) = checked {
+            refused.get_or_insert(problem);
+        } else {
+            others.push(name);
+            is_taken |= checked.is_some();
+        }
+    }
+    if !is_taken {
+        others.clear();
+    }
+    Some((refused?, others))
 }
 
 /// Refuses a value of `variation`, which `option` of the command line gives, that a parameter of `reader` cannot have: of a workload or
@@ -172,7 +202,7 @@ mod tests {
             Parameter::text("address", "of a cluster", "none"),
         ];
         let refused = |key: &str, value: Value| {
-            let problem = check_options(&Map::from_iter([(key.to_owned(), value)]), &[], "mine", &options);
+            let problem = check_options(&Map::from_iter([(key.to_owned(), value)]), "mine", &options);
             problem.err().map(|problem| problem.line())
         };
         let told = refused("batch", 65.into()).unwrap();
@@ -187,7 +217,9 @@ mod tests {
             assert_eq!(refused(key, value), None, "{key}");
         }
         let vary = Variation { key: "batch".into(), values: vec![1.into(), 65.into()] };
-        let told = check_options(&Map::new(), &[vary], "mine", &options).unwrap_err().line();
+        let [(variation, option)] = given(&Map::new(), &[vary]).try_into().unwrap();
+        let checked = check_declared(&variation, "mine", &options, &option);
+        let told = checked.unwrap().unwrap_err().line();
         assert!(told.contains("--vary batch: 65 is not"), "{told}");
     }
 
@@ -212,7 +244,7 @@ mod tests {
         let sync = [Parameter::choice("sync", "whether to wait", &["true", "8"])];
         let check = |value: &str| {
             let extra = Map::from_iter([("sync".to_owned(), option_value::of("sync", value).unwrap())]);
-            check_options(&extra, &[], "mine", &sync).map_err(|problem| problem.remedy.unwrap_or_default())
+            check_options(&extra, "mine", &sync).map_err(|problem| problem.remedy.unwrap_or_default())
         };
         assert_eq!((check("true"), check("8")), (Ok(()), Ok(())));
         assert_eq!(check("9"), Err("--extra sync=true".to_owned()));

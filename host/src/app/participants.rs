@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::availability::{NotReady, SetUp, make_available, of_file};
 use super::context::Context;
-use super::parameters::check_options;
+use super::parameters;
+use super::reproduce::backend_argument;
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::plan::defaults::{BASELINE, default_size};
@@ -18,6 +19,7 @@ use crate::plugin::inventory::Row;
 use crate::run::backend::{read_in_trials, without_effect};
 use crate::run::participants::{Participant, Participants};
 use crate::run::session::{CallError, Fault};
+use crate::shell;
 use crate::text::nearest;
 use crate::worker::protocol::Folders;
 
@@ -153,8 +155,30 @@ impl Selection {
         extra: &Map<String, Value>,
         vary: &[Variation],
     ) -> Result<(), Problem> {
-        let mut of_backends = self.options.iter();
-        of_backends.try_for_each(|(backend, options)| check_options(extra, vary, backend, options))
+        let given = parameters::given(extra, vary);
+        given.iter().try_for_each(|(variation, option)| self.check_option(variation, option))
+    }
+
+    /// The same of one option of the command line. Where others take the values, they can be measured alone.
+    fn check_option(&self, variation: &Variation, option: &str) -> Result<(), Problem> {
+        let checked = self.options.iter().map(|(backend, options)| {
+            (backend.as_str(), parameters::check_declared(variation, backend, options, option))
+        });
+        let Some((problem, others)) = parameters::refused(checked) else { return Ok(()) };
+        if others.is_empty() {
+            return Err(problem);
+        }
+        let others: Vec<_> = others.into_iter().map(|name| self.argument(name)).collect();
+        let alone = format!("the others alone, with --backends {}", shell::quote(others.join(",")));
+        let remedy = problem.remedy.as_ref().map_or_else(|| alone.clone(), |it| format!("{it}, or {alone}"));
+        Err(problem.with_remedy(remedy))
+    }
+
+    /// The backend `name` as `--backends` names it.
+    fn argument(&self, name: &str) -> String {
+        let found = self.backends.iter().find(|(known, _)| known == name);
+        let from_file = found.filter(|(_, participant)| participant.from_file);
+        backend_argument(name, from_file.map(|(_, participant)| participant.plugin.path.as_path()))
     }
 
     /// The participants of `plan`. The second name of an A/A comparison stands for the same plugin as the first.
@@ -313,4 +337,32 @@ fn check_available(
         NotReady::Problem(problem) => problem,
     })?;
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_some_backends_take_is_for_these_alone() {
+        let batch = |most| Parameter::integer("batch", "how many at once", 8, 1, most);
+        let declared = [("mine", vec![batch(64)]), ("wide", vec![batch(128)]), ("plain", Vec::new())];
+        let told = |names: &[&str], extra: i64, vary: i64| {
+            let taking_part = declared.iter().filter(|(name, _)| names.contains(name));
+            let options = taking_part.map(|(name, options)| ((*name).to_owned(), options.clone()));
+            let selection =
+                Selection { backends: Vec::new(), workloads: Vec::new(), options: options.collect() };
+            let extra = Map::from_iter([("batch".to_owned(), extra.into())]);
+            let vary = Variation { key: "batch".into(), values: vec![1.into(), vary.into()] };
+            selection.check_options(&extra, &[vary]).map_err(|problem| problem.remedy.unwrap_or_default())
+        };
+        let all = ["mine", "wide", "plain"];
+        assert_eq!(told(&all, 64, 64), Ok(()));
+        let alone = "or the others alone, with --backends wide,plain";
+        assert_eq!(told(&all, 65, 1), Err(format!("--extra batch=8, {alone}")));
+        assert_eq!(told(&all, 1, 65), Err(format!("--vary batch=8, {alone}")));
+        // Those that do not read the option are measured without it.
+        assert_eq!(told(&["mine", "plain"], 65, 1), Err("--extra batch=8".to_owned()));
+        assert_eq!(told(&all, 129, 1), Err("--extra batch=8".to_owned()));
+    }
 }

@@ -311,7 +311,7 @@ fn measure(
         return recordable(TrialResult::failed(error));
     }
     let declared = &first.loaded.options;
-    if let Err(problem) = parameters::check_options(&options.spec.extra, &[], &options.backend, declared) {
+    if let Err(problem) = parameters::check_options(&options.spec.extra, &options.backend, declared) {
         first.end();
         return Err(problem);
     }
