@@ -11,7 +11,7 @@ use plugin_api::{ErrorKind, HostServices, Progress, RunContext, Session, Workloa
 use serde_json::{Value, json};
 
 use crate::installed_engine::{FUSION, samples, shapes};
-use crate::support::{Place, Ran, executable, plugin, repository, run_arguments, warnings};
+use crate::support::{Place, Ran, executable, hostile, plugin, repository, run_arguments, warnings};
 
 /// A library that `cc` made.
 pub(crate) fn compiled(source: &str, name: &str, more: &[&str]) -> PathBuf {
@@ -389,6 +389,12 @@ fn a_value_that_an_option_of_a_backend_cannot_have_is_refused_before_anything_ru
     let compare = "compare --workloads null --items 20 --blocks 2 --insist --extra batch=65 --run-id ranged";
     place.run(&format!("{compare} --backends native,odd")).code(2).says(outside);
     place.run("metg --backends odd --extra batch=65 --cores 1 --run-id ranged").code(2).says(outside);
+    place.stage(&hostile("graph_workloads"));
+    let varied = "--workload rotating_graph --extra width=2 --vary shift=0,5";
+    place
+        .run(&format!("metg --backends odd {varied} --cores 1 --run-id ranged"))
+        .code(2)
+        .says("--vary shift: 5 is not a whole number from 0 to 3, as odd needs it");
     assert!(!place.path().join("results/ranged").exists());
     // It is the option of a backend that does not take part.
     place.run(&format!("{compare} --backends native --dry-run")).code(0).says("extra.batch has no effect");

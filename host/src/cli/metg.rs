@@ -340,7 +340,8 @@ impl PreparedRun {
         let schedule = &arguments.schedule;
         let (backends, workloads) = (schedule.backends(), asked.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
-        selection.check_options(&asked.options, &[])?;
+        let vary: Vec<_> = asked.workloads.iter().flat_map(|workload| &workload.vary).cloned().collect();
+        selection.check_options(&asked.options, &vary)?;
         selection.check_builds(schedule.insist)?;
         let warnings = selection.without_effect(&asked.options, &asked.entries, &arguments.swept_keys());
         warnings.iter().for_each(|warning| ui.warning(warning));
