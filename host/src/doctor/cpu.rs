@@ -94,7 +94,8 @@ pub(super) fn isolated(root: &Path) -> Option<State> {
     }
     let found =
         "some of the cores are isolated (isolcpus), and the system does not spread threads over these";
-    let effect = "a thread stays on the isolated core where it began: several share one while others idle";
+    let effect =
+        "threads are not moved to an isolated core or away from one: several share a core while others idle";
     let others: Vec<_> = others.iter().map(usize::to_string).collect();
     let remedy = match others.as_slice() {
         [] => "taskset -c CORES crossrun …, with cores that are not isolated".to_owned(),

@@ -11,8 +11,9 @@ const LEAST: usize = 2;
 const PERMUTATIONS: u32 = 299;
 const SIGNIFICANCE: f64 = 0.02;
 
-/// Up to this length a series has ten times as many, which take little time there. Its smallest possible p-value is near
-/// [`SIGNIFICANCE`], so that few permutations keep or lose a step by chance: 2 of the 70 orders of eight values show one of four.
+/// Up to this length a series has ten times as many, which take little time there. The smallest possible p-value of a step near an end,
+/// or of up to ten values, is near [`SIGNIFICANCE`], so that few permutations keep or lose a step by chance: 2 of the 70 orders of eight
+/// values show one of four.
 const SHORT: usize = 20;
 const PERMUTATIONS_IF_SHORT: u32 = 2999;
 
