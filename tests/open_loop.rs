@@ -168,6 +168,43 @@ fn an_option_that_one_workload_of_several_cannot_have_is_left_to_the_others() {
 }
 
 #[test]
+fn a_stream_by_a_schedule_takes_seconds_by_default_and_has_small_batches() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads nexmark_q5 --dry-run";
+    let points = |more: &str| place.run(&format!("{compare} {more}")).code(0).stdout();
+    let point = "nexmark_q5/items=40000/parallelism=2/scheduler=default/arrival_rate=10000/\
+                 arrivals=poisson/batch_size=10/rate=100\n";
+    for how in ["--quick", "--blocks 1"] {
+        let told = points(&format!("{how} --extra arrivals=poisson"));
+        assert!(told.contains(point), "{how}: {told}");
+    }
+    let slower = points("--blocks 1 --extra arrivals=poisson --extra arrival_rate=500");
+    assert!(slower.contains("/items=2000/") && slower.contains("/batch_size=1/rate=5\n"), "{slower}");
+    let given = points("--items 70 --extra arrivals=bursts --extra batch_size=9 --extra rate=8");
+    assert!(given.contains("/items=70/") && given.contains("/batch_size=9/rate=8\n"), "{given}");
+    let on_demand = points("--blocks 1 --extra arrivals=on_demand");
+    assert!(on_demand.contains("/items=6000000/"), "{on_demand}");
+}
+
+#[test]
+fn points_that_need_other_numbers_of_events_have_none_by_default() {
+    let place = Place::new();
+    let compare = "compare --backends native --workloads nexmark_q5 --blocks 1 --dry-run";
+    for (vary, key) in [
+        ("--vary arrivals=on_demand,poisson", "--vary arrivals"),
+        ("--extra arrivals=poisson --vary arrival_rate=1000,50000", "--vary arrival_rate"),
+    ] {
+        let told = format!("{key}: no default number of items of nexmark_q5 is right for all of its values");
+        place.run(&format!("{compare} {vary}")).code(2).says(&told).says("; try: --items COUNT");
+        let points = place.run(&format!("{compare} {vary} --items 3000")).code(0).stdout();
+        assert_eq!(points.matches("/items=3000/").count(), 2, "{points}");
+    }
+    // What is varied and decides nothing leaves the default.
+    let windows = place.run(&format!("{compare} --extra arrivals=poisson --vary window_ms=10000,20000"));
+    assert_eq!(windows.code(0).stdout().matches("/items=40000/").count(), 2);
+}
+
+#[test]
 fn an_open_loop_is_compared_by_latency() {
     let place = Place::new();
     place.stage(&plugin("python_runner"));

@@ -12,6 +12,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) mod common_size;
 mod data;
 pub(crate) mod defaults;
 mod estimate;

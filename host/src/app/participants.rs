@@ -12,7 +12,8 @@ use super::parameters;
 use super::reproduce::backend_argument;
 use super::ui::Ui;
 use super::{Exit, Problem};
-use crate::plan::defaults::{BASELINE, default_size};
+use crate::plan::common_size::{CommonSize, decisive};
+use crate::plan::defaults::BASELINE;
 use crate::plan::{BackendChoice, Plan, Variation, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
@@ -117,17 +118,25 @@ impl Selection {
 
     /// The workloads with `items` each, or their default number, which is smaller if `quick`. Default parameters that `options`
     /// sets are left out.
+    ///
+    /// # Errors
+    /// When points have no default number of items in common, as with what is varied one of them is an open loop.
     pub(crate) fn workloads(
         &self,
         items: &[u64],
         options: &Map<String, Value>,
+        vary: &[Variation],
         quick: bool,
-    ) -> Vec<WorkloadChoice> {
+    ) -> Result<Vec<WorkloadChoice>, Problem> {
         let choice = |(name, _): &(String, PluginRef)| {
-            let (default_items, mut extra) = default_size(name, quick);
+            let size = CommonSize::of(name, options, vary, quick);
+            if items.is_empty() && !size.has_one_number_of_items() {
+                return Err(no_common_items(name, vary));
+            }
+            let (default_items, mut extra) = size.least();
             let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
-            WorkloadChoice { name: name.clone(), items, extra, ..WorkloadChoice::default() }
+            Ok(WorkloadChoice { name: name.clone(), items, extra, ..WorkloadChoice::default() })
         };
         self.workloads.iter().map(choice).collect()
     }
@@ -237,6 +246,16 @@ fn no_baseline(name: &str, names: &[String], otherwise: String) -> Problem {
     let near = nearest(name, names).or_else(twin);
     let remedy = near.map_or(otherwise, |near| format!("--baseline {near}"));
     Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
+}
+
+/// What is varied makes a run of `workload` too short with the items of one point, or too long with those of another.
+fn no_common_items(workload: &str, vary: &[Variation]) -> Problem {
+    let keys: Vec<_> = decisive(vary).map(|variation| variation.key.as_str()).collect();
+    let message = format!(
+        "--vary {}: no default number of items of {workload} is right for all of its values",
+        keys.join(" and --vary ")
+    );
+    Problem::usage(message).with_remedy("--items COUNT, or a comparison for each value")
 }
 
 fn none_available(context: &Context) -> Problem {

@@ -28,6 +28,15 @@ pub(crate) const TASK_GRAPH: &str = "task_graph";
 pub(crate) const OPEN_LOOP: &str = "open_loop";
 /// How the names of the queries on a stream begin.
 const QUERY: &str = "nexmark_";
+/// The option of a query that says when events come, and its value for when they are asked for.
+const ARRIVALS: &str = "arrivals";
+const ON_DEMAND: &str = "on_demand";
+/// The option of a query that says how many events come in a second of the clock, and its largest value.
+const ARRIVAL_RATE: &str = "arrival_rate";
+const MOST_ARRIVALS: u64 = 10_000_000;
+
+/// The options that decide the default size of a workload.
+pub(crate) const SIZED_BY: [&str; 2] = [ARRIVALS, ARRIVAL_RATE];
 
 /// Workloads that are compared together, by the name of the suite. The first are compared when none is named.
 pub(crate) const SUITES: [(&str, &[&str]); 3] = [
@@ -63,10 +72,14 @@ pub(crate) const WITH_RADIX: [&str; 3] = ["nearest", "spread", "random_nearest"]
 /// A quick comparison has so many times fewer items.
 const QUICK: u64 = 4;
 
-/// The default number of items and the default options of a workload: half a second to about one on two native threads, or a
-/// quarter of that if `quick`. `docs/method.md` says by which measurement they were chosen. Items that are scheduled one by one
-/// measure the scheduler, so all workloads but the first have batches.
-pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Value>) {
+/// The default number of items of a workload, and its default options.
+pub(crate) type Size = (u64, Map<String, Value>);
+
+/// The default size of a workload at a point with these options: half a second to about one on two native threads, or a quarter of
+/// that if `quick`. `docs/method.md` says by which measurement it was chosen. Items that are scheduled one by one measure the
+/// scheduler, so all workloads but the first and open loops have batches.
+pub(crate) fn default_size(workload: &str, options: &Map<String, Value>, quick: bool) -> Size {
+    let comes_by_schedule = comes_by_schedule(workload, options);
     let (items, extra) = match workload {
         SLEEPING => (100, json!({})),
         COMPUTING => (200_000, json!({"batch_size": 1000})),
@@ -84,25 +97,77 @@ pub(crate) fn default_size(workload: &str, quick: bool) -> (u64, Map<String, Val
         "group" => (3_000_000, json!({"batch_size": 10_000})),
         "shuffle_match" => (400_000, json!({"batch_size": 1000})),
         "memory" => (60_000, json!({"batch_size": 100})),
+        _ if comes_by_schedule => by_schedule(options),
         query if query.starts_with(QUERY) => (6_000_000, json!({"batch_size": 10_000})),
         _ => (10_000, json!({"batch_size": 100})),
     };
     // The rate of an open loop, and not its size, decides how much work there is, and percentiles need items.
-    let items = if quick && workload != OPEN_LOOP { items / QUICK } else { items };
+    let is_open_loop = workload == OPEN_LOOP || comes_by_schedule;
+    let items = if quick && !is_open_loop { items / QUICK } else { items };
     (items, extra.as_object().cloned().unwrap_or_default())
+}
+
+/// Whether the workload is a query whose events come by the clock, so that it is an open loop.
+fn comes_by_schedule(workload: &str, options: &Map<String, Value>) -> bool {
+    workload.starts_with(QUERY) && options.get(ARRIVALS).is_some_and(|arrivals| arrivals != ON_DEMAND)
+}
+
+/// The size of a query whose events come by the clock: four seconds of it, which are 400 s of event time, or 40 windows. An event
+/// waits at most a millisecond for the others of its batch. The rate is explicit, so that every report has it.
+fn by_schedule(options: &Map<String, Value>) -> (u64, Value) {
+    let rate = options.get(ARRIVAL_RATE).and_then(whole).unwrap_or(10_000);
+    // One that is outside of the range is refused before anything runs.
+    let rate = rate.clamp(1, MOST_ARRIVALS);
+    let (batch_size, event_rate) = ((rate / 1000).max(1), (rate / 100).max(1));
+    (4 * rate, json!({ARRIVAL_RATE: rate, "batch_size": batch_size, "rate": event_rate}))
+}
+
+/// A whole number, also one that is written with a fraction of zero.
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().map(|number| number as u64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn size(workload: &str, options: &Value, quick: bool) -> Size {
+        default_size(workload, options.as_object().unwrap(), quick)
+    }
+
     #[test]
     fn a_quick_comparison_has_a_quarter_of_the_items_but_as_many_of_an_open_loop() {
         let suites = SUITES.iter().flat_map(|(_, workloads)| workloads.iter().copied());
+        let none = json!({});
         for workload in suites.chain([NULL, TASK_GRAPH, "another"]) {
-            assert_eq!(default_size(workload, true).0 * 4, default_size(workload, false).0, "{workload}");
-            assert_eq!(default_size(workload, true).1, default_size(workload, false).1);
+            assert_eq!(size(workload, &none, true).0 * 4, size(workload, &none, false).0, "{workload}");
+            assert_eq!(size(workload, &none, true).1, size(workload, &none, false).1);
         }
-        assert_eq!(default_size(OPEN_LOOP, true), default_size(OPEN_LOOP, false));
+        assert_eq!(size(OPEN_LOOP, &none, true), size(OPEN_LOOP, &none, false));
+    }
+
+    #[test]
+    fn a_query_by_a_schedule_takes_seconds_and_its_batches_a_millisecond() {
+        for rate in [None, Some(1), Some(250), Some(10_000), Some(10_000_000)] {
+            let mut options = json!({"arrivals": "poisson"});
+            if let Some(rate) = rate {
+                options["arrival_rate"] = rate.into();
+            }
+            let rate = rate.unwrap_or(10_000);
+            let (items, extra) = size("nexmark_q5", &options, false);
+            assert!(items <= 10 * rate, "{items} items at {rate} a second");
+            let batch_size = extra["batch_size"].as_u64().unwrap();
+            assert!(batch_size == 1 || batch_size * 100 <= rate, "{batch_size} at {rate} a second");
+            // Several windows of ten seconds of event time, where events are not as slow as that.
+            let event_seconds = items / extra["rate"].as_u64().unwrap();
+            assert!(event_seconds >= 100 || rate < 100, "{event_seconds} s at {rate} a second");
+            assert_eq!(extra["arrival_rate"], rate);
+            assert_eq!(size("nexmark_q5", &options, true), (items, extra));
+        }
+        // Of other workloads, and on demand, these options say nothing.
+        let scheduled = json!({"arrivals": "poisson"});
+        assert_eq!(size("mine", &scheduled, false), size("mine", &json!({}), false));
+        let on_demand = json!({"arrivals": "on_demand", "arrival_rate": 5});
+        assert_eq!(size("nexmark_q5", &on_demand, false), size("nexmark_q5", &json!({}), false));
     }
 }

@@ -202,8 +202,10 @@ impl Matrix {
 
     /// The numbers of items, unless every workload has its default, which is smaller if `quick`.
     pub(crate) fn items_if_not_default(&self, quick: bool) -> Option<&[u64]> {
-        let is_default =
-            |workload: &WorkloadChoice| workload.items == [default_size(&workload.name, quick).0];
+        let is_default = |workload: &WorkloadChoice| {
+            let mut points = workload.combinations(&self.options).into_iter();
+            points.all(|options| workload.items == [default_size(&workload.name, &options, quick).0])
+        };
         let first = self.workloads.first().filter(|_| !self.workloads.iter().all(is_default))?;
         Some(&first.items)
     }

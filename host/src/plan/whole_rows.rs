@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(used(None, 1000, json!({"width": 30})), 1000);
         assert!(rounded(TASK_GRAPH, 960, 960).is_none());
         for quick in [true, false] {
-            let (items, extra) = default_size(TASK_GRAPH, quick);
+            let (items, extra) = default_size(TASK_GRAPH, &Map::new(), quick);
             assert_eq!(used_items(Some(64), items, &extra), items);
         }
     }
