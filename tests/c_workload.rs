@@ -69,6 +69,26 @@ fn an_open_loop_is_measured_on_every_backend() {
 }
 
 #[test]
+fn an_open_loop_of_an_author_is_compared_without_batches_and_a_quick_one_has_as_many_items() {
+    let place = Place::new();
+    place.stage(arriving());
+    let points = |more: &str| {
+        let compare = "compare --backends native --workloads arriving,closed --dry-run";
+        place.run(&format!("{compare} {more}")).code(0).stdout()
+    };
+    let point = |name: &str, items: u64| format!("{name}/items={items}/parallelism=2/scheduler=default");
+    for (how, items) in [("--blocks 1", 10_000), ("--quick", 2_500)] {
+        let told = points(how);
+        assert!(told.contains(&format!("{}\n", point("arriving", 10_000))), "{told}");
+        assert!(told.contains(&format!("{}/batch_size=100\n", point("closed", items))), "{told}");
+    }
+    let given = points("--items 70 --extra batch_size=9");
+    for name in ["arriving", "closed"] {
+        assert!(given.contains(&format!("{}/batch_size=9\n", point(name, 70))), "{given}");
+    }
+}
+
+#[test]
 fn what_has_ended_closes_on_backends_with_watermarks_and_has_a_latency_in_an_open_loop() {
     let place = place();
     place.stage(windows());

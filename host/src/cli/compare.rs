@@ -141,6 +141,9 @@ impl PreparedRun {
         let entries = if varied.options.is_empty() { entries.unwrap_or_default() } else { entries? };
         for (workload, entry) in matrix.workloads.iter_mut().zip(&entries) {
             workload.row_width = entry.as_ref().and_then(row_width);
+            if entry.as_ref().is_some_and(|entry| entry.plan.open_loop) {
+                workload.become_open_loop(&matrix.options, !varied.items.is_empty());
+            }
         }
         parameters::check_extra(&matrix.options, &matrix.workloads, &entries)?;
         let mut warnings = selection.without_effect(&matrix.options, &entries, &[]);

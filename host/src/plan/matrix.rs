@@ -59,6 +59,9 @@ pub struct WorkloadChoice {
     /// How many tasks a row has where no option says so, of a graph of whole rows: the items are rounded down to these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_width: Option<u64>,
+    /// Whether its items are due by a schedule, whatever its options are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open_loop: bool,
 }
 
 /// An option, and the values that a comparison gives to it.
@@ -69,6 +72,22 @@ pub struct Variation {
 }
 
 impl WorkloadChoice {
+    /// Makes it an open loop, with the default number of items unless `has_items`. It has no default batches: an item that is due would
+    /// wait for those items of its batch that are not.
+    pub(crate) fn become_open_loop(&mut self, options: &Map<String, Value>, has_items: bool) {
+        self.open_loop = true;
+        self.extra.remove("batch_size");
+        if !has_items {
+            self.items = vec![self.default_items(options, true)];
+        }
+    }
+
+    /// The default number of items with `options`, which is smaller if `quick`. That of an open loop is not: its rate decides how much
+    /// work there is.
+    fn default_items(&self, options: &Map<String, Value>, quick: bool) -> u64 {
+        default_size(&self.name, options, quick && !self.open_loop).0
+    }
+
     /// The options of each point: `options`, those of the workload, and a combination of what is varied.
     pub(crate) fn combinations(&self, options: &Map<String, Value>) -> Vec<Map<String, Value>> {
         let common = options.clone().into_iter().chain(self.extra.clone()).collect();
@@ -204,7 +223,7 @@ impl Matrix {
     pub(crate) fn items_if_not_default(&self, quick: bool) -> Option<&[u64]> {
         let is_default = |workload: &WorkloadChoice| {
             let mut points = workload.combinations(&self.options).into_iter();
-            points.all(|options| workload.items == [default_size(&workload.name, &options, quick).0])
+            points.all(|options| workload.items == [workload.default_items(&options, quick)])
         };
         let first = self.workloads.first().filter(|_| !self.workloads.iter().all(is_default))?;
         Some(&first.items)
