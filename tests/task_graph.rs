@@ -296,3 +296,27 @@ fn the_page_of_a_comparison_shows_the_graph() {
     assert_eq!(graph.matches("<circle ").count(), 64);
     assert_eq!(graph.matches(" to step ").count(), 7 * (3 * 8 - 2));
 }
+
+#[test]
+fn tasks_that_go_through_memory_do_so_a_few_times_by_default() {
+    let place = Place::new();
+    let points = |more: &str| {
+        place.run(&format!("compare --backends native --workloads task_graph --blocks 1 --dry-run {more}"))
+    };
+    for (more, iters) in [
+        ("", "100000\n"),
+        ("--extra kernel=memory", "10/kernel=memory\n"),
+        ("--extra kernel=memory --extra iters=3", "3/kernel=memory\n"),
+    ] {
+        let told = points(more).code(0).stdout();
+        assert!(
+            told.contains("task_graph/items=3328/") && told.contains(&format!("/iters={iters}")),
+            "{told}"
+        );
+    }
+    let both = "--vary kernel=busy,memory";
+    let told = "--vary kernel: no default iters of task_graph is right for all of its values";
+    points(both).code(2).says(told).says("; try: --extra iters=COUNT");
+    points(&format!("{both} --extra iters=50")).code(0);
+    points(&format!("{both} --vary iters=50,60")).code(0);
+}

@@ -13,7 +13,7 @@ use super::reproduce::backend_argument;
 use super::ui::Ui;
 use super::{Exit, Problem};
 use crate::plan::common_size::{CommonSize, decisive};
-use crate::plan::defaults::BASELINE;
+use crate::plan::defaults::{BASELINE, ITERS};
 use crate::plan::{BackendChoice, Plan, Variation, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
@@ -120,7 +120,7 @@ impl Selection {
     /// sets are left out.
     ///
     /// # Errors
-    /// When points have no default number of items in common, as with what is varied one of them is an open loop.
+    /// When points have no default in common, as where one of them is an open loop by what is varied.
     pub(crate) fn workloads(
         &self,
         items: &[u64],
@@ -131,7 +131,11 @@ impl Selection {
         let choice = |(name, _): &(String, PluginRef)| {
             let size = CommonSize::of(name, options, vary, quick);
             if items.is_empty() && !size.has_one_number_of_items() {
-                return Err(no_common_items(name, vary));
+                return Err(no_common_size(name, vary, "number of items", "--items COUNT"));
+            }
+            let is_varied = |key: &str| vary.iter().any(|variation| variation.key == key);
+            if !options.contains_key(ITERS) && !is_varied(ITERS) && !size.has_one(ITERS) {
+                return Err(no_common_size(name, vary, ITERS, "--extra iters=COUNT"));
             }
             let (default_items, mut extra) = size.least();
             let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
@@ -248,14 +252,15 @@ fn no_baseline(name: &str, names: &[String], otherwise: String) -> Problem {
     Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
 }
 
-/// What is varied makes a run of `workload` too short with the items of one point, or too long with those of another.
-fn no_common_items(workload: &str, vary: &[Variation]) -> Problem {
+/// What is varied makes a run of `workload` too short with the default of one point for `what`, or too long with that of another.
+/// `option` gives it.
+fn no_common_size(workload: &str, vary: &[Variation], what: &str, option: &str) -> Problem {
     let keys: Vec<_> = decisive(vary).map(|variation| variation.key.as_str()).collect();
     let message = format!(
-        "--vary {}: no default number of items of {workload} is right for all of its values",
+        "--vary {}: no default {what} of {workload} is right for all of its values",
         keys.join(" and --vary ")
     );
-    Problem::usage(message).with_remedy("--items COUNT, or a comparison for each value")
+    Problem::usage(message).with_remedy(format!("{option}, or a comparison for each value"))
 }
 
 fn none_available(context: &Context) -> Problem {

@@ -23,6 +23,11 @@ impl CommonSize {
         self.sizes.windows(2).all(|pair| pair[0].0 == pair[1].0)
     }
 
+    /// Whether all points have one default for this option.
+    pub(crate) fn has_one(&self, option: &str) -> bool {
+        self.sizes.windows(2).all(|pair| pair[0].1.get(option) == pair[1].1.get(option))
+    }
+
     /// The least of each number. For the events of a schedule no batch is too small.
     pub(crate) fn least(self) -> Size {
         self.sizes.into_iter().reduce(least_of).unwrap_or_default()
@@ -67,6 +72,9 @@ mod tests {
         let mixed = || CommonSize::of("nexmark_q7", &Map::new(), &schedules, false);
         assert!(!mixed().has_one_number_of_items());
         assert_eq!(mixed().least().1["batch_size"], 10);
+        let kernels = [vary("kernel", json!(["busy", "memory"]))];
+        let graphs = CommonSize::of("task_graph", &Map::new(), &kernels, false);
+        assert!(graphs.has_one_number_of_items() && graphs.has_one("batch_size") && !graphs.has_one("iters"));
         assert!(CommonSize::of("null", &Map::new(), &schedules, false).has_one_number_of_items());
     }
 }

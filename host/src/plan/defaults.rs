@@ -34,9 +34,14 @@ const ON_DEMAND: &str = "on_demand";
 /// The option of a query that says how many events come in a second of the clock, and its largest value.
 const ARRIVAL_RATE: &str = "arrival_rate";
 const MOST_ARRIVALS: u64 = 10_000_000;
+/// The option of [`TASK_GRAPH`] that says what a task does, and its value for tasks that go through memory.
+const KERNEL: &str = "kernel";
+const MEMORY_KERNEL: &str = "memory";
+/// How often a task repeats its kernel.
+pub(crate) const ITERS: &str = "iters";
 
 /// The options that decide the default size of a workload.
-pub(crate) const SIZED_BY: [&str; 2] = [ARRIVALS, ARRIVAL_RATE];
+pub(crate) const SIZED_BY: [&str; 3] = [ARRIVALS, ARRIVAL_RATE, KERNEL];
 
 /// Workloads that are compared together, by the name of the suite. The first are compared when none is named.
 pub(crate) const SUITES: [(&str, &[&str]); 3] = [
@@ -90,7 +95,7 @@ pub(crate) fn default_size(workload: &str, options: &Map<String, Value>, quick: 
         // The rate is explicit, so that every report has it.
         OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
         // 52 steps, or 13 of a quick comparison. Batches of a few tasks, as a step has 64.
-        TASK_GRAPH => (3_328, json!({"batch_size": 4, "iters": 100_000})),
+        TASK_GRAPH => (3_328, json!({"batch_size": 4, ITERS: task_iterations(options)})),
         NULL => (150_000_000, json!({"batch_size": 10_000})),
         // 200 MB, which an engine holds more than once.
         "payload" => (200_000, json!({"batch_size": 100})),
@@ -105,6 +110,12 @@ pub(crate) fn default_size(workload: &str, options: &Map<String, Value>, quick: 
     let is_open_loop = workload == OPEN_LOOP || comes_by_schedule;
     let items = if quick && !is_open_loop { items / QUICK } else { items };
     (items, extra.as_object().cloned().unwrap_or_default())
+}
+
+/// With the kernel that goes through memory, an iteration is a pass over a mebibyte by default.
+fn task_iterations(options: &Map<String, Value>) -> u64 {
+    let is_memory = options.get(KERNEL).is_some_and(|kernel| kernel == MEMORY_KERNEL);
+    if is_memory { 10 } else { 100_000 }
 }
 
 /// Whether the workload is a query whose events come by the clock, so that it is an open loop.
@@ -144,6 +155,13 @@ mod tests {
             assert_eq!(size(workload, &none, true).1, size(workload, &none, false).1);
         }
         assert_eq!(size(OPEN_LOOP, &none, true), size(OPEN_LOOP, &none, false));
+    }
+
+    #[test]
+    fn tasks_that_go_through_memory_do_so_a_few_times() {
+        let iters = |options: Value| size(TASK_GRAPH, &options, false).1[ITERS].clone();
+        assert_eq!((iters(json!({})), iters(json!({"kernel": "busy"}))), (json!(100_000), json!(100_000)));
+        assert_eq!(iters(json!({"kernel": "memory"})), 10);
     }
 
     #[test]
