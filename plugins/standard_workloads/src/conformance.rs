@@ -280,6 +280,42 @@ fn another_seed_gives_another_answer_where_data_are_random() {
     }
 }
 
+/// What comes out if the items pass by the stage `left_out` as they are.
+fn outcome_without(workload: &WorkloadHandle, left_out: usize) -> Result<Outcome, WorkloadError> {
+    let (plan, mut batch) = (workload.plan(), source(workload, 0, workload.spec().total_items, 1));
+    for stage in (1..plan.sink()).filter(|stage| *stage != left_out) {
+        let mut out = workload.buffer();
+        if plan.kind(stage) == Some(StageKind::KeyedReduce) {
+            let mut state = workload.new_state(stage)?;
+            state.fold(&batch)?;
+            state.emit(u64::MAX, &mut out)?;
+        } else {
+            workload.run_stages(stage, stage + 1, &batch, &mut out)?;
+        }
+        batch = out.to_vec();
+    }
+    let mut sink = workload.new_sink()?;
+    sink.fold(&batch)?;
+    Ok(Outcome { latency: None, ..workload.outcome(&sink.encode()?)? })
+}
+
+#[test]
+fn a_map_that_is_left_out_shows_but_where_items_pass_as_they_are() {
+    let page = include_str!("../../../docs/method.md");
+    let (_, row) = page.split_once("each item carries the result of its work; but in ").unwrap();
+    let (named, _) = row.split_once(" a stage passes items on as they are").unwrap();
+    for (name, extra) in SHAPES {
+        let workload = open(name, extra, 50);
+        let expected = workload.expected().unwrap();
+        assert_eq!(outcome_without(&workload, 0), Ok(expected.clone()), "{name} {extra}");
+        let maps = 1..workload.plan().sink();
+        for map in maps.filter(|stage| workload.plan().kind(*stage) == Some(StageKind::Map)) {
+            let shows = outcome_without(&workload, map) != Ok(expected.clone());
+            assert_eq!(shows, !named.contains(&format!("`{name}`")), "{name} {extra}, stage {map}");
+        }
+    }
+}
+
 #[test]
 fn the_catalogue_lists_every_workload_with_sound_defaults() {
     let catalogue = crate::workload_library().catalogue().unwrap();
