@@ -59,6 +59,24 @@ fn an_open_loop_shows_when_its_items_are_due_and_waits_for_none() {
 }
 
 #[test]
+fn items_of_an_open_loop_that_are_not_described_are_those_of_the_closed_one_with_when_they_are_due() {
+    let place = Place::new();
+    let matches = "nexmark_q7 --items 60 --stage 1";
+    let scheduled = || items(&place, &format!("{matches} --extra arrivals=constant"));
+    let (closed, open) = (items(&place, matches), scheduled());
+    assert!(closed.len() == open.len() && closed.len() > 40, "{open:?}");
+    let mut last = 0;
+    for (closed, open) in closed.iter().zip(&open) {
+        let due = open["due_nanos"].as_u64().unwrap();
+        // 10 000 events come in a second.
+        assert!((last..6_000_000).contains(&due), "{open}");
+        assert_eq!(*open, json!({"hex": closed["hex"], "due_nanos": due}));
+        last = due;
+    }
+    assert_eq!(scheduled(), open);
+}
+
+#[test]
 fn csv_has_a_column_for_each_key_and_text_a_line_for_each_item() {
     let place = Place::new();
     let csv = show(&place, "null --items 2 --csv").code(0).stdout();

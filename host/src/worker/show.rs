@@ -110,20 +110,37 @@ impl Found {
     }
 }
 
-/// The object that describes an item, or its bytes in hex if the workload does not describe it.
+/// The object that describes an item, or its bytes in hex if the workload does not describe it. When an item of an open loop was made is
+/// left out: that was here, and not in a run.
 fn described(
     workload: &WorkloadHandle,
     stage: usize,
     item: &[u8],
 ) -> Result<Map<String, Value>, WorkloadError> {
+    let is_open_loop = workload.plan().open_loop;
     let Some(mut described) = workload.describe(stage, item)? else {
-        return Ok(Map::from_iter([("hex".to_owned(), hex::encode(item).into())]));
+        return Ok(match item.split_last_chunk::<16>() {
+            Some((content, stamp)) if is_open_loop => undescribed(content, Some(due_nanos(stamp))),
+            _ => undescribed(item, None),
+        });
     };
-    if workload.plan().open_loop {
-        // It was made here, and not in a run.
+    if is_open_loop {
         described.remove("made_nanos");
     }
     Ok(described)
+}
+
+fn undescribed(content: &[u8], due_nanos: Option<u64>) -> Map<String, Value> {
+    let mut shown = Map::from_iter([("hex".to_owned(), hex::encode(content).into())]);
+    if let Some(due_nanos) = due_nanos {
+        shown.insert("due_nanos".to_owned(), due_nanos.into());
+    }
+    shown
+}
+
+/// The first half of the stamp at the end of an item says when it was due, and the other when it was made.
+fn due_nanos(stamp: &[u8; 16]) -> u64 {
+    u128::from_le_bytes(*stamp) as u64
 }
 
 fn check(made: &Outcome, expected: &Outcome) -> Result<(), RunnerError> {
