@@ -1,4 +1,4 @@
-//! When the items of an open loop are due. The mean rate is the same for every schedule.
+//! When the items of an open loop are due. The mean rate is the same for every schedule; that of bursts is so over whole periods.
 
 use plugin_api::WorkloadError;
 
@@ -28,9 +28,9 @@ pub(crate) enum Schedule {
     },
     /// Independent of each other, as requests of many users are: the time of each item in nanoseconds.
     Poisson(Vec<u64>),
-    /// A square wave.
+    /// A square wave. A run that is shorter than a burst is all burst, and with about two items in a period there are none.
     Bursts {
-        /// Items a second in the mean.
+        /// Items a second in the mean, over whole periods.
         rate: f64,
     },
     /// At a rate that grows all the time.
@@ -142,6 +142,17 @@ mod tests {
         assert!(
             (ramp[0] * RATE - 2.0).abs() < 0.01 && (ramp[ramp.len() - 1] * RATE - 1.0 / 1.5).abs() < 0.01
         );
+    }
+
+    #[test]
+    fn bursts_have_the_mean_rate_over_whole_periods_only() {
+        // A burst of 0.1 s has nine tenths of the items of a period.
+        for (index, seconds) in [(90.0, 0.05), (180.0, 0.1), (200.0, 0.2), (2000.0, 2.0)] {
+            assert!((bursts(index, 1000.0) - seconds).abs() < 1e-9, "{index}");
+        }
+        // An item each period is as if there were none.
+        let is_even = |index: u32| (bursts(f64::from(index), 5.0) - f64::from(index) * 0.2).abs() < 1e-9;
+        assert!((1..100).all(is_even));
     }
 
     #[test]
