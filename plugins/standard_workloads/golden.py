@@ -108,11 +108,16 @@ def word_count(n: int, keys: int, skew: float) -> list[bytes]:
 
 
 def payload(n: int, size: int) -> Iterator[bytes]:
-    """Every item, with one added to each of its random bytes."""
+    """Every item, with one added to each of its random bytes, and those of one key together, in order."""
+    keys: dict[int, list[bytes]] = {}
     for i in range(n):
-        first = mix(rnd(DATA, 0) ^ i)
-        words = [first, *(mix(first + k & MASK) for k in range(1, -(-size // 8)))]
-        yield bytes(byte + 1 & 255 for byte in le(*words)[:size])
+        # One in sixteen has the key of an earlier place.
+        key = rnd(KEY, i) * i >> 64 if i % 16 == 15 else i
+        first = mix(rnd(DATA, 0) ^ key)
+        words = [first, *(mix((first + k & MASK) ^ i ^ key) for k in range(1, -(-size // 8)))]
+        keys.setdefault(key, []).append(bytes(byte + 1 & 255 for byte in le(*words)[:size]))
+    for items in keys.values():
+        yield b"".join(sorted(items))
 
 
 def group(n: int, groups: int) -> Iterator[bytes]:
