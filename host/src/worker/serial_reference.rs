@@ -22,13 +22,15 @@ pub(super) const SLICE: Duration = Duration::from_micros(500);
 /// One that takes less than this factor longer is timed twice: it may have been long by chance, as by an interrupt.
 const TIMED_TWICE: f64 = 10.0;
 /// The most items of a call, of which a slice has as many as it needs, unless calls of as many as a batch of the run has are cheaper: for
-/// most workloads more make no call cheaper, and no longer fit into the caches.
+/// most workloads more make no call cheaper, and no longer fit into the caches. It has fewer where these are a slice that is long enough,
+/// and items are cheaper then.
 const MAX_CALL: u64 = 1024;
 /// A slice is at least as long as a batch of a run, as a call may cost something itself, which so many items share. But where a shorter one
 /// takes so long, it is only made longer as long as that makes an item cheaper by this factor or less.
 const LONG_SLICE: f64 = 0.05;
 const CHEAPER: f64 = 0.97;
-/// A sample has at least this many slices, where there are so many items: they show how much the items differ.
+/// A sample has at least this many slices, where there are so many items, unless a batch is a larger part: they show how much the items
+/// differ.
 const MIN_SLICES: u64 = 16;
 /// And of items that take very long, at least this many.
 pub(super) const FEWEST_SLICES: u64 = 3;
@@ -162,7 +164,7 @@ pub(super) struct Cut {
 pub(super) fn cut(workload: &WorkloadHandle, items: u64) -> Result<Cut, WorkloadError> {
     let (sizes, enough) = (Sizes::of(items, batch_size(workload)), SLICE.as_secs_f64());
     let mut path = TimedPath::new(workload, Calls { most: sizes.call, closes: false })?;
-    let (mut size, mut before) = (1, f64::INFINITY);
+    let (mut size, mut before, mut short) = (1, f64::INFINITY, None);
     // The first call loads code and data into the caches.
     path.time(size)?;
     let seconds = loop {
@@ -171,18 +173,23 @@ pub(super) fn cut(workload: &WorkloadHandle, items: u64) -> Result<Cut, Workload
             seconds = seconds.min(path.time(size)?);
         }
         let of_item = seconds / size as f64;
+        if seconds >= enough && short.is_none() {
+            short = Some(path.in_short_calls(size, of_item)?);
+        }
         let has_call = size >= sizes.least || (seconds >= LONG_SLICE && of_item > CHEAPER * before);
         if size == sizes.most || (seconds >= enough && has_call) {
             break seconds;
         }
         (size, before) = (sizes.after(size), of_item);
     };
-    // A backend may also hand fewer items to a call than a batch may have.
-    path.calls.most = MAX_CALL;
-    let by_short_calls =
-        if size > MAX_CALL && sizes.call > MAX_CALL { path.time(size)? } else { f64::INFINITY };
-    let call = if by_short_calls < seconds { MAX_CALL } else { sizes.call };
-    Ok(Cut { size, seconds: seconds.min(by_short_calls), call })
+    // A backend may also hand fewer items to a call than a batch may have, as where these fit into the caches.
+    let Some((of_item, call)) = short.filter(|(_, call)| *call < size.min(sizes.call)) else {
+        return Ok(Cut { size, seconds, call: sizes.call });
+    };
+    // The first of the long calls also got the memory for so many items.
+    let (by_long, by_short) = (seconds.min(path.time(size)?), of_item * size as f64);
+    let call = if by_short < by_long { call } else { sizes.call };
+    Ok(Cut { size, seconds: by_long.min(by_short), call })
 }
 
 /// How many items a batch of a run has at most.
@@ -214,9 +221,11 @@ impl Sizes {
         Self { least, call, most: part.max(least).max(1) }
     }
 
+    /// Twice as many, but not more than a batch has, or a call, where `size` is less: no call has more items than a batch if a slice of
+    /// one batch is long enough.
     fn after(self, size: u64) -> u64 {
-        let twice = if size < self.call { (size * 2).min(self.call) } else { size * 2 };
-        twice.min(self.most)
+        let next = [self.least, self.call].into_iter().find(|next| size < *next).unwrap_or(u64::MAX);
+        size.saturating_mul(2).min(next).min(self.most)
     }
 }
 
@@ -297,12 +306,25 @@ struct TimedPath<'w> {
 
 impl<'w> TimedPath<'w> {
     fn new(workload: &'w WorkloadHandle, calls: Calls) -> Result<Self, WorkloadError> {
-        Ok(Self { path: SerialPath::new(workload, 1)?, calls, keys: long_call(workload) })
+        Ok(Self { path: SerialPath::new(workload, 1)?, calls, keys: calls.most.max(MAX_CALL) })
     }
 
     /// The CPU seconds of a slice that begins with the first item.
     fn time(&mut self, items: u64) -> Result<f64, WorkloadError> {
         self.slice(0, items).map(|slice| slice.cpu_seconds + slice.source_seconds)
+    }
+
+    /// What an item takes in short calls, and how many items these have: those of the first slice that is long enough, of which one takes
+    /// `of_item`, and no more than [`MAX_CALL`].
+    fn in_short_calls(&mut self, size: u64, of_item: f64) -> Result<(f64, u64), WorkloadError> {
+        let most = self.calls.most;
+        if size.min(most) <= MAX_CALL {
+            return Ok((of_item, size.min(most)));
+        }
+        self.calls.most = MAX_CALL;
+        let seconds = self.time(size)?.min(self.time(size)?);
+        self.calls.most = most;
+        Ok((seconds / size as f64, MAX_CALL))
     }
 
     /// What reductions and sink take is timed for the first call alone, where no reduction gives anything: to read the clock around each would
@@ -462,18 +484,38 @@ fn sum(slices: &[Slice]) -> (f64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::hint::black_box;
     use std::sync::Mutex;
 
-    use plugin_api::{Batch, BatchBuilder, Parameters, Workload, WorkloadSpec};
+    use plugin_api::{Batch, BatchBuilder, Parameter, Parameters, Workload, WorkloadSpec};
 
     use super::*;
 
-    /// How many items each call of its map had.
-    static CALLS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+    /// How many items each call of a map had, and what it cost. Tests may run side by side, each with another cost.
+    static CALLS: Mutex<Vec<(Cost, u64)>> = Mutex::new(Vec::new());
 
-    /// A map over whole batches, of which a call takes about a millisecond, and its items next to nothing.
-    struct Counted;
+    /// What a call takes of CPU time.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Cost {
+        /// A millisecond, and its items next to nothing.
+        Call,
+        /// So many times 10 ns as the square of its items: each is the dearer, the more there are.
+        Square,
+        /// A millisecond for each item.
+        Item,
+    }
+
+    impl Cost {
+        fn seconds(self, items: u64) -> f64 {
+            match self {
+                Self::Call => 1e-3,
+                Self::Square => 1e-8 * (items * items) as f64,
+                Self::Item => 1e-3 * items as f64,
+            }
+        }
+    }
+
+    /// A map over whole batches.
+    struct Counted(Cost);
 
     plugin_api::export_workloads!(name = "counted", workloads = [Counted]);
 
@@ -481,8 +523,16 @@ mod tests {
         const NAME: &'static str = "counted";
         const DESCRIPTION: &'static str = "a map over whole batches, which counts its calls";
 
-        fn open(_: &WorkloadSpec, _: &Parameters) -> Result<Self, WorkloadError> {
-            Ok(Self)
+        fn parameters() -> Vec<Parameter> {
+            vec![Parameter::choice("cost", "what its calls cost", &["call", "square", "item"])]
+        }
+
+        fn open(_: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
+            Ok(Self(match parameters.choice("cost") {
+                "square" => Cost::Square,
+                "item" => Cost::Item,
+                _ => Cost::Call,
+            }))
         }
 
         fn plan(&self) -> Plan {
@@ -505,8 +555,9 @@ mod tests {
             batch: Batch<'_>,
             out: &mut BatchBuilder,
         ) -> Result<(), WorkloadError> {
-            CALLS.lock().unwrap().push(batch.len() as u64);
-            black_box((0..1_000_000).map(black_box::<u64>).sum::<u64>());
+            let (Self(cost), items, began) = (self, batch.len() as u64, cpu_time());
+            CALLS.lock().unwrap().push((*cost, items));
+            while cpu_time() - began < cost.seconds(items) {}
             batch.iter().for_each(|item| out.push(item));
             Ok(())
         }
@@ -514,22 +565,48 @@ mod tests {
         fn oracle(&self, _: &mut dyn FnMut(&[u8])) {}
     }
 
+    fn opened(cost: &str, total_items: u64, batch_size: u64) -> WorkloadHandle {
+        let mut spec = WorkloadSpec { total_items, ..WorkloadSpec::new("counted") };
+        spec.extra.insert("cost".into(), cost.into());
+        spec.extra.insert("batch_size".into(), batch_size.into());
+        workload_library().open(&spec).unwrap()
+    }
+
+    fn calls_of(cost: Cost) -> Vec<u64> {
+        let calls = CALLS.lock().unwrap();
+        calls.iter().filter(|(of, _)| *of == cost).map(|(_, items)| *items).collect()
+    }
+
     #[test]
     fn calls_have_as_many_items_as_the_batches_of_a_run() {
-        let mut spec = WorkloadSpec { total_items: 50_000, ..WorkloadSpec::new("counted") };
-        spec.extra.insert("batch_size".into(), 5000.into());
-        let workload = workload_library().open(&spec).unwrap();
-        sample(&workload, Duration::from_millis(1)).unwrap();
-        let calls = CALLS.lock().unwrap();
-        // Slices are tried from one item on, and the last of them with calls of 1024 items too. What follows is whole calls, and the item
-        // that is first in each thread.
-        let tried = calls.iter().rposition(|items| *items == 5000 % MAX_CALL).unwrap();
-        let sampled = &calls[tried + 1..];
+        sample(&opened("call", 50_000, 5000), Duration::from_millis(1)).unwrap();
+        let calls = calls_of(Cost::Call);
+        // Slices are tried from one item on. What follows is whole calls, and the item that is first in each thread.
+        let first = calls.iter().position(|items| *items == 5000).unwrap();
+        let sampled = &calls[first..];
         assert!(sampled.iter().all(|items| [1, 5000].contains(items)), "{calls:?}");
         assert!(
             sampled.iter().filter(|items| **items == 5000).count() >= FEWEST_SLICES as usize,
             "{calls:?}"
         );
+    }
+
+    #[test]
+    fn calls_have_fewer_items_than_a_batch_where_that_is_cheaper() {
+        sample(&opened("square", 50_000, 1000), Duration::from_millis(1)).unwrap();
+        let calls = calls_of(Cost::Square);
+        // Slices of a whole batch are tried in one call, and sampled in several.
+        let tried = calls.iter().rposition(|items| *items == 1000).unwrap();
+        let sampled = &calls[tried + 1..];
+        assert!(sampled.iter().all(|items| *items <= 512), "{calls:?}");
+        assert!(sampled.iter().sum::<u64>() >= FEWEST_SLICES * 1000, "{calls:?}");
+    }
+
+    #[test]
+    fn slices_of_long_items_do_not_grow_to_a_batch() {
+        let Cut { size, .. } = cut(&opened("item", 1_000_000, 100_000), 1_000_000).unwrap();
+        let calls = calls_of(Cost::Item);
+        assert!(size < 10_000 && calls.iter().sum::<u64>() < 20_000, "{size} of {calls:?}");
     }
 
     #[test]
@@ -547,6 +624,8 @@ mod tests {
         // A part of the input is less than a batch, or no number of whole calls.
         assert_eq!(all(160, 20), (20, vec![1, 2, 4, 8, 16, 20]));
         assert_eq!(all(160, 5000).1.last(), Some(&160));
+        let of_300 = [powers(8), vec![300, 600, 1024, 2048, 4096, 8192, 9216]].concat();
+        assert_eq!(all(160_000, 300), (300, of_300));
         let of_3000 = [powers(11), vec![3000, 6000, 9000]].concat();
         assert_eq!(all(160_000, 3000), (3000, of_3000));
         assert_eq!(all(1, 1), (1, vec![1]));
