@@ -37,7 +37,7 @@ pub(crate) use lower_tail::CONFIDENCE;
 pub(crate) use means::{common_geometric_means, median};
 pub(crate) use median_interval::median_interval;
 pub(crate) use paired::{MARGIN, PairedDifference, interval_of};
-pub(crate) use percentile::samples_needed;
+pub(crate) use percentile::{compared_quantile, samples_needed};
 pub(crate) use rank_sum::Shift;
 pub(crate) use signed_rank::{Interval, MIN_BLOCKS, ratio_of};
 pub(crate) use variation::Variation;

@@ -115,6 +115,7 @@ pub(crate) mod examples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::compared_quantile;
 
     fn distribution(count: u64) -> Distribution {
         let quantiles = [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
@@ -138,6 +139,10 @@ mod tests {
         assert_eq!((many.p95, many.p99, many.p99_9), (Some(4.0), Some(5.0), Some(6.0)));
         assert_eq!(many.highest(), Some(3));
         assert_eq!(of(5).highest(), None);
+        for count in [5, 11, 64, 130, 662, 7000] {
+            let (it, quantile) = (of(count), compared_quantile(count));
+            assert_eq!(it.highest().map(|place| it.named()[place].1), quantile, "{count}");
+        }
     }
 
     #[test]

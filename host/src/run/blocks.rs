@@ -12,9 +12,11 @@ use super::outcome::Outcome;
 use super::session::{CallError, Fault};
 use super::trial::{TrialResult, TrialSpec, UNSETTLED, again_if_stopped};
 use crate::plan::{Block, Cell, DataId, Purpose, Session};
+use crate::stats::compared_quantile;
 use crate::text::plural;
 use crate::worker::protocol::MachineCheck;
 use plugin_api::WorkloadSpec;
+use plugin_api::workload::Distribution;
 
 /// The expected answers of so many warm-ups beyond the first ones are computed together. A run directly after an oracle may take longer, as
 /// its engine rested and lost its caches. The measured run comes after none, and is compared with the last three warm-ups, of which
@@ -227,14 +229,14 @@ impl Executor {
             };
             if let Some(latency) = result.actual.as_ref().and_then(|answer| answer.latency.as_ref()) {
                 rule = self.setting.warm_up.of_open_loop(trial.cell.spec.total_items);
-                latencies.extend(latency.scheduled.at(0.5).map(|nanos| nanos as f64));
+                latencies.push(latency.scheduled.clone());
             }
             durations.push(duration);
             finish(&warm_up, &result, sink)?;
         }
         let mut result = self.run(trial, engine, sink)?;
         // The schedule of an open loop decides how long a run takes: only its latencies show that the engine still warms up.
-        let has_settled = rule.has_settled(&durations) && rule.have_latencies_settled(&latencies);
+        let has_settled = rule.has_settled(&durations) && rule.have_latencies_settled(&compared(&latencies));
         if !durations.is_empty() && !has_settled {
             result.warnings.push(unsettled(durations.len()));
         }
@@ -272,6 +274,13 @@ fn answered_together(number: u32, fewest: u32, most: u32) -> Range<u32> {
     number..if is_first { (number + TOGETHER).min(most) } else { number }
 }
 
+/// The latencies of runs of an open loop at the quantile at which they are compared: the highest of which all have enough items.
+fn compared(latencies: &[Distribution]) -> Vec<f64> {
+    let fewest = latencies.iter().map(|latency| latency.count).min();
+    let quantile = fewest.and_then(compared_quantile);
+    latencies.iter().filter_map(|latency| Some(latency.at(quantile?)? as f64)).collect()
+}
+
 /// Stops an engine of which no record says how it stopped.
 pub(super) fn stop<E>(engine: &mut Option<Engine>, sink: Sink<'_, E>) {
     if let Some(engine) = engine.take() {
@@ -307,5 +316,17 @@ mod tests {
             assert!(before(number).is_empty(), "{number}: {:?}", before(number));
         }
         assert_eq!([before(5), before(8), before(11)], [5..8, 8..11, 11..12]);
+    }
+
+    #[test]
+    fn the_latencies_of_warm_ups_are_those_that_are_compared() {
+        let of = |count| {
+            let curve = vec![(0.5, 50), (0.9, 90), (0.95, 95), (0.99, 99)];
+            Distribution { count, mean_nanos: 0.0, curve }
+        };
+        assert_eq!(compared(&[of(2000), of(3000)]), [99.0; 2]);
+        // All have the one of which each has enough.
+        assert_eq!(compared(&[of(2000), of(200)]), [95.0; 2]);
+        assert_eq!((compared(&[of(2000), of(5)]), compared(&[])), (vec![], vec![]));
     }
 }

@@ -29,6 +29,15 @@ pub(crate) fn samples_needed(quantile: f64) -> Option<u64> {
     Some(most)
 }
 
+/// The quantiles of which comparisons use the highest that has enough samples.
+const COMPARED: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
+
+/// The quantile at which a latency with so many samples is compared; `None` if there are too few for each.
+pub(crate) fn compared_quantile(samples: u64) -> Option<f64> {
+    let has_enough = |quantile: f64| samples_needed(quantile).is_some_and(|needed| samples >= needed);
+    COMPARED.into_iter().rfind(|quantile| has_enough(*quantile))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
