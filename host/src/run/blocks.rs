@@ -214,7 +214,7 @@ impl Executor {
         let (mut rule, mut durations, mut latencies) = (self.setting.warm_up, Vec::new(), Vec::new());
         let fewest = rule.min_runs();
         for number in 0_u32.. {
-            if rule.is_over(&durations) {
+            if rule.is_over_with(&durations, &compared(&latencies)) {
                 break;
             }
             let next = answered_together(number, fewest, rule.most);

@@ -7,8 +7,12 @@ use super::trend::Trend;
 /// A trend is one that an order of independent runs shows in at most this share of cases. A false one only costs another run.
 const CLEAR_TREND: f64 = 1.0 / 3.0;
 
-/// The same for latencies, which do not decide how many runs there are: no further run ends a trend that was one by chance.
+/// The same for latencies. Their noise is such that a smaller one says little, and a false one costs a run of some seconds.
 const CLEAR_TREND_OF_LATENCIES: f64 = 0.1;
+
+/// So many further runs, however long they are, may a trend of latencies cost. Of orders of five independent latencies 1 of 12 has a clear
+/// trend; of orders of seven, 1 of 252 has one in its first five, in the next and in the last, and is taken for one of the engine.
+const MORE_FOR_LATENCIES: usize = 2;
 
 /// Fewer runs show no trend, as each of their orders is too probable.
 const FEWEST: u32 = 3;
@@ -59,6 +63,14 @@ impl WarmUp {
         let is_long = durations.iter().sum::<f64>() >= self.seconds;
         done >= self.most as usize
             || (done >= self.min_runs() as usize && (is_long || self.has_settled(durations)))
+    }
+
+    /// The same of an open loop, of which a trend of the latencies costs a few further runs.
+    pub(crate) fn is_over_with(&self, durations: &[f64], latencies: &[f64]) -> bool {
+        let done = durations.len();
+        let was_over = || self.is_over(&durations[..done.saturating_sub(MORE_FOR_LATENCIES)]);
+        let is_last = || done >= self.most as usize || was_over();
+        self.is_over(durations) && (self.have_latencies_settled(latencies) || is_last())
     }
 
     /// The fewest runs after which it can be over.
@@ -178,10 +190,40 @@ mod tests {
         assert!(rule.have_latencies_settled(&[]) && rule.have_latencies_settled(&[2.0; 5]));
         // By less than what counts for nothing.
         assert!(rule.have_latencies_settled(&[2.1, 2.08, 2.06, 2.04, 2.02]));
+    }
+
+    #[test]
+    fn latencies_that_only_vary_settle_with_few_further_runs_however_long_these_are() {
         let mut random = Random::new(95);
-        let latencies = |random: &mut Random| [(); 5].map(|()| (0.3 * random.normal()).exp());
-        let unsettled = (0..500).filter(|_| !rule.have_latencies_settled(&latencies(&mut random))).count();
-        assert!(unsettled <= 70, "{unsettled} of 500");
+        for seconds in [0.1, 2.0, 60.0] {
+            let rule = WarmUp::default().of_open_loop(2000);
+            let (mut unsettled, mut runs_in_all) = (0, 0);
+            for _ in 0..500 {
+                let (mut durations, mut latencies): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+                while !rule.is_over_with(&durations, &latencies) {
+                    durations.push(seconds);
+                    latencies.push((0.3 * random.normal()).exp());
+                }
+                unsettled += u32::from(!rule.have_latencies_settled(&latencies));
+                runs_in_all += latencies.len();
+            }
+            assert!(unsettled < 10, "{unsettled} of 500");
+            assert!(runs_in_all < 500 * 5 + 100, "{runs_in_all}");
+        }
+    }
+
+    #[test]
+    fn latencies_that_fall_cost_two_further_runs_and_none_beyond_the_most() {
+        let rule = WarmUp::default().of_open_loop(2000);
+        let falling: Vec<_> = (0..8).map(|at| 1.0 + 0.8_f64.powi(at)).collect();
+        let is_over = |rule: WarmUp, runs: usize| rule.is_over_with(&[2.0; 8][..runs], &falling[..runs]);
+        assert_eq!([4, 5, 6, 7].map(|runs| is_over(rule, runs)), [false, false, false, true]);
+        assert!(!rule.have_latencies_settled(&falling[..7]));
+        assert!(is_over(WarmUp { most: 6, ..rule }, 6) && is_over(WarmUp { most: 5, ..rule }, 5));
+        // Those of a closed loop are none, and durations decide alone.
+        assert!(
+            rule.is_over_with(&[2.0; 5], &[]) && !rule.is_over_with(&[0.3, 0.27, 0.24, 0.22, 0.1], &[1.0; 5])
+        );
     }
 
     #[test]
