@@ -59,11 +59,12 @@ pub(crate) fn trends(
     let of_all = Machines::new(runs.iter().flat_map(|run| run.table.machines.profiles.iter().copied()));
     let described = |(at, profile): (usize, &&SystemProfile)| {
         let factors = aa_factors(profile);
+        let noise = Noise::of(&factors.time);
         Machine {
             profile: (*profile).clone(),
             name: machine_name(Some(at), of_all.profiles.iter().copied()),
-            noise: Noise::of(&factors.time),
-            latency_noise: Some(Noise::of(&factors.latency)),
+            noise,
+            latency_noise: Some(Noise::of_latencies(&factors.latency, noise)),
         }
     };
     let mut machines: Vec<Machine> = of_all.profiles.iter().enumerate().map(described).collect();

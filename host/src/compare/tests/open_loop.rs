@@ -221,6 +221,20 @@ fn the_noise_of_latencies_is_that_of_a_cell_of_latencies_in_the_history() {
     assert!(text.contains(told), "{text}");
 }
 
+#[test]
+fn with_few_open_loops_latencies_differ_by_no_less_than_times() {
+    use crate::compare::trends::trends;
+    let noise = |time: &[f64], latency: &[f64]| {
+        let factors = || AaFactors { time: time.to_vec(), latency: latency.to_vec() };
+        let noise = trends(&mut recorded(uneven(0)), None, |_| factors()).machines[0].latency_noise.unwrap();
+        (noise.factor, noise.aa_comparisons)
+    };
+    assert_eq!(noise(&[1.2; 5], &[1.5; 4]), (1.2, 4));
+    assert_eq!(noise(&[1.01; 5], &[1.5; 4]), (1.05, 4));
+    assert_eq!(noise(&[1.2; 4], &[]), (1.05, 0));
+    assert_eq!(noise(&[1.2; 5], &[1.1; 5]), (1.1, 5));
+}
+
 /// The same, in which b says that another machine took part in a block, of which there is no latency then.
 fn with_a_hidden_latency(examples: Vec<Example>) -> Vec<Example> {
     changed_in(examples, "b", 3..4, |example| {

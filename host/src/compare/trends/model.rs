@@ -45,7 +45,8 @@ pub(crate) struct Machine {
 /// What counts as noise on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Noise {
-    /// A change by a smaller factor is not reported. The largest difference of any A/A comparison, or 1.05 with fewer than five.
+    /// A change by a smaller factor is not reported. The largest difference of any A/A comparison, or 1.05 with fewer than five, and of
+    /// latencies the factor of times if that is more.
     pub factor: f64,
     /// How many A/A comparisons are known of the machine.
     pub aa_comparisons: usize,
@@ -56,6 +57,12 @@ impl Noise {
     pub(super) fn of(factors: &[f64]) -> Self {
         let known = AaHistory::new(factors).factor;
         Self { factor: known.unwrap_or(MARGIN), aa_comparisons: factors.len() }
+    }
+
+    /// That of latencies, beside that of times. Where too few comparisons say what latencies differ by, it is no less than times do.
+    pub(super) fn of_latencies(factors: &[f64], of_times: Self) -> Self {
+        let known = AaHistory::new(factors).factor;
+        Self { factor: known.unwrap_or(of_times.factor.max(MARGIN)), aa_comparisons: factors.len() }
     }
 }
 
