@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::labels::{by_workload, compared_spread, doubt, incomparable, name, one_line, shown_ratio};
 use super::number;
 use super::ranking::is_again;
-use crate::compare::model::{Comparison, Geomean, NoInterval, Point, Rigor, Row, Verdict};
+use crate::compare::model::{Comparison, Geomean, NoInterval, NoRatio, Point, Rigor, Row, Verdict};
 use crate::first_seen::distinct;
 use crate::stats::{MAX_MORE_BLOCKS, MIN_BLOCKS};
 use crate::text::plural;
@@ -82,7 +82,8 @@ fn without_noise_floor(comparison: &Comparison) -> Vec<String> {
 /// nor doubts. `None` if there are no such two rows at all.
 fn has_sound_aa(point: &Point) -> Option<bool> {
     let is_compared = |row: &&Row| {
-        row.is_baseline || row.incomparable.is_empty() && row.ratio.is_some_and(|ratio| ratio.paired)
+        let is_paired = row.ratio.map_or_else(|| lacks_ratio_by_failures(row), |ratio| ratio.paired);
+        row.is_baseline || row.incomparable.is_empty() && is_paired
     };
     let compared: Vec<_> = point.rows.iter().filter(is_compared).collect();
     let is_same_file = |one: &Row, other: &Row| {
@@ -94,6 +95,12 @@ fn has_sound_aa(point: &Point) -> Option<bool> {
         others.map(|other| one.is_sound() && other.is_sound()).max()
     };
     compared.iter().filter_map(|one| again(one)).max()
+}
+
+/// Whether a row in blocks has no ratio, as it failed in each of them or its baseline did.
+fn lacks_ratio_by_failures(row: &Row) -> bool {
+    let is_in_blocks = row.samples.iter().any(|sample| sample.block.is_some());
+    is_in_blocks && matches!(row.no_ratio, Some(NoRatio::Failed | NoRatio::BaselineFailed))
 }
 
 /// The rows whose trials show together what an honest backend's do not.

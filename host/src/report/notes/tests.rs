@@ -149,6 +149,12 @@ fn an_a_a_comparison_without_an_interval_is_said_to_give_no_noise_floor() {
     failed.rows[2].counts.failed = 1;
     let note = "A/A comparison: there is no noise floor, as one of its two rows has failures or is in doubt";
     assert_eq!(told(Rigor::Standard, &[failed]).as_deref(), Some(note));
+    for (failed, why) in [(2, NoRatio::Failed), (0, NoRatio::BaselineFailed)] {
+        let mut in_every_block = again("alpha");
+        in_every_block.rows[failed].counts.failed = 7;
+        (in_every_block.rows[2].ratio, in_every_block.rows[2].no_ratio) = (None, Some(why));
+        assert_eq!(told(Rigor::Standard, &[in_every_block]).as_deref(), Some(note), "{why:?}");
+    }
     let mut single = again("alpha");
     single.rows[2].ratio.as_mut().unwrap().paired = false;
     assert_eq!(told(Rigor::Standard, &[single]), None);
