@@ -241,6 +241,17 @@ fn a_run_with_blocks_left_is_told() {
 }
 
 #[test]
+fn runs_whose_trials_were_removed_keep_their_values() {
+    let place = Place::new();
+    let run = "run --backend native --workload null";
+    (0..2).for_each(|_| drop(place.run(run).code(0)));
+    std::fs::remove_file(place.path().join("results/null/trials.jsonl")).unwrap();
+    place.run(run).code(0);
+    let trends = place.run("history results/null --json").code(0).json();
+    assert_eq!(trends["runs"], 3, "{trends}");
+}
+
+#[test]
 fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     let place = recorded(&step(1.1), |day, record| {
         record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();

@@ -241,17 +241,75 @@ fn records_are_found_below_a_folder_as_in_the_original_project() {
     assert_eq!(both["changes"].as_array().unwrap().len(), 2, "{both}");
     // Of one folder the trials are read, among which the measured ones are.
     let sage = place.path().join(fifo).join("config_hash=ee27ecc0aa8a/backends/sage");
-    let trial = serde_json::json!({"format_version": 1, "kind": "measured", "status": "verified", "record": original()});
+    let record = std::fs::read_to_string(sage.join("unified_results.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let trial =
+        serde_json::json!({"format_version": 1, "kind": "measured", "status": "verified", "record": record});
     std::fs::write(sage.join("trials.jsonl"), format!("{trial}\n")).unwrap();
     assert_eq!(trials(&[fifo]), 1);
     let shown = place.crossrun(&["show", "artifacts", "--json"]).code(0).json();
-    assert_eq!(shown[0]["record"]["run_id"], "laptop-default-20260221");
+    assert_eq!(shown[0]["record"]["run_id"], "laptop-fifo-20260221");
     // A folder with records of its own is read with what is below it.
     std::fs::write(place.path().join("artifacts/trials.jsonl"), format!("{trial}\n")).unwrap();
     assert_eq!(trials(&[fifo]), 1);
     place.run("report artifacts").code(0).says("artifacts: 3 files of records: artifacts/trials.jsonl,");
     std::fs::create_dir(place.path().join("empty")).unwrap();
     place.crossrun(&["report", "empty"]).code(2).says("holds no records");
+}
+
+#[test]
+fn measured_records_that_were_in_a_folder_before_its_trials_are_read_with_them() {
+    let place = Place::new();
+    let folder = place.path().join("results/null");
+    std::fs::create_dir_all(&folder).unwrap();
+    let fixture = repository().join("tests/fixtures/original/unified_results.jsonl");
+    std::fs::copy(fixture, folder.join("unified_results.jsonl")).unwrap();
+    let run = "run --backend native --workload null";
+    place.run(run).code(0);
+    let backends = || {
+        let ran = place.run("report results/null --json").code(0);
+        let report = ran.json();
+        let points = report["points"].as_array().unwrap().iter();
+        let rows = points.flat_map(|point| point["rows"].as_array().unwrap().clone());
+        let trials = |row: Value| (row["backend"].to_string(), row["counts"]["trials"].as_u64().unwrap());
+        (ran.stderr(), rows.map(trials).collect::<std::collections::BTreeMap<_, _>>())
+    };
+    let sage = original()["backend"].to_string();
+    let (told, rows) = backends();
+    assert_eq!((rows.get(&sage), rows.get("\"native\"")), (Some(&1), Some(&1)), "{told}");
+    let note = "results/null/unified_results.jsonl: 1 record that trials.jsonl lacks is read too\n";
+    assert!(told.contains(note) && !told.contains("warning: results"), "{told}");
+    // A record that both files have counts once, and a file that is named itself is read alone.
+    place.run(run).code(0);
+    assert_eq!(backends().1.get("\"native\""), Some(&2));
+    let alone = place.run("report results/null/trials.jsonl").code(0);
+    assert!(!alone.stderr().contains("is read too"), "{}", alone.explain());
+    // What cannot be read there is told, as something of it is read.
+    let text = std::fs::read_to_string(folder.join("unified_results.jsonl")).unwrap();
+    std::fs::write(folder.join("unified_results.jsonl"), format!("{text}rubbish\n")).unwrap();
+    place.run("report results/null").code(2).says("unified_results.jsonl: 1 line cannot be read");
+}
+
+#[test]
+fn records_of_a_comparison_whose_trials_were_removed_are_told_or_read() {
+    let place = Place::new();
+    place.run("compare --backends native --workloads null --items 5 --blocks 2 --run-id c").code(0);
+    let folder = place.path().join("results/c");
+    let trials = std::fs::read_to_string(folder.join("trials.jsonl")).unwrap();
+    let (others, _) = trials.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(folder.join("trials.jsonl"), format!("{others}\n")).unwrap();
+    let told = "results/c/unified_results.jsonl: 1 record is left out, whose run has other trials in trials.jsonl, \
+                as after lines were removed there; try: crossrun report results/c/unified_results.jsonl\n";
+    place.run("report results/c").says(told);
+    place.run("report results/c/unified_results.jsonl").code(0);
+    // Without any trial of it, nothing says that it goes on.
+    std::fs::remove_file(folder.join("trials.jsonl")).unwrap();
+    std::fs::remove_file(folder.join("plan.json")).unwrap();
+    place.run("run --backend native --workload null --output-dir results/c").code(0);
+    place
+        .run("report results/c")
+        .code(0)
+        .says("unified_results.jsonl: 2 records that trials.jsonl lacks are read too");
 }
 
 /// The characters of a file that could steer a terminal.

@@ -11,6 +11,7 @@ pub(crate) mod json_events;
 pub(crate) mod limits;
 mod logs;
 pub(crate) mod machine_history;
+mod measured_beside;
 mod option_value;
 pub(crate) mod options;
 pub(crate) mod output;

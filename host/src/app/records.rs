@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
+use super::measured_beside::{Lacking, MeasuredBeside};
 use super::output::is_standard_output;
 use super::output_file;
 use super::planned::{PlannedRun, Unfinished, not_begun, planned_options, recorded_run};
@@ -19,7 +20,7 @@ use crate::record::writer::{TRIALS, UNIFIED};
 use crate::record::{Kind, RecordError, Records, reader};
 use crate::regular_file;
 use crate::shell;
-use crate::text::{listed, plural};
+use crate::text::{listed, plural, with_remedy};
 
 /// The records of several files.
 #[derive(Default)]
@@ -140,7 +141,12 @@ pub(crate) fn read(paths: &[PathBuf], ui: &mut Ui) -> Result<Read, Problem> {
             let identity = named_file::status(&file).ok().as_ref().and_then(identity);
             if identity.is_none_or(|id| read.files.insert(id)) {
                 let first = read.inputs.len();
-                read_file(&file, &mut read, ui)?;
+                // Who names the file itself wants nothing else.
+                if file == *path {
+                    read_file(&file, &mut read, ui)?;
+                } else {
+                    read_found(&file, &mut read, ui)?;
+                }
                 // Sweeps and single runs have no plan that says how they are compared.
                 let is_of_plan = |it: &Input| it.record.metadata.block.is_some() && !it.is_sweep();
                 if read.inputs[first..].iter().any(is_of_plan) {
@@ -248,7 +254,58 @@ fn files(path: &Path, ui: &mut Ui) -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
-pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
+/// Reads a file that was found in a folder, and what the file of measured trials there has beyond its trials.
+pub(super) fn read_found(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
+    let is_read = |file: &Path| {
+        let identity = file.metadata().ok().as_ref().and_then(identity);
+        identity.is_some_and(|id| read.files.contains(&id))
+    };
+    let beside = MeasuredBeside::of(path).filter(|beside| !is_read(&beside.file));
+    let first = read.inputs.len();
+    read_file(path, read, ui)?;
+    if let Some(beside) = beside {
+        add_lacking(&beside, first, read, ui);
+    }
+    Ok(())
+}
+
+/// Adds what the trials, which are those from `first` on, lack of the records beside them. A file that has nothing of its own is not
+/// spoken of: what of it cannot be read is told by the runs that complete it.
+fn add_lacking(beside: &MeasuredBeside, first: usize, read: &mut Read, ui: &mut Ui) {
+    let file = beside.file.as_path();
+    let Lacking { mut records, removed, left_out } = match beside.lacking(&read.inputs[first..]) {
+        Ok(lacking) => lacking,
+        Err(error) => {
+            ui.warning(&error.line());
+            read.left_out.push(error.line());
+            return;
+        }
+    };
+    if removed > 0 {
+        ui.warning(&without_trials(file, removed));
+    }
+    if records.is_empty() {
+        return;
+    }
+    let (count, are) =
+        (plural(records.len() as u64, "record"), if records.len() == 1 { "is" } else { "are" });
+    ui.note(&format!("{}: {count} that {TRIALS} lacks {are} read too", file.display()));
+    compare::mark_runs(&mut records);
+    read.inputs.append(&mut records);
+    note_skipped(file, &left_out, read, ui);
+}
+
+/// Lines of a comparison or a sweep were removed from its trials, or damaged. Its plan says of which blocks, and measures them again.
+fn without_trials(unified: &Path, removed: u64) -> String {
+    let (count, are) = (plural(removed, "record"), if removed == 1 { "is" } else { "are" });
+    let message = format!(
+        "{}: {count} {are} left out, whose run has other trials in {TRIALS}, as after lines were removed there",
+        unified.display()
+    );
+    with_remedy(&message, Some(&shell::about("report", unified)))
+}
+
+fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let first = inputs.len();
@@ -272,12 +329,17 @@ pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(),
     if read.inputs.len() == first && read.not_begun.is_none() {
         read.not_begun = not_begun(path);
     }
-    read.left_out.extend(report_left_out(path, &left_out, ui));
+    note_skipped(path, &left_out, read, ui);
+    Ok(())
+}
+
+/// Notes what was left out of a file, and what its hash chain says.
+fn note_skipped(path: &Path, left_out: &Skipped, read: &mut Read, ui: &mut Ui) {
+    read.left_out.extend(report_left_out(path, left_out, ui));
     read.altered.extend(left_out.chain.broken(path).map(|broken| broken.to_string()));
     if left_out.chain.is_absent() {
         read.without_chain.push(path.display().to_string());
     }
-    Ok(())
 }
 
 /// Prints what was left out of a file and where its hash chain is broken, and returns what could not be read. A last line that was cut

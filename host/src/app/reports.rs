@@ -12,7 +12,7 @@ use super::graphs::GraphsOfRecords;
 use super::output::is_standard_output;
 use super::output_file;
 use super::planned::planned_options;
-use super::records::{Read, read_file};
+use super::records::{Read, read_found};
 use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
@@ -189,10 +189,10 @@ pub(crate) fn publish<R: Reported>(
     Ok(())
 }
 
-/// The page of one file of records, as [`publish`] writes it beside them.
+/// The page of one file of records that was found in a folder, as [`publish`] writes it beside them.
 pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Result<String, Problem> {
     let mut read = Read::default();
-    read_file(file, &mut read, ui)?;
+    read_found(file, &mut read, ui)?;
     let of_sweeps = read.take_sweeps();
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         read.inputs = of_sweeps;

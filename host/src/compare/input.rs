@@ -32,7 +32,7 @@ impl Input {
     }
 
     /// The run that it is of.
-    pub(super) fn run(&self) -> &str {
+    pub(crate) fn run(&self) -> &str {
         run_of(&self.record.run_id)
     }
 

@@ -23,8 +23,8 @@ pub(crate) struct RecordFiles {
     pub(crate) unsearched: Vec<(PathBuf, String)>,
 }
 
-/// The files of records of a path: a file itself; of a folder its file of trials, else of measured trials, else every `.jsonl`
-/// file in it; of each folder below it the file of trials, else of measured trials. Links to folders are not followed.
+/// The files of records of a path: a file itself; of a folder its file of trials, else of measured trials, else every `.jsonl` file in it;
+/// of each folder below it the file of trials, else of measured trials. Links to folders are not followed.
 pub(crate) fn find(path: &Path) -> io::Result<RecordFiles> {
     let mut found = RecordFiles::default();
     if !path.is_dir() {
@@ -95,7 +95,7 @@ fn note_links(folder: &Path, top: &Path, found: &mut RecordFiles) {
     }
 }
 
-/// One file only: the measured trials are among the trials, and none may be read twice.
+/// One file only: the measured trials are among the trials, and none may be read twice. Who reads the trials looks what is beside them.
 fn records(folder: &Path) -> Option<PathBuf> {
     let files = [TRIALS, UNIFIED].map(|name| folder.join(name)).into_iter().filter(|file| file.is_file());
     let files: Vec<_> = files.collect();
