@@ -252,6 +252,29 @@ fn runs_whose_trials_were_removed_keep_their_values() {
 }
 
 #[test]
+fn a_second_trial_of_a_point_under_one_id_is_warned_of() {
+    let place = Place::with_misbehaving();
+    place.stage(&crate::support::plugin("native_runner"));
+    let run = "run --workload null --run-id ci";
+    let warning = "warning: the id ci has a trial of native at this point already: history takes both for one run; \
+                   try: another --run-id for each run\n";
+    for (more, is_again) in [
+        ("--backend native", false),
+        ("--backend native", true),
+        ("--backend misbehaving", false),
+        ("--backend native --items 20", false),
+        ("--backend native --run-id other", false),
+    ] {
+        let run = if more.contains("--run-id") { run.replace(" --run-id ci", "") } else { run.to_owned() };
+        let ran = place.run(&format!("{run} {more}")).code(0);
+        assert_eq!(ran.stderr().contains(warning), is_again, "{more}: {}", ran.explain());
+        assert_eq!(ran.stderr().contains("history takes both"), is_again, "{more}: {}", ran.explain());
+    }
+    let trends = place.run("history results/null --json").code(0).json();
+    assert_eq!(trends["runs"], 2, "{trends}");
+}
+
+#[test]
 fn the_page_has_each_cell_with_its_change_and_never_replaces_the_records() {
     let place = recorded(&step(1.1), |day, record| {
         record["metadata"]["versions"]["engine"] = if day < 9 { "9.1" } else { "9.2" }.into();

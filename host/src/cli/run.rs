@@ -24,7 +24,7 @@ use crate::plan::defaults::{DEFAULT_BACKEND, DEFAULT_WORKLOAD};
 use crate::plan::whole_rows::{rounded, row_width, used_items};
 use crate::record::names::RESULTS;
 use crate::record::{
-    Access, Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord, writer,
+    Access, Conditions, OpenLoop, Percentiles, Recorder, SystemProfile, TrialRecord, UnifiedRecord, writer,
 };
 use crate::run::backend::{Backend, read_in_runs, without_effect};
 use crate::run::event::{Event, Phase, Stopped};
@@ -213,7 +213,12 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let (altered, kept) = match recorder {
         Ok(mut recorder) => {
             // Of earlier runs, which a crash or a full disk may have cut short.
-            let made_whole = recorder.writer.complete_unified().map_err(Problem::from);
+            let mut is_again = false;
+            let look = |earlier: &TrialRecord| is_again |= is_again_in_run(&record.record, &earlier.record);
+            let made_whole = recorder.writer.complete_unified(look).map_err(Problem::from);
+            if is_again {
+                ui.warning(&again_in_run(&record.record));
+            }
             let (altered, completed) = reports::complete(&mut recorder, ui);
             (altered, made_whole.and(completed))
         }
@@ -226,6 +231,22 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     let what = if recorded { "the files of records are not complete" } else { "the trial is not recorded" };
     let kept = kept.map_err(|problem| Problem { message: format!("{what}: {}", problem.message), ..problem });
     Ok(ui.unless_lost(kept, exit))
+}
+
+/// Whether `earlier` is of the same run as `now`, by its id, and of the same backend at the same point. Without a hash nothing is known of
+/// the point.
+fn is_again_in_run(now: &UnifiedRecord, earlier: &UnifiedRecord) -> bool {
+    let is_of_run = now.run_id == earlier.run_id && now.timestamp != earlier.timestamp;
+    let is_at_point = now.config_hash.is_some() && now.config_hash == earlier.config_hash;
+    is_of_run && is_at_point && now.backend == earlier.backend
+}
+
+/// One id for each night makes one run of all nights, in which no change is ever found.
+fn again_in_run(UnifiedRecord { run_id, backend, .. }: &UnifiedRecord) -> String {
+    let message = format!(
+        "the id {run_id} has a trial of {backend} at this point already: history takes both for one run"
+    );
+    with_remedy(&message, Some("another --run-id for each run"))
 }
 
 /// The problem with a name that may be a list of backends: these are compared.

@@ -61,21 +61,22 @@ impl Writer {
         let is_shared = access == Access::Shared;
         let mut writer = Self { folder: folder.into(), trials, unified, is_shared, _held };
         if access == Access::Exclusive {
-            writer.complete_unified()?;
+            writer.complete_unified(|_| ())?;
         }
         Ok(writer)
     }
 
     /// Appends the measured trials of [`TRIALS`] that [`UNIFIED`] lacks, as after a crash or on a full disk. The lock of [`TRIALS`]
-    /// keeps other processes from appending a trial in the meantime, which would then be in [`UNIFIED`] twice.
+    /// keeps other processes from appending a trial in the meantime, which would then be in [`UNIFIED`] twice. Each trial is passed to
+    /// `seen`, so that nobody has to read the file again.
     ///
     /// # Errors
     /// When a file cannot be locked, read or written.
-    pub(crate) fn complete_unified(&mut self) -> Result<(), RecordError> {
+    pub(crate) fn complete_unified(&mut self, mut seen: impl FnMut(&TrialRecord)) -> Result<(), RecordError> {
         let table = self.table();
         let Self { trials, unified, .. } = self;
         trials.with_lock(|trials| {
-            let missing = missing(trials, unified)?;
+            let missing = missing(trials, unified, &mut seen)?;
             missing.iter().try_for_each(|record| append_unified(unified, &table, record))
         })
     }
@@ -119,8 +120,12 @@ impl Writer {
     }
 }
 
-/// The measured trials that the unified file lacks.
-fn missing(trials: &Journal, unified: &Journal) -> Result<Vec<UnifiedRecord>, RecordError> {
+/// The measured trials that the unified file lacks. All trials are passed to `seen`.
+fn missing(
+    trials: &Journal,
+    unified: &Journal,
+    seen: &mut impl FnMut(&TrialRecord),
+) -> Result<Vec<UnifiedRecord>, RecordError> {
     let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
     read_each(Records::open(&unified.path)?, |_, mut record: UnifiedRecord| {
         record.metadata.chain = None;
@@ -129,6 +134,7 @@ fn missing(trials: &Journal, unified: &Journal) -> Result<Vec<UnifiedRecord>, Re
     })?;
     let mut missing = Vec::new();
     read_each(Records::open(&trials.path)?, |_, trial: TrialRecord| {
+        seen(&trial);
         if trial.kind == Kind::Measured {
             match known.get_mut(&unified.object(&trial.record)?) {
                 Some(count) if *count > 0 => *count -= 1,
@@ -338,7 +344,7 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..5 {
                         writer.append(&examples::verified()).unwrap().unwrap();
-                        writer.complete_unified().unwrap();
+                        writer.complete_unified(|_| ()).unwrap();
                     }
                 });
             }
