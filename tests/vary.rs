@@ -79,16 +79,20 @@ fn what_is_spelled_nearly_as_a_word_or_a_key_is_answered_with_that() {
     let place = Place::new();
     let compare = "compare --backends native --workloads null,pipeline,open_loop";
     for (command, remedy) in [
-        ("metg --backends native --cores 1 --pattern nearst".to_owned(), r#"--pattern="nearest""#),
-        (format!("{compare} --vary fusion=of"), r#"--vary fusion="off""#),
-        (format!("{compare} --vary fusion=on"), r#"--vary fusion="auto""#),
+        ("metg --backends native --cores 1 --pattern nearst".to_owned(), "--pattern=nearest"),
+        // What is right is kept.
+        ("metg --backends native --cores 1 --pattern fft,nearst".to_owned(), "--pattern=fft,nearest"),
+        (format!("{compare} --vary iters=10,-5,100"), "--vary iters=10,1000,100"),
+        (format!("{compare} --vary iters=1000,-5"), "--vary iters=1000"),
+        (format!("{compare} --vary fusion=of"), "--vary fusion=off"),
+        (format!("{compare} --vary fusion=on"), "--vary fusion=auto"),
         (format!("{compare} --vary iter=1,2"), "--vary iters=1,2"),
         (format!("{compare} --vary schedul=poisson"), r#"--vary 'schedule="poisson"'"#),
         (
             "run --backend native --workload nexmark_q5 --extra arrivals=poison".to_owned(),
-            r#"--extra arrivals="poisson""#,
+            "--extra arrivals=poisson",
         ),
-        ("workloads show nexmark_q5 --extra arrivals=poison".to_owned(), r#"--extra arrivals="poisson""#),
+        ("workloads show nexmark_q5 --extra arrivals=poison".to_owned(), "--extra arrivals=poisson"),
     ] {
         place.run(&command).code(2).says(&format!("; try: {remedy}\n"));
         assert!(!place.path().join("results").exists(), "{command}");

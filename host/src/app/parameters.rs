@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::{Problem, option_value};
+use crate::first_seen::distinct;
 use crate::plan::{Variation, WorkloadChoice};
 use crate::shell;
 use crate::text::{json_text, nearest};
@@ -158,15 +159,25 @@ pub(crate) fn check(
     reader: &str,
     option: &str,
 ) -> Result<(), Problem> {
-    let Variation { key, values } = variation;
-    let is_outside = |value: &&Value| {
-        let extra = Map::from_iter([(key.clone(), (*value).clone())]);
-        Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
-    };
+    let values = &variation.values;
+    let is_outside = |value: &&Value| is_outside(value, parameter);
     let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
     let message = format!("{option}: {value} is not {}, as {reader} needs it", parameter.domain);
-    Err(Problem::usage(message)
-        .with_remedy(format!("{option}={}", argument(&likely(value, parameter), parameter))))
+    let meant: Vec<_> = meant(values, parameter).iter().map(|value| argument(value, parameter)).collect();
+    Err(Problem::usage(message).with_remedy(format!("{option}={}", meant.join(","))))
+}
+
+/// The values that are meant by `values`: each that `parameter` can have as it is, and what is likely in place of the others.
+fn meant(values: &[Value], parameter: &Parameter) -> Vec<Value> {
+    let meant = |value: &Value| {
+        if is_outside(value, parameter) { likely(value, parameter) } else { value.clone() }
+    };
+    distinct(values.iter().map(meant))
+}
+
+fn is_outside(value: &Value, parameter: &Parameter) -> bool {
+    let extra = Map::from_iter([(parameter.name.clone(), value.clone())]);
+    Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
 }
 
 /// The argument that gives `value` to `parameter`, for a shell: its text, or its JSON where the text is read as another value.

@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(told(&all, 64, 64), Ok(()));
         let alone = "or the others alone, with --backends wide,plain";
         assert_eq!(told(&all, 65, 1), Err(format!("--extra batch=8, {alone}")));
-        assert_eq!(told(&all, 1, 65), Err(format!("--vary batch=8, {alone}")));
+        assert_eq!(told(&all, 1, 65), Err(format!("--vary batch=1,8, {alone}")));
         // Those that do not read the option are measured without it.
         assert_eq!(told(&["mine", "plain"], 65, 1), Err("--extra batch=8".to_owned()));
         assert_eq!(told(&all, 129, 1), Err("--extra batch=8".to_owned()));
