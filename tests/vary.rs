@@ -84,6 +84,10 @@ fn what_is_spelled_nearly_as_a_word_or_a_key_is_answered_with_that() {
         ("metg --backends native --cores 1 --pattern fft,nearst".to_owned(), "--pattern=fft,nearest"),
         (format!("{compare} --vary iters=10,-5,100"), "--vary iters=10,1000,100"),
         (format!("{compare} --vary iters=1000,-5"), "--vary iters=1000"),
+        // As `run` says it.
+        (format!("{compare} --extra batch_size=0"), "--extra batch_size=1024"),
+        ("run --backend native --workload null --extra batch_size=0".to_owned(), "--extra batch_size=1024"),
+        (format!("{compare} --vary batch_size=0,16"), "--vary batch_size=1024,16"),
         (format!("{compare} --vary fusion=of"), "--vary fusion=off"),
         (format!("{compare} --vary fusion=on"), "--vary fusion=auto"),
         (format!("{compare} --vary iter=1,2"), "--vary iters=1,2"),
