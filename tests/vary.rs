@@ -91,6 +91,10 @@ fn what_is_spelled_nearly_as_a_word_or_a_key_is_answered_with_that() {
         (format!("{compare} --vary fusion=of"), "--vary fusion=off"),
         (format!("{compare} --vary fusion=on"), "--vary fusion=auto"),
         (format!("{compare} --vary iter=1,2"), "--vary iters=1,2"),
+        // A value that the key cannot have would be refused in turn.
+        (format!("{compare} --vary fuson=on"), r#"--vary 'fusion="auto"'"#),
+        (format!("{compare} --vary iter=5,many"), "--vary iters=5,1000"),
+        (format!("{compare} --vary item=5,6"), "--vary items=5,6"),
         (format!("{compare} --vary schedul=poisson"), r#"--vary 'schedule="poisson"'"#),
         (
             "run --backend native --workload nexmark_q5 --extra arrivals=poison".to_owned(),

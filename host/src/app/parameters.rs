@@ -169,7 +169,7 @@ pub(crate) fn check(
 }
 
 /// The values that are meant by `values`: each that `parameter` can have as it is, and what is likely in place of the others.
-fn meant(values: &[Value], parameter: &Parameter) -> Vec<Value> {
+pub(crate) fn meant(values: &[Value], parameter: &Parameter) -> Vec<Value> {
     let meant = |value: &Value| {
         if is_outside(value, parameter) { likely(value, parameter) } else { value.clone() }
     };

@@ -100,8 +100,10 @@ pub(super) fn apply(
             let read = may_be.join(", ");
             let message = format!("--vary {key}: no workload of this comparison reads it; they read {read}");
             let near = || {
-                let meant = Variation { key: parameters::near(key, &may_be)?, values: values.clone() };
-                Some(format!("--vary {}", shell::quote(argument(&meant))))
+                let near = parameters::near(key, &may_be)?;
+                let parameter = declared.iter().flatten().find(|parameter| parameter.name == near);
+                let values = parameter.map_or_else(|| values.clone(), |it| parameters::meant(values, it));
+                Some(format!("--vary {}", shell::quote(argument(&Variation { key: near, values }))))
             };
             let each = "a comparison for each value";
             let remedy = match key.as_str() {
