@@ -134,6 +134,25 @@ fn a_run_of_a_container_is_resumed_under_its_host_name_and_no_run_of_another_mac
 }
 
 #[test]
+fn a_plan_that_was_emptied_beside_trials_is_answered_with_what_can_be_done() {
+    let place = Place::new();
+    for (more, folder, another) in
+        [("", "results/small", "--run-id"), (" --output-dir mine", "mine", "--output-dir")]
+    {
+        place.run(&format!("{SMALL}{more}")).code(0);
+        for damaged in ["", "{"] {
+            std::fs::write(place.path().join(folder).join("plan.json"), damaged).unwrap();
+            let told = place.run(&format!("compare --resume small{more}")).code(2);
+            let told = told.says(&format!("{folder}/plan.json cannot be read: EOF"));
+            told.says(&format!(
+                "try: crossrun report {folder}, for what was measured, and another {another} for the rest\n"
+            ));
+        }
+        place.run(&format!("report {folder}")).code(0);
+    }
+}
+
+#[test]
 fn what_is_no_comparison_is_not_resumed_and_is_reported() {
     let place = Place::new();
     place.run("run --backend native --workload null --output-dir results/null").code(0);

@@ -80,6 +80,11 @@ pub(crate) struct RecordedBackend {
     from_file: bool,
 }
 
+/// What a run has in place of `folder`, which holds another one.
+fn another(folder: &Path, run: &str) -> &'static str {
+    if is_default_folder(folder, run) { "another --run-id" } else { "another --output-dir" }
+}
+
 pub(super) fn recorded_backends(participants: &Participants) -> BTreeMap<String, RecordedBackend> {
     let recorded = |(name, participant): (&String, &Participant)| {
         let Participant { plugin, from_file } = participant;
@@ -169,8 +174,7 @@ impl PlanFile {
     }
 
     fn another(&self, folder: &Path) -> &'static str {
-        let is_default = is_default_folder(folder, &self.matrix.run);
-        if is_default { "another --run-id" } else { "another --output-dir" }
+        another(folder, &self.matrix.run)
     }
 
     /// The command that resumes this run.
@@ -219,7 +223,8 @@ impl PlanFile {
     pub(super) fn read(folder: &Path) -> Result<Self, Problem> {
         let path = folder.join(PLAN);
         let text = regular_file::read(&path).map_err(|error| Self::missing(folder, &error))?;
-        if text.is_empty() {
+        // With trials it was emptied later, and a run that is started again would be refused.
+        if text.is_empty() && !holds_trials(folder) {
             let message = format!(
                 "{} is empty: the disk was full when the run began, and the run cannot be resumed",
                 path.display()
@@ -229,8 +234,11 @@ impl PlanFile {
         }
         let unreadable = |why: String| {
             let report = shell::about("report", folder);
+            // The folder of a run is called as the run, unless it was named.
+            let run = folder.file_name().unwrap_or_default().to_string_lossy();
+            let another = another(folder, &run);
             Problem::usage(format!("{} cannot be read: {why}", path.display()))
-                .with_remedy(format!("{report}, for what was measured, and another --run-id for the rest"))
+                .with_remedy(format!("{report}, for what was measured, and {another} for the rest"))
         };
         Self::parse(&text).map_err(unreadable)
     }
