@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{SMALL, measured, names};
-use crate::support::{Place, Ran, arguments_in, eventually, processes_of_sessions_of, with_environment_of};
+use crate::support::{
+    Place, Ran, arguments_in, eventually, plugin, processes_of_sessions_of, with_environment_of,
+};
 
 #[test]
 fn a_resumed_run_records_no_failure_of_a_backend_whose_engine_was_removed() {
@@ -86,10 +88,15 @@ fn a_run_is_not_resumed_when_a_plugin_has_changed() {
     let place = Place::new();
     place.run(SMALL).code(0);
     let library = place.plugins().join("libnative_runner.so");
-    let mut bytes = std::fs::read(&library).unwrap();
-    bytes.push(0);
-    std::fs::write(&library, bytes).unwrap();
-    place.crossrun(&["compare", "--resume", "small"]).code(6).says("has changed");
+    let whole = std::fs::read(&library).unwrap();
+    let remedy = "; try: put the file of the run back and resume again, or crossrun compare, as a new run\n";
+    let resume = || place.crossrun(&["compare", "--resume", "small"]);
+    std::fs::remove_file(&library).unwrap();
+    resume().code(6).says("libnative_runner.so: ").says(remedy);
+    place.stage(&plugin("native_runner"));
+    resume().code(0);
+    std::fs::write(&library, [whole.as_slice(), &[0]].concat()).unwrap();
+    resume().code(6).says("has changed").says(remedy);
     place.run(SMALL).code(2).says("already holds a run");
     // The remedy is about the run that is there, and not about the one that was asked for.
     let other = SMALL.replace("--run-id small", "--run-id other --output-dir ./results/small");

@@ -290,7 +290,10 @@ impl PlanFile {
             return Err(self.changed(&format!("it was started by crossrun {other}, and this is {build}")));
         }
         self.check_machine(&SystemProfile::collect())?;
-        let plugin = |library: &Library| context.recorded(library)?.map_err(|why| self.changed(&why));
+        // The file may only have been built again, or moved: what was measured need not be thrown away.
+        let put_back = format!("put the file of the run back and resume again, or {AS_A_NEW_RUN}");
+        let changed = |why: String| self.changed(&why).with_remedy(put_back.as_str());
+        let plugin = |library: &Library| context.recorded(library)?.map_err(changed);
         let backend = |(name, backend): (&String, &RecordedBackend)| {
             let participant = Participant { plugin: plugin(&backend.library)?, from_file: backend.from_file };
             Ok((name.clone(), participant))
