@@ -91,6 +91,17 @@ fn a_quick_sweep_has_a_table_a_chart_reports_and_verified_records() {
     // The records alone give the same table, and are no comparison.
     let again = place.crossrun(&["report", "results/quick"]).code(0).stdout();
     assert_eq!(again, text);
+    for (option, value, remedy) in [
+        ("--baseline", " native", "leave --baseline out"),
+        ("--publish", "", "leave --publish out"),
+        ("--insist", "", "leave --insist out"),
+        ("--csv", " rows.csv", "--json"),
+        ("--format csv", "", "--json"),
+    ] {
+        let refused = place.run(&format!("report results/quick {option}{value}")).code(2);
+        let why = "is for comparisons, but these are records of METG sweeps";
+        refused.says(&format!("error: {option} {why}; try: {remedy}\n"));
+    }
     place.crossrun(&run).code(2).says("already holds a run");
 }
 

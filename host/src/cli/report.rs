@@ -106,13 +106,7 @@ fn report(
         read.inputs.clear();
     }
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
-        if arguments.csv.is_some() || arguments.format == Some(Format::Csv) {
-            let option = if arguments.csv.is_some() { "--csv" } else { "--format csv" };
-            return Err(Problem::usage(format!(
-                "{option} is for comparisons, but these are records of METG sweeps"
-            ))
-            .with_remedy("--json"));
-        }
+        arguments.check_for_sweeps()?;
         read.inputs = of_sweeps;
         let sweeps = reports::swept(read);
         if sweeps.rows.is_empty() {
@@ -178,6 +172,23 @@ impl Arguments {
             rigor: if self.publish { Rigor::Publish } else { planned.rigor },
             insist: self.insist || planned.insist,
         }
+    }
+
+    /// Refuses for METG sweeps what comparisons alone have: without effect, it would pass for something that was heeded.
+    fn check_for_sweeps(&self) -> Result<(), Problem> {
+        let leave_out = |option: &'static str| (option, format!("leave {option} out"));
+        let given = [
+            (self.csv.is_some(), ("--csv", "--json".to_owned())),
+            (self.format == Some(Format::Csv), ("--format csv", "--json".to_owned())),
+            (self.baseline.is_some(), leave_out("--baseline")),
+            (self.publish, leave_out("--publish")),
+            (self.insist, leave_out("--insist")),
+        ];
+        let Some((_, (option, remedy))) = given.into_iter().find(|(is_given, _)| *is_given) else {
+            return Ok(());
+        };
+        let message = format!("{option} is for comparisons, but these are records of METG sweeps");
+        Err(Problem::usage(message).with_remedy(remedy))
     }
 
     fn outputs(&self) -> impl Iterator<Item = &Path> {
