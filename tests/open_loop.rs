@@ -187,6 +187,17 @@ fn a_stream_by_a_schedule_takes_seconds_by_default_and_has_small_batches() {
 }
 
 #[test]
+fn a_quick_comparison_of_an_open_loop_is_not_said_to_have_fewer_items() {
+    let place = Place::new();
+    let starts = |options: &str| {
+        let ran = place.run(&format!("compare --no-lock --backends native --quick {options}"));
+        ran.says(" already done").stderr().contains(", of a quarter of the default items in ")
+    };
+    assert!(!starts("--workloads open_loop --extra rate=1000000 --extra iters=1"));
+    assert!(starts("--workloads scheduler_comparison --extra sleep_us=0"));
+}
+
+#[test]
 fn points_that_need_other_numbers_of_events_have_none_by_default() {
     let place = Place::new();
     let compare = "compare --backends native --workloads nexmark_q5 --blocks 1 --dry-run";

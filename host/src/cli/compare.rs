@@ -235,7 +235,9 @@ impl PreparedRun {
             available.inspect_err(|_| context.tidy(&folders))?;
         }
         let trials = plan.trials().count();
-        let is_smaller = file.rigor == Rigor::Quick && file.matrix.items_if_not_default(true).is_none();
+        // Open loops have as many items in a quick comparison.
+        let has_default = |quick| file.matrix.items_if_not_default(quick).is_none();
+        let is_smaller = file.rigor == Rigor::Quick && has_default(true) && !has_default(false);
         let size = if is_smaller { ", of a quarter of the default items" } else { "" };
         ui.note(&format!(
             "run {}: {}{size} in {}, {} already done",
