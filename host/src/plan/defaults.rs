@@ -123,14 +123,16 @@ fn comes_by_schedule(workload: &str, options: &Map<String, Value>) -> bool {
     workload.starts_with(QUERY) && options.get(ARRIVALS).is_some_and(|arrivals| arrivals != ON_DEMAND)
 }
 
-/// The size of a query whose events come by the clock: four seconds of it, which are 400 s of event time, or 40 windows. An event
-/// waits at most a millisecond for the others of its batch. The rate is explicit, so that every report has it.
+/// The size of a query whose events come by the clock: four seconds of it, which are at least 400 s of event time, or 40 windows. An
+/// event waits at most a millisecond for the others of its batch. The rate is explicit, so that every report has it.
 fn by_schedule(options: &Map<String, Value>) -> (u64, Value) {
     let rate = options.get(ARRIVAL_RATE).and_then(whole).unwrap_or(10_000);
     // One that is outside of the range is refused before anything runs.
     let rate = rate.clamp(1, MOST_ARRIVALS);
     let (batch_size, event_rate) = ((rate / 1000).max(1), (rate / 100).max(1));
-    (4 * rate, json!({ARRIVAL_RATE: rate, "batch_size": batch_size, "rate": event_rate}))
+    // Of slow events so many that there are 40 windows too: an event has no more than a second of event time.
+    let events = (4 * rate).max(400);
+    (events, json!({ARRIVAL_RATE: rate, "batch_size": batch_size, "rate": event_rate}))
 }
 
 /// A whole number, also one that is written with a fraction of zero.
@@ -166,19 +168,19 @@ mod tests {
 
     #[test]
     fn a_query_by_a_schedule_takes_seconds_and_its_batches_a_millisecond() {
-        for rate in [None, Some(1), Some(250), Some(10_000), Some(10_000_000)] {
+        for rate in [None, Some(1), Some(20), Some(150), Some(250), Some(10_000), Some(10_000_000)] {
             let mut options = json!({"arrivals": "poisson"});
             if let Some(rate) = rate {
                 options["arrival_rate"] = rate.into();
             }
             let rate = rate.unwrap_or(10_000);
             let (items, extra) = size("nexmark_q5", &options, false);
-            assert!(items <= 10 * rate, "{items} items at {rate} a second");
+            assert!(items <= (10 * rate).max(400), "{items} items at {rate} a second");
             let batch_size = extra["batch_size"].as_u64().unwrap();
             assert!(batch_size == 1 || batch_size * 100 <= rate, "{batch_size} at {rate} a second");
-            // Several windows of ten seconds of event time, where events are not as slow as that.
+            // 40 windows of ten seconds of event time.
             let event_seconds = items / extra["rate"].as_u64().unwrap();
-            assert!(event_seconds >= 100 || rate < 100, "{event_seconds} s at {rate} a second");
+            assert!(event_seconds >= 400, "{event_seconds} s at {rate} a second");
             assert_eq!(extra["arrival_rate"], rate);
             assert_eq!(size("nexmark_q5", &options, true), (items, extra));
         }
