@@ -210,6 +210,9 @@ fn points_that_need_other_numbers_of_events_have_none_by_default() {
         let points = place.run(&format!("{compare} {vary} --items 3000")).code(0).stdout();
         assert_eq!(points.matches("/items=3000/").count(), 2, "{points}");
     }
+    // A value that the workload cannot have is told first: with a number of items it would be refused in turn.
+    let misspelt = place.run(&format!("{compare} --vary arrivals=on_demand,poison")).code(2);
+    misspelt.says("is not one of").says("; try: --vary arrivals=on_demand,poisson\n");
     // What is varied and decides nothing leaves the default.
     let windows = place.run(&format!("{compare} --extra arrivals=poisson --vary window_ms=10000,20000"));
     assert_eq!(windows.code(0).stdout().matches("/items=40000/").count(), 2);

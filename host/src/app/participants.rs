@@ -12,8 +12,8 @@ use super::parameters;
 use super::reproduce::backend_argument;
 use super::ui::Ui;
 use super::{Exit, Problem};
-use crate::plan::common_size::{CommonSize, decisive};
-use crate::plan::defaults::{BASELINE, ITERS};
+use crate::plan::common_size::CommonSize;
+use crate::plan::defaults::BASELINE;
 use crate::plan::{BackendChoice, Plan, Variation, WorkloadChoice};
 use crate::plugin::PluginRef;
 use crate::plugin::inventory::Row;
@@ -116,31 +116,20 @@ impl Selection {
         self.backends.iter().map(choice).collect()
     }
 
-    /// The workloads with `items` each, or their default number, which is smaller if `quick`. Default parameters that `options`
-    /// sets are left out.
-    ///
-    /// # Errors
-    /// When points have no default in common, as where one of them is an open loop by what is varied.
+    /// The workloads with `items` each, or the least default number of their points, which is smaller if `quick`. Default parameters
+    /// that `options` sets are left out.
     pub(crate) fn workloads(
         &self,
         items: &[u64],
         options: &Map<String, Value>,
         vary: &[Variation],
         quick: bool,
-    ) -> Result<Vec<WorkloadChoice>, Problem> {
+    ) -> Vec<WorkloadChoice> {
         let choice = |(name, _): &(String, PluginRef)| {
-            let size = CommonSize::of(name, options, vary, quick);
-            if items.is_empty() && !size.has_one_number_of_items() {
-                return Err(no_common_size(name, vary, "number of items", "--items COUNT"));
-            }
-            let is_varied = |key: &str| vary.iter().any(|variation| variation.key == key);
-            if !options.contains_key(ITERS) && !is_varied(ITERS) && !size.has_one(ITERS) {
-                return Err(no_common_size(name, vary, ITERS, "--extra iters=COUNT"));
-            }
-            let (default_items, mut extra) = size.least();
+            let (default_items, mut extra) = CommonSize::of(name, options, vary, quick).least();
             let items = if items.is_empty() { vec![default_items] } else { items.to_vec() };
             extra.retain(|key, _| !options.contains_key(key));
-            Ok(WorkloadChoice { name: name.clone(), items, extra, ..WorkloadChoice::default() })
+            WorkloadChoice { name: name.clone(), items, extra, ..WorkloadChoice::default() }
         };
         self.workloads.iter().map(choice).collect()
     }
@@ -250,17 +239,6 @@ fn no_baseline(name: &str, names: &[String], otherwise: String) -> Problem {
     let near = nearest(name, names).or_else(twin);
     let remedy = near.map_or(otherwise, |near| format!("--baseline {near}"));
     Problem::usage(format!("--baseline {name} does not take part")).with_remedy(remedy)
-}
-
-/// What is varied makes a run of `workload` too short with the default of one point for `what`, or too long with that of another.
-/// `option` gives it.
-fn no_common_size(workload: &str, vary: &[Variation], what: &str, option: &str) -> Problem {
-    let keys: Vec<_> = decisive(vary).map(|variation| variation.key.as_str()).collect();
-    let message = format!(
-        "--vary {}: no default {what} of {workload} is right for all of its values",
-        keys.join(" and --vary ")
-    );
-    Problem::usage(message).with_remedy(format!("{option}, or a comparison for each value"))
 }
 
 fn none_available(context: &Context) -> Problem {

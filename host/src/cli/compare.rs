@@ -149,6 +149,7 @@ impl PreparedRun {
         let mut warnings = selection.without_effect(&matrix.options, &entries, &[]);
         vary::apply(&varied.options, &mut matrix, &entries)?;
         selection.check_options(&matrix.options, &varied.options)?;
+        vary::check_common_sizes(&matrix, !varied.items.is_empty(), schedule.quick)?;
         warnings.extend(matrix.rounded_items());
         let plan = Plan::new(&matrix)?;
         warnings.extend(points::check(&matrix, &plan, &entries, context)?);

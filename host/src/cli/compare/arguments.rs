@@ -105,7 +105,7 @@ impl Arguments {
         Ok(Matrix {
             run,
             backends: selection.backends(),
-            workloads: selection.workloads(&varied.items, &options, &varied.options, self.schedule.quick)?,
+            workloads: selection.workloads(&varied.items, &options, &varied.options, self.schedule.quick),
             schedulers: or_default(&self.schedulers, "default".to_owned()),
             parallelisms: or_default(&varied.parallelism, PARALLELISM),
             nodes: self.nodes.unwrap_or(1),

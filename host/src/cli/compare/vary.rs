@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::app::{Problem, options, parameters};
 use crate::first_seen::distinct;
-use crate::plan::{Matrix, Variation};
+use crate::plan::common_size::{CommonSize, decisive};
+use crate::plan::defaults::ITERS;
+use crate::plan::{Matrix, Variation, WorkloadChoice};
 use crate::shell;
 use crate::text::json_text;
 
@@ -116,6 +118,34 @@ pub(super) fn apply(
             Err(Problem::usage(message).with_remedy(remedy))
         }
     }
+}
+
+/// Refuses points of a workload that have no default in common, as where one of them is an open loop by what is varied. `has_items` says
+/// whether the numbers of items are given. For values that were checked: the remedy keeps them.
+pub(super) fn check_common_sizes(matrix: &Matrix, has_items: bool, quick: bool) -> Result<(), Problem> {
+    matrix.workloads.iter().try_for_each(|workload| {
+        let size = CommonSize::of(&workload.name, &matrix.options, &workload.vary, quick);
+        if !has_items && !size.has_one_number_of_items() {
+            return Err(no_common_size(workload, "number of items", "--items COUNT"));
+        }
+        let is_varied = |key: &str| workload.vary.iter().any(|variation| variation.key == key);
+        if !matrix.options.contains_key(ITERS) && !is_varied(ITERS) && !size.has_one(ITERS) {
+            return Err(no_common_size(workload, ITERS, "--extra iters=COUNT"));
+        }
+        Ok(())
+    })
+}
+
+/// What is varied makes a run of `workload` too short with the default of one point for `what`, or too long with that of another.
+/// `option` gives it.
+fn no_common_size(workload: &WorkloadChoice, what: &str, option: &str) -> Problem {
+    let keys: Vec<_> = decisive(&workload.vary).map(|variation| variation.key.as_str()).collect();
+    let message = format!(
+        "--vary {}: no default {what} of {} is right for all of its values",
+        keys.join(" and --vary "),
+        workload.name
+    );
+    Problem::usage(message).with_remedy(format!("{option}, or a comparison for each value"))
 }
 
 /// The values of `--vary` that lead to `matrix`.
