@@ -86,7 +86,7 @@ impl Workload for Payload {
         item.get(..KEY).unwrap_or_default()
     }
 
-    /// An item that comes twice makes an accumulator that is longer than an item, which the checksum shows.
+    /// An item that comes twice makes an accumulator that is longer by it, which the checksum shows.
     fn fold(&self, _stage: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Done {
         accumulator.extend_from_slice(item);
         Ok(())
