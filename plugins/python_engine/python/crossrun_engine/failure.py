@@ -97,7 +97,7 @@ def describe(error: BaseException) -> dict[str, str | None]:
 
     Engines wrap what an operator raised: what means something is looked for among the causes too.
     """
-    for found in _chain(error):
+    for found in chain(error):
         if isinstance(found, WorkloadError):
             kind = "invalid_spec" if found.status == STATUS_SPEC else "workload"
             return {"kind": kind, "message": found.message, "remedy": None}
@@ -107,7 +107,8 @@ def describe(error: BaseException) -> dict[str, str | None]:
     return {"kind": "engine", "message": _one_line(error), "remedy": None}
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, what caused it, and so on, as a traceback has them."""
     seen = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

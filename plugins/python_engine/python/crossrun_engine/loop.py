@@ -16,7 +16,6 @@ import resource
 import socket
 import stat
 import sys
-import textwrap
 import threading
 import time
 import traceback
@@ -29,6 +28,7 @@ from .folder import leave_folder_without_text
 from .kernel import Workload, late_opens
 from .output import Printed
 from .spec import Result, Session, Spec
+from .startup import close_after_failure
 
 PROTOCOL = 1
 
@@ -142,7 +142,8 @@ def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
         # Not later: to close may take for ever or end the process, and the log has to have the reason then.
         traceback.print_exc()
     if request["type"] != "close":
-        _close_after_failure(driver)
+        # The session ends with what failed in it, and the worker asks for nothing more, not even to close.
+        close_after_failure(driver.close, failed)
     if not isinstance(failed, Exception):
         raise failed
     failure = describe(CancelledError() if channel.cancel.is_set() else failed)
@@ -150,15 +151,6 @@ def _answer(driver: Driver, request: _Message, channel: _Channel) -> bytes:
     if failure["kind"] in _OF_ENGINE and last_error and last_error not in message:
         failure["message"] = f"{message.rstrip('.')}; the engine's last error: {last_error}"
     return _line({"type": "failed", **failure})
-
-
-def _close_after_failure(driver: Driver) -> None:
-    """The session ends with what failed in it, and the worker asks for nothing more, not even to close."""
-    try:
-        driver.close()
-    except BaseException:
-        # Also an exit, which would take the answer along: the first failure is the one to tell.
-        print(textwrap.indent(traceback.format_exc(), "while it was closed: "), file=sys.stderr, flush=True)
 
 
 def _do(driver: Driver, request: _Message, channel: _Channel) -> _Message:

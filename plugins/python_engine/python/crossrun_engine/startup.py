@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from .failure import InvalidSpecError, UnavailableError, UnsupportedError
+from .failure import InvalidSpecError, UnavailableError, UnsupportedError, chain
 from .output import last_error_in
 
 
@@ -38,12 +41,23 @@ def starting(engine: str, logs: Path, pattern: str) -> Iterator[None]:
         raise UnavailableError(f"{engine} did not start: {reason}") from error
 
 
+def close_after_failure(close: Callable[[], None], failed: BaseException) -> None:
+    """Closes what has failed. What that raises is printed and not told, as it is not why: also an exit."""
+    try:
+        close()
+    except BaseException as error:
+        for raised in chain(error):
+            if raised.__context__ is failed:
+                # The log has the first failure by itself, and a traceback would repeat it.
+                raised.__context__ = None
+        print(textwrap.indent(traceback.format_exc(), "while it was closed: "), file=sys.stderr, flush=True)
+
+
 @contextmanager
 def closing_after_failure(close: Callable[[], None]) -> Iterator[None]:
     """Within it an engine starts. If that fails, `close` stops what has started: what it raises is not told, as it is not why."""
     try:
         yield
-    except BaseException:
-        with suppress(Exception):
-            close()
+    except BaseException as failed:
+        close_after_failure(close, failed)
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import tempfile
 import unittest
@@ -86,15 +88,28 @@ class Starting(unittest.TestCase):
         self.assertEqual(str(told.exception), "Ray cannot be imported: ImportError: no module")
         self.assertEqual(told.exception.remedy, "crossrun setup ray --remove && crossrun setup ray")
 
-    def test_what_has_started_is_closed_and_what_fails_then_is_not_the_reason(self) -> None:
-        close = mock.Mock(side_effect=OSError("the folder is in use"))
+    def closed_after(self, raised: BaseException, fails: BaseException) -> str:
+        """What is printed where something starts and raises one, and to close it raises the other."""
+        close, printed = mock.Mock(side_effect=fails), io.StringIO()
+        reason = self.assertRaises(type(raised))
+        with contextlib.redirect_stderr(printed), reason as caught, closing_after_failure(close):
+            raise raised
+        self.assertIs(caught.exception, raised)
+        self.assertEqual(close.call_count, 1)
+        return printed.getvalue()
+
+    def test_what_has_started_is_closed_and_what_fails_then_is_printed_and_not_the_reason(self) -> None:
+        for raised in (RuntimeError("no room"), KeyboardInterrupt()):
+            for fails, told in ((OSError("it is in use"), "OSError: it is in use"), (SystemExit(3), "SystemExit: 3")):
+                printed = self.closed_after(raised, fails)
+                self.assertIn(f"while it was closed: {told}", printed.splitlines())
+                self.assertNotIn(type(raised).__name__, printed)
+
+    def test_what_has_started_stays_open_if_nothing_fails(self) -> None:
+        close = mock.Mock()
         with closing_after_failure(close):
             pass
         self.assertEqual(close.call_count, 0)
-        for number, raised in enumerate((RuntimeError("no room"), KeyboardInterrupt()), 1):
-            with self.assertRaises(type(raised)), closing_after_failure(close):
-                raise raised
-            self.assertEqual(close.call_count, number)
 
 
 class Warnings(unittest.TestCase):
