@@ -331,4 +331,5 @@ fn the_python_side_passes_its_own_tests() {
     unit_tests("python_engine/python/tests", &["python_engine/python"]);
     unit_tests("python_runner/tests", &["python_runner", "python_engine/python"]);
     unit_tests("ray_runner/tests", &["ray_runner", "python_engine/python"]);
+    unit_tests("sage_runner/tests", &["sage_runner", "python_engine/python"]);
 }

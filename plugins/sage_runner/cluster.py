@@ -17,6 +17,7 @@ from crossrun_engine import RemoteReplicas, UnavailableError, Workload
 from crossrun_engine.failure import as_raised
 from crossrun_engine.network import free_address, listens, split_address
 from crossrun_engine.remote import version_warnings
+from crossrun_engine.startup import closing_after_failure
 
 # What the speed of a node depends on, beside its machine and its Python.
 PACKAGES = ("isage",)
@@ -70,22 +71,25 @@ class Cluster:
         self._thread = threading.Thread(target=self._loop.run_forever, name="crossrun-cluster", daemon=True)
         self._thread.start()
         self._session: Any = None
-        try:
-            self.reply_address = free_address(self.addresses[0])
-            self._session = connect(
-                entry_node=membership(self.addresses[0]),
-                owner="crossrun",
-                local_address=self.reply_address,
-                comm_transport_mode="auto",
-            )
-            # The last slot that will be needed: a node that has it has those before it.
-            slots = -(-replicas // len(self.addresses))
-            ready = [self.call(address, slots - 1, "ready") for address in self.addresses]
-            # Of each run of the session.
-            self.warnings = version_warnings(ready, PACKAGES)
-        except (OSError, RuntimeError, NodeError) as error:
-            self.close()
-            raise UnavailableError(f"the FlowNet nodes cannot be used: {error}") from error
+        with closing_after_failure(self.close):
+            try:
+                self._connect(replicas)
+            except (OSError, RuntimeError, NodeError) as error:
+                raise UnavailableError(f"the FlowNet nodes cannot be used: {error}") from error
+
+    def _connect(self, replicas: int) -> None:
+        self.reply_address = free_address(self.addresses[0])
+        self._session = connect(
+            entry_node=membership(self.addresses[0]),
+            owner="crossrun",
+            local_address=self.reply_address,
+            comm_transport_mode="auto",
+        )
+        # The last slot that will be needed: a node that has it has those before it.
+        slots = -(-replicas // len(self.addresses))
+        ready = [self.call(address, slots - 1, "ready") for address in self.addresses]
+        # Of each run of the session.
+        self.warnings = version_warnings(ready, PACKAGES)
 
     def call(self, address: str, slot: int, method: str, *arguments: Any) -> Any:
         """Calls a method of a node's `Server`, and waits while the node listens, at most until the timeout.
@@ -125,7 +129,9 @@ class Cluster:
 
     def close(self) -> None:
         """Ends the connection. The nodes go on."""
-        if self._session is not None:
-            self._session.shutdown(wait=False)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        try:
+            if self._session is not None:
+                self._session.shutdown(wait=False)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=5)
