@@ -118,7 +118,8 @@ def choice(extra: dict[str, Any], name: str, words: Sequence[str]) -> str:
     # A word may be `true` or `8`, which `--extra` reads as JSON.
     word = given if isinstance(given, str) else json.dumps(given)
     if word not in words:
-        message = f"extra.{name} is {given!r}, but must be one of {', '.join(words)}"
+        shown = repr(given) if isinstance(given, str) else word
+        message = f"extra.{name} is {shown}, but must be one of {', '.join(words)}"
         raise InvalidSpecError(message, f"--extra {name}={words[0]}")
     return word
 

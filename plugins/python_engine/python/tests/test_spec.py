@@ -24,6 +24,13 @@ class Choices(unittest.TestCase):
                 choice({"sync": value}, "sync", WORDS)
             self.assertEqual(caught.exception.remedy, "--extra sync=false")
 
+    def test_what_is_no_string_is_shown_as_it_was_given(self) -> None:
+        given: list[tuple[Any, str]] = [(True, "true"), (None, "null"), (["a"], '["a"]'), ("true", "'true'")]
+        for value, shown in given:
+            with self.assertRaises(InvalidSpecError) as caught:
+                choice({"sync": value}, "sync", ("auto", "off"))
+            self.assertEqual(str(caught.exception), f"extra.sync is {shown}, but must be one of auto, off")
+
 
 if __name__ == "__main__":
     unittest.main()
