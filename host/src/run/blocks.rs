@@ -45,6 +45,7 @@ impl Executor {
         prepare: impl Fn(&mut Self, &Session),
         mut run: impl FnMut(&mut Self, &Session, &[String], Sink<'_, E>) -> Result<(), Stopped<E>>,
     ) -> Result<(), Stopped<E>> {
+        self.expected.forget_lack_of_memory();
         self.pauses.watch_once();
         // The sessions that are still to run, and how often each was postponed.
         let mut queue: VecDeque<_> = block.sessions.iter().map(|session| (session, 0)).collect();

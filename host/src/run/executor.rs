@@ -55,7 +55,7 @@ pub(crate) struct Executor {
     /// The seeds of the data of blocks.
     pub(crate) seeds: DataSeeds,
     judges: HashMap<PathBuf, Judge>,
-    expected: ExpectedAnswers,
+    pub(super) expected: ExpectedAnswers,
     /// The wrong answers to points with many items.
     wrong: WrongAnswers,
     /// What is known of the plans of points.
@@ -428,7 +428,7 @@ impl Executor {
     /// The expected answer of `spec`.
     ///
     /// # Errors
-    /// When the spec is not valid, the oracle fails, or it timed out for this point before.
+    /// When the spec is not valid, the oracle fails, or it took too much for this point before.
     pub(crate) fn expect(&mut self, spec: &WorkloadSpec) -> Result<Answer, CallError> {
         if let Some(expected) = self.expected.of(spec) {
             return expected;

@@ -16,15 +16,15 @@ const MEMORY_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct ExpectedAnswers {
     /// By point and data. The oracle is deterministic, so that a failure is not tried again either.
     answers: HashMap<String, Result<Answer, CallError>>,
-    /// Points whose oracle timed out: other data of the same point would take as long again.
-    timed_out: HashMap<String, CallError>,
+    /// Points whose oracle timed out, or lacked memory twice in this block: other data of the same point would take as much again.
+    given_up: HashMap<String, CallError>,
 }
 
 impl ExpectedAnswers {
     /// What is known of `spec`; `None` if its oracle is to be run.
     pub(super) fn of(&self, spec: &WorkloadSpec) -> Option<Result<Answer, CallError>> {
-        let timed_out = || self.timed_out.get(&point(spec)).map(|error| Err(error.clone()));
-        self.answers.get(&data(spec)).cloned().or_else(timed_out)
+        let given_up = || self.given_up.get(&point(spec)).map(|error| Err(error.clone()));
+        self.answers.get(&data(spec)).cloned().or_else(given_up)
     }
 
     /// Adds what the judge has answered, unless it may answer otherwise the next time.
@@ -36,17 +36,24 @@ impl ExpectedAnswers {
             }
             match error.fault {
                 Fault::Interrupted => return,
-                Fault::TimedOut => drop(self.timed_out.insert(point(spec), error.clone())),
+                Fault::TimedOut | Fault::OutOfMemory => {
+                    drop(self.given_up.insert(point(spec), error.clone()))
+                }
                 _ => {}
             }
         }
         self.answers.insert(data(spec), expected.clone());
     }
+
+    /// Lets the oracles that lacked memory run again with other data: what else has taken the memory may have ended by the next block.
+    pub(super) fn forget_lack_of_memory(&mut self) {
+        self.given_up.retain(|_, error| error.fault != Fault::OutOfMemory);
+    }
 }
 
 /// What the judge answers to `ask`. If the system ended its worker for lack of memory, it is asked once more after a `pause`, as what else
-/// has taken the memory may have ended by then. That is before the engine starts, beside which no oracle may run. The second time, the
-/// oracle takes too much.
+/// has taken the memory may have ended by then. That is before the engine starts, beside which only the oracles of further warm-ups run
+/// anyway. The second time, the oracle takes too much.
 pub(super) fn again_if_memory_lacked(
     mut ask: impl FnMut() -> Result<Answer, CallError>,
     pause: impl FnOnce(Duration),
@@ -97,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_is_kept_for_its_data_and_a_time_out_for_all_data_of_the_point() {
+    fn a_crash_is_kept_for_its_data_and_what_takes_too_much_for_all_data_of_the_point() {
         let spec = WorkloadSpec::new("null");
         let other = WorkloadSpec { seed: 9, ..spec.clone() };
         for (fault, [own, others]) in [
             (Fault::Crashed, [true, false]),
-            (Fault::OutOfMemory, [true, false]),
+            (Fault::OutOfMemory, [true, true]),
             (Fault::TimedOut, [true, true]),
             (Fault::Interrupted, [false, false]),
         ] {
@@ -117,5 +124,17 @@ mod tests {
         let mut answers = ExpectedAnswers::default();
         answers.add(&spec, &Err(CallError::new(Fault::Crashed, "catalogue", "planted")));
         assert!(answers.of(&spec).is_none());
+    }
+
+    #[test]
+    fn an_oracle_that_lacked_memory_runs_again_in_the_next_block_and_one_that_timed_out_does_not() {
+        let spec = WorkloadSpec::new("null");
+        let other = WorkloadSpec { seed: 9, ..spec.clone() };
+        for (fault, kept) in [(Fault::OutOfMemory, false), (Fault::TimedOut, true)] {
+            let mut answers = ExpectedAnswers::default();
+            answers.add(&spec, &failure(fault.clone()));
+            answers.forget_lack_of_memory();
+            assert_eq!(answers.of(&other).is_some(), kept, "{fault:?}");
+        }
     }
 }
