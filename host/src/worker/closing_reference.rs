@@ -36,7 +36,7 @@ pub(super) fn sample(
     if items == 0 {
         return Ok(ClosingReference { sample: SerialSample::default(), unreduced_share: 1.0 });
     }
-    let Cut { size, seconds, .. } = cut(workload, items)?;
+    let Cut { size, seconds, call } = cut(workload, items)?;
     let all = items.div_ceil(size);
     let affordable = (duration.as_secs_f64() / seconds.max(1e-9)) as u64;
     let number = affordable.max(FEWEST_SLICES).min(all);
@@ -47,8 +47,8 @@ pub(super) fn sample(
     let cores = cores_for(number as f64 * seconds);
     let each = slices.len().div_ceil(cores.len()).max(1);
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
-    // A backend that closes after each batch closes no more often.
-    let calls = Calls { most: long_call(workload), closes: true };
+    // It closes no more often than a backend that does so after each batch.
+    let calls = Calls { most: call, closes: Some(long_call(workload)) };
     let passes = passes(workload, calls, duration.as_secs_f64(), |_| turns.clone())?;
     let cheapest: Vec<_> = passes.iter().map(Pass::in_cache).collect();
     let total = |of: fn(&Slice) -> f64| cheapest.iter().flat_map(|pass| &pass.slices).map(of).sum::<f64>();

@@ -73,7 +73,7 @@ pub(super) fn sample(workload: &WorkloadHandle, duration: Duration) -> Result<Se
         // One core after the other runs all of them. There may be more cores than passes.
         let cores = some_of(&cores, MAX_PASSES);
         let turns = |number: usize| vec![(cores[number % cores.len()], slices.as_slice())];
-        (passes(workload, Calls { most: call, closes: false }, duration, turns)?, cores)
+        (passes(workload, Calls { most: call, closes: None }, duration, turns)?, cores)
     } else {
         let part = |duration: f64| {
             let slices = spread(items, size, affordable(duration).max(FEWEST_SLICES).min(all));
@@ -117,7 +117,7 @@ fn part_of_input(
     let each = slices.len().div_ceil(cores.len());
     let turns: Vec<Turn<'_>> = cores.iter().copied().zip(slices.chunks(each)).collect();
     // The slice by which their number was chosen may have been an easy one.
-    pass(workload, Calls { most: call, closes: false }, &turns, LONGER * seconds / turns.len() as f64)
+    pass(workload, Calls { most: call, closes: None }, &turns, LONGER * seconds / turns.len() as f64)
 }
 
 /// Goes through the turns of each pass as often as `seconds` allow, but at least once.
@@ -145,8 +145,8 @@ pub(super) fn passes<'s>(
 pub(super) struct Calls {
     /// The most items of a call.
     pub(super) most: u64,
-    /// Whether reductions give what has ended after each call.
-    pub(super) closes: bool,
+    /// After how many items, and at the end of a slice, reductions give what has ended; `None` if they do not.
+    pub(super) closes: Option<u64>,
 }
 
 /// How an input is cut into slices.
@@ -157,13 +157,13 @@ pub(super) struct Cut {
     /// The CPU seconds that a slice takes.
     pub(super) seconds: f64,
     /// The most items of a call.
-    call: u64,
+    pub(super) call: u64,
 }
 
 /// Cuts the input into slices that are long enough.
 pub(super) fn cut(workload: &WorkloadHandle, items: u64) -> Result<Cut, WorkloadError> {
     let (sizes, enough) = (Sizes::of(items, batch_size(workload)), SLICE.as_secs_f64());
-    let mut path = TimedPath::new(workload, Calls { most: sizes.call, closes: false })?;
+    let mut path = TimedPath::new(workload, Calls { most: sizes.call, closes: None })?;
     let (mut size, mut before, mut short) = (1, f64::INFINITY, None);
     // The first call loads code and data into the caches.
     path.time(size)?;
@@ -327,18 +327,24 @@ impl<'w> TimedPath<'w> {
         Ok((seconds / size as f64, MAX_CALL))
     }
 
-    /// What reductions and sink take is timed for the first call alone, where no reduction gives anything: to read the clock around each would
+    /// What reductions and sink take is timed for the first call alone, where nothing is closed: to read the clock around each would
     /// be a twentieth of a call of short items.
     fn slice(&mut self, first: u64, items: u64) -> Result<Slice, WorkloadError> {
         let Calls { most, closes } = self.calls;
         let calls = || (0..items).step_by(most as usize).map(|done| (first + done, most.min(items - done)));
-        let (end, mut fold, mut timed) = (self.path.first_end(), 0.0, 0);
+        let (end, mut fold, mut timed, mut open) = (self.path.first_end(), 0.0, 0, 0);
+        let after = first + items;
         let before = cpu_time();
         for (first, items) in calls() {
             self.path.make(first, items, end)?;
-            let made = (closes || timed == 0).then(cpu_time);
+            let made = (closes.is_some() || timed == 0).then(cpu_time);
             self.path.fold()?;
-            let operators = if closes { self.close(first + items)? } else { 0.0 };
+            let (low, mut operators) = (first + items, 0.0);
+            open += items;
+            if closes.is_some_and(|every| open >= every || low == after) {
+                operators = self.close(low)?;
+                open = 0;
+            }
             if let Some(made) = made {
                 fold += cpu_time() - made - operators;
                 timed += items;
@@ -486,9 +492,11 @@ fn sum(slices: &[Slice]) -> (f64, u64) {
 mod tests {
     use std::sync::Mutex;
 
+    use plugin_api::workload::WATERMARKS;
     use plugin_api::{Batch, BatchBuilder, Parameter, Parameters, Workload, WorkloadSpec};
 
     use super::*;
+    use crate::worker::closing_reference;
 
     /// How many items each call of a map had, and what it cost. Tests may run side by side, each with another cost.
     static CALLS: Mutex<Vec<(Cost, u64)>> = Mutex::new(Vec::new());
@@ -500,6 +508,8 @@ mod tests {
         Call,
         /// So many times 10 ns as the square of its items: each is the dearer, the more there are.
         Square,
+        /// The same before a reduction that may be closed.
+        ClosingSquare,
         /// A millisecond for each item.
         Item,
     }
@@ -508,14 +518,19 @@ mod tests {
         fn seconds(self, items: u64) -> f64 {
             match self {
                 Self::Call => 1e-3,
-                Self::Square => 1e-8 * (items * items) as f64,
+                Self::Square | Self::ClosingSquare => 1e-8 * (items * items) as f64,
                 Self::Item => 1e-3 * items as f64,
             }
         }
     }
 
-    /// A map over whole batches.
+    /// A map over whole batches. Each item is a number, which is its own time.
     struct Counted(Cost);
+
+    fn number(item: &[u8]) -> Result<u64, WorkloadError> {
+        let bytes: [u8; 8] = item.try_into().map_err(|_| WorkloadError::Operator("no number".into()))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
 
     plugin_api::export_workloads!(name = "counted", workloads = [Counted]);
 
@@ -524,19 +539,29 @@ mod tests {
         const DESCRIPTION: &'static str = "a map over whole batches, which counts its calls";
 
         fn parameters() -> Vec<Parameter> {
-            vec![Parameter::choice("cost", "what its calls cost", &["call", "square", "item"])]
+            vec![Parameter::choice("cost", "what its calls cost", &["call", "square", "closing", "item"])]
+        }
+
+        fn uses() -> Vec<&'static str> {
+            vec![WATERMARKS]
         }
 
         fn open(_: &WorkloadSpec, parameters: &Parameters) -> Result<Self, WorkloadError> {
             Ok(Self(match parameters.choice("cost") {
                 "square" => Cost::Square,
+                "closing" => Cost::ClosingSquare,
                 "item" => Cost::Item,
                 _ => Cost::Call,
             }))
         }
 
         fn plan(&self) -> Plan {
-            Plan::new().then(StageKind::Map, "count")
+            let plan = Plan::new().then(StageKind::Map, "count");
+            if self.0 == Cost::ClosingSquare {
+                plan.then(StageKind::KeyedReduce, "keep each number")
+            } else {
+                plan
+            }
         }
 
         fn source(&self, index: u64, out: &mut BatchBuilder) -> Result<(), WorkloadError> {
@@ -562,6 +587,41 @@ mod tests {
             Ok(())
         }
 
+        fn fold(&self, _: usize, accumulator: &mut Vec<u8>, item: &[u8]) -> Result<(), WorkloadError> {
+            *accumulator = item.to_vec();
+            Ok(())
+        }
+
+        fn emit(&self, _: usize, key: &[u8], _: &[u8], out: &mut BatchBuilder) -> Result<(), WorkloadError> {
+            out.push(key);
+            Ok(())
+        }
+
+        fn watermark(&self, index: u64) -> u64 {
+            index
+        }
+
+        fn ends(&self, _: usize, item: &[u8]) -> Result<u64, WorkloadError> {
+            number(item).map(|number| number + 1)
+        }
+
+        fn closes(&self, _: usize, key: &[u8], _: &[u8]) -> Result<u64, WorkloadError> {
+            number(key).map(|number| number + 1)
+        }
+
+        fn close(
+            &self,
+            stage: usize,
+            _: u64,
+            key: &[u8],
+            accumulator: &mut Vec<u8>,
+            out: &mut BatchBuilder,
+        ) -> Result<(), WorkloadError> {
+            self.emit(stage, key, accumulator, out)?;
+            accumulator.clear();
+            Ok(())
+        }
+
         fn oracle(&self, _: &mut dyn FnMut(&[u8])) {}
     }
 
@@ -569,6 +629,7 @@ mod tests {
         let mut spec = WorkloadSpec { total_items, ..WorkloadSpec::new("counted") };
         spec.extra.insert("cost".into(), cost.into());
         spec.extra.insert("batch_size".into(), batch_size.into());
+        spec.granted.extend((cost == "closing").then(|| WATERMARKS.into()));
         workload_library().open(&spec).unwrap()
     }
 
@@ -594,12 +655,17 @@ mod tests {
     #[test]
     fn calls_have_fewer_items_than_a_batch_where_that_is_cheaper() {
         sample(&opened("square", 50_000, 1000), Duration::from_millis(1)).unwrap();
-        let calls = calls_of(Cost::Square);
-        // Slices of a whole batch are tried in one call, and sampled in several.
-        let tried = calls.iter().rposition(|items| *items == 1000).unwrap();
-        let sampled = &calls[tried + 1..];
-        assert!(sampled.iter().all(|items| *items <= 512), "{calls:?}");
-        assert!(sampled.iter().sum::<u64>() >= FEWEST_SLICES * 1000, "{calls:?}");
+        let closing = opened("closing", 50_000, 1000);
+        assert!(closing_reference::closes(&closing));
+        closing_reference::sample(&closing, Duration::from_millis(1)).unwrap();
+        for cost in [Cost::Square, Cost::ClosingSquare] {
+            let calls = calls_of(cost);
+            // Slices of a whole batch are tried in one call, and sampled in several.
+            let tried = calls.iter().rposition(|items| *items == 1000).unwrap();
+            let sampled = &calls[tried + 1..];
+            assert!(sampled.iter().all(|items| *items <= 512), "{cost:?}: {calls:?}");
+            assert!(sampled.iter().sum::<u64>() >= FEWEST_SLICES * 1000, "{cost:?}: {calls:?}");
+        }
     }
 
     #[test]
