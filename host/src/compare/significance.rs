@@ -84,18 +84,41 @@ fn correct_for_all_comparisons(points: &mut [Point]) {
     withhold_of_second_names(points, &p_values);
 }
 
-/// The second name of an A/A comparison is not one of the tests. Its difference counts only if it would as one test more, by the rule that
-/// the first name has: two names of one file with different verdicts would look like a finding.
+/// The second name of an A/A comparison is not one of the tests. Its difference counts only if it would in the place of the first name,
+/// or, of the baseline, which has no ratio, as one test more: two names of one file with different verdicts would look like a finding.
 fn withhold_of_second_names(points: &mut [Point], p_values: &[f64]) {
-    let ratios = points.iter_mut().flat_map(|point| &mut point.rows).filter_map(|row| row.ratio.as_mut());
-    for ratio in ratios.filter(|ratio| ratio.adjusted_p_value.is_none()) {
-        let adjusted =
-            ratio.margin_p_value.and_then(|own| holm(&[&[own][..], p_values].concat()).first().copied());
-        let is_significant = adjusted.is_some_and(|adjusted| adjusted <= 1.0 - CONFIDENCE);
-        if !is_significant && ratio.verdict.is_some_and(Verdict::is_difference) {
-            withhold(ratio, Withheld::Holm);
+    for point in points {
+        let tested =
+            |row: &Row| row.ratio.as_ref().filter(|ratio| ratio.adjusted_p_value.is_some())?.margin_p_value;
+        let firsts: HashMap<_, f64> =
+            point.rows.iter().filter_map(|row| Some((compared_file(row)?, tested(row)?))).collect();
+        for row in &mut point.rows {
+            let first = compared_file(row).and_then(|file| firsts.get(&file)).copied();
+            let Some(ratio) = row.ratio.as_mut().filter(|ratio| ratio.adjusted_p_value.is_none()) else {
+                continue;
+            };
+            let adjusted = ratio.margin_p_value.and_then(|own| adjusted_in_place(own, first, p_values));
+            let is_significant = adjusted.is_some_and(|adjusted| adjusted <= 1.0 - CONFIDENCE);
+            if !is_significant && ratio.verdict.is_some_and(Verdict::is_difference) {
+                withhold(ratio, Withheld::Holm);
+            }
         }
     }
+}
+
+/// The plugin file of a row, and what it is compared with.
+fn compared_file(row: &Row) -> Option<(String, Option<String>)> {
+    Some((row.plugin.as_ref()?.sha256.clone(), row.compared_with.clone()))
+}
+
+/// `own` after Holm in a table where it stands in the place of `first`, or else beside all.
+fn adjusted_in_place(own: f64, first: Option<f64>, p_values: &[f64]) -> Option<f64> {
+    let mut table = p_values.to_vec();
+    if let Some(place) = first.and_then(|first| table.iter().position(|it| it.total_cmp(&first).is_eq())) {
+        table.remove(place);
+    }
+    table.push(own);
+    holm(&table).last().copied()
 }
 
 /// How many more blocks a difference needs so that it is significant beside all others. Its p-value is multiplied by how many are not
