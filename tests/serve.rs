@@ -158,8 +158,17 @@ fn nothing_but_runs_is_served() {
     symlink(place.path().join("elsewhere"), results.join("linked")).unwrap();
     std::fs::create_dir(results.join("link")).unwrap();
     symlink(place.path().join("elsewhere/trials.jsonl"), results.join("link/trials.jsonl")).unwrap();
+    // A measured record elsewhere, by a link beside trials.
+    let trials = std::fs::read_to_string(results.join("look/trials.jsonl")).unwrap();
+    let trial: serde_json::Value = serde_json::from_str(trials.lines().next().unwrap()).unwrap();
+    let mut record = trial["record"].clone();
+    (record["backend"], record["run_id"]) = ("secret".into(), "other".into());
+    std::fs::write(place.path().join("elsewhere/measured.jsonl"), format!("{record}\n")).unwrap();
+    let measured = results.join("look/unified_results.jsonl");
+    symlink(place.path().join("elsewhere/measured.jsonl"), measured).unwrap();
     let served = Served::of(place);
     assert_eq!(served.runs().len(), 2);
+    assert_status(&served.get("/runs/look/trials.jsonl"), "200");
     for path in [
         "/look/secret.txt",
         "/runs/look/secret.txt",

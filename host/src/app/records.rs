@@ -305,7 +305,8 @@ fn without_trials(unified: &Path, removed: u64) -> String {
     with_remedy(&message, Some(&shell::about("report", unified)))
 }
 
-fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
+/// Reads a file, and nothing beside it.
+pub(super) fn read_file(path: &Path, read: &mut Read, ui: &mut Ui) -> Result<(), Problem> {
     let source = |line| Source { file: path.display().to_string(), line };
     let inputs = &mut read.inputs;
     let first = inputs.len();

@@ -12,7 +12,7 @@ use super::graphs::GraphsOfRecords;
 use super::output::is_standard_output;
 use super::output_file;
 use super::planned::planned_options;
-use super::records::{Read, read_found};
+use super::records::{Read, read_file, read_found};
 use crate::app::ui::{Ui, colour_on};
 use crate::atomic_file;
 use crate::compare::metg::model::Sweeps;
@@ -21,7 +21,7 @@ use crate::compare::model::{Comparison, Warning, WarningKind};
 use crate::compare::{self, Input, NoBaseline, Options};
 use crate::record::Recorder;
 use crate::record::format::timestamp;
-use crate::record::names::REPORTS;
+use crate::record::names::{REPORTS, UNIFIED};
 use crate::regular_file;
 use crate::report::export::ExportedRow;
 use crate::report::{self, Palette, ReportError};
@@ -192,7 +192,12 @@ pub(crate) fn publish<R: Reported>(
 /// The page of one file of records that was found in a folder, as [`publish`] writes it beside them.
 pub(crate) fn page(file: &Path, graphs: &GraphsOfRecords<'_>, ui: &mut Ui) -> Result<String, Problem> {
     let mut read = Read::default();
-    read_found(file, &mut read, ui)?;
+    // What is beside it is not read through a link, which may lead out of the folder.
+    if file.with_file_name(UNIFIED).is_symlink() {
+        read_file(file, &mut read, ui)?;
+    } else {
+        read_found(file, &mut read, ui)?;
+    }
     let of_sweeps = read.take_sweeps();
     if read.inputs.is_empty() && !of_sweeps.is_empty() {
         read.inputs = of_sweeps;
