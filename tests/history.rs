@@ -263,6 +263,8 @@ fn a_second_trial_of_a_point_under_one_id_is_warned_of() {
         ("--backend native", true),
         ("--backend misbehaving", false),
         ("--backend native --items 20", false),
+        ("--backend native --cores 1", false),
+        ("--backend native --cores 1", true),
         ("--backend native --run-id other", false),
     ] {
         let run = if more.contains("--run-id") { run.replace(" --run-id ci", "") } else { run.to_owned() };

@@ -233,12 +233,13 @@ pub(super) fn run(global: &GlobalArguments, arguments: Arguments, ui: &mut Ui) -
     Ok(ui.unless_lost(kept, exit))
 }
 
-/// Whether `earlier` is of the same run as `now`, by its id, and of the same backend at the same point. Without a hash nothing is known of
-/// the point.
+/// Whether `earlier` is of the same run as `now`, by its id, and of the same backend at the same point on as many cores. Without a hash
+/// nothing is known of the point.
 fn is_again_in_run(now: &UnifiedRecord, earlier: &UnifiedRecord) -> bool {
     let is_of_run = now.run_id == earlier.run_id && now.timestamp != earlier.timestamp;
     let is_at_point = now.config_hash.is_some() && now.config_hash == earlier.config_hash;
-    is_of_run && is_at_point && now.backend == earlier.backend
+    let cores = |record: &UnifiedRecord| record.metadata.cores.as_ref().map(Vec::len);
+    is_of_run && is_at_point && now.backend == earlier.backend && cores(now) == cores(earlier)
 }
 
 /// One id for each night makes one run of all nights, in which no change is ever found.
