@@ -152,22 +152,30 @@ impl Selection {
     }
 
     /// Refuses a value of `extra` or of `vary` that an option of one of the backends cannot have. An option is of those that declare it.
+    /// The `baseline` is the one that was asked for.
     pub(crate) fn check_options(
         &self,
         extra: &Map<String, Value>,
         vary: &[Variation],
+        baseline: Option<&str>,
     ) -> Result<(), Problem> {
         let given = parameters::given(extra, vary);
-        given.iter().try_for_each(|(variation, option)| self.check_option(variation, option))
+        given.iter().try_for_each(|(variation, option)| self.check_option(variation, option, baseline))
     }
 
-    /// The same of one option of the command line. Where others take the values, they can be measured alone.
-    fn check_option(&self, variation: &Variation, option: &str) -> Result<(), Problem> {
+    /// The same of one option of the command line. Where others take the values, they can be measured alone, with the baseline among them.
+    fn check_option(
+        &self,
+        variation: &Variation,
+        option: &str,
+        baseline: Option<&str>,
+    ) -> Result<(), Problem> {
         let checked = self.options.iter().map(|(backend, options)| {
             (backend.as_str(), parameters::check_declared(variation, backend, options, option))
         });
         let Some((problem, others)) = parameters::refused(checked) else { return Ok(()) };
-        if others.is_empty() {
+        let lacks = |baseline: &str| !others.contains(&baseline.to_lowercase().as_str());
+        if others.is_empty() || baseline.is_some_and(lacks) {
             return Err(problem);
         }
         let others: Vec<_> = others.into_iter().map(|name| self.argument(name)).collect();
@@ -349,15 +357,17 @@ mod tests {
     fn a_value_that_some_backends_take_is_for_these_alone() {
         let batch = |most| Parameter::integer("batch", "how many at once", 8, 1, most);
         let declared = [("mine", vec![batch(64)]), ("wide", vec![batch(128)]), ("plain", Vec::new())];
-        let told = |names: &[&str], extra: i64, vary: i64| {
+        let told_with = |baseline: Option<&str>, names: &[&str], extra: i64, vary: i64| {
             let taking_part = declared.iter().filter(|(name, _)| names.contains(name));
             let options = taking_part.map(|(name, options)| ((*name).to_owned(), options.clone()));
             let selection =
                 Selection { backends: Vec::new(), workloads: Vec::new(), options: options.collect() };
             let extra = Map::from_iter([("batch".to_owned(), extra.into())]);
             let vary = Variation { key: "batch".into(), values: vec![1.into(), vary.into()] };
-            selection.check_options(&extra, &[vary]).map_err(|problem| problem.remedy.unwrap_or_default())
+            let checked = selection.check_options(&extra, &[vary], baseline);
+            checked.map_err(|problem| problem.remedy.unwrap_or_default())
         };
+        let told = |names: &[&str], extra: i64, vary: i64| told_with(None, names, extra, vary);
         let all = ["mine", "wide", "plain"];
         assert_eq!(told(&all, 64, 64), Ok(()));
         let alone = "or the others alone, with --backends wide,plain";
@@ -366,5 +376,8 @@ mod tests {
         // Those that do not read the option are measured without it.
         assert_eq!(told(&["mine", "plain"], 65, 1), Err("--extra batch=8".to_owned()));
         assert_eq!(told(&all, 129, 1), Err("--extra batch=8".to_owned()));
+        // A baseline has to take part.
+        assert_eq!(told_with(Some("mine"), &all, 65, 1), Err("--extra batch=8".to_owned()));
+        assert_eq!(told_with(Some("Wide"), &all, 65, 1), Err(format!("--extra batch=8, {alone}")));
     }
 }

@@ -148,7 +148,7 @@ impl PreparedRun {
         parameters::check_extra(&matrix.options, &matrix.workloads, &entries)?;
         let mut warnings = selection.without_effect(&matrix.options, &entries, &[]);
         vary::apply(&varied.options, &mut matrix, &entries)?;
-        selection.check_options(&matrix.options, &varied.options)?;
+        selection.check_options(&matrix.options, &varied.options, arguments.baseline.as_deref())?;
         vary::check_common_sizes(&matrix, !varied.items.is_empty(), schedule.quick)?;
         warnings.extend(matrix.rounded_items());
         let plan = Plan::new(&matrix)?;

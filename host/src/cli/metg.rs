@@ -341,7 +341,7 @@ impl PreparedRun {
         let (backends, workloads) = (schedule.backends(), asked.workloads());
         let selection = Selection::new(context, &backends, &workloads, schedule.trial.setup, ui)?;
         let vary: Vec<_> = asked.workloads.iter().flat_map(|workload| &workload.vary).cloned().collect();
-        selection.check_options(&asked.options, &vary)?;
+        selection.check_options(&asked.options, &vary, None)?;
         selection.check_builds(schedule.insist)?;
         let warnings = selection.without_effect(&asked.options, &asked.entries, &arguments.swept_keys());
         warnings.iter().for_each(|warning| ui.warning(warning));
