@@ -57,7 +57,8 @@ pub(super) fn noise(machine: &Machine) -> String {
     let below = |noise: Noise| number::percent(noise.factor - 1.0);
     let known = |noise: Noise| plural(noise.aa_comparisons as u64, "A/A comparison");
     let of_latency = machine.latency_noise.map(|noise| {
-        format!(", and those of a latency below {} ({} of open loops)", below(noise), known(noise))
+        let by_times = if noise.is_known() { "" } else { ", so no less than of times" };
+        format!(", and those of a latency below {} ({} of open loops{by_times})", below(noise), known(noise))
     });
     format!(
         "changes below {} are not reported ({} known of this machine){}",

@@ -224,9 +224,13 @@ fn the_noise_of_latencies_is_that_of_a_cell_of_latencies_in_the_history() {
 #[test]
 fn with_few_open_loops_latencies_differ_by_no_less_than_times() {
     use crate::compare::trends::trends;
+    let comparisons = |number: usize| crate::text::plural(number as u64, "A/A comparison");
     let noise = |time: &[f64], latency: &[f64]| {
         let factors = || AaFactors { time: time.to_vec(), latency: latency.to_vec() };
-        let noise = trends(&mut recorded(uneven(0)), None, |_| factors()).machines[0].latency_noise.unwrap();
+        let trends = trends(&mut recorded(uneven(0)), None, |_| factors());
+        let noise = trends.machines[0].latency_noise.unwrap();
+        let source = format!("({} of open loops, so no less than of times)\n", comparisons(latency.len()));
+        assert_eq!(crate::report::trends(&trends, false).contains(&source), latency.len() < 5, "{source}");
         (noise.factor, noise.aa_comparisons)
     };
     assert_eq!(noise(&[1.2; 5], &[1.5; 4]), (1.2, 4));

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::compare::cells::Cell;
-use crate::compare::history::AaHistory;
+use crate::compare::history::{AaHistory, ENOUGH_AA};
 use crate::compare::model::{Form, RatioInterval};
 use crate::record::SystemProfile;
 use crate::stats::MARGIN;
@@ -63,6 +63,11 @@ impl Noise {
     pub(super) fn of_latencies(factors: &[f64], of_times: Self) -> Self {
         let known = AaHistory::new(factors).factor;
         Self { factor: known.unwrap_or(of_times.factor.max(MARGIN)), aa_comparisons: factors.len() }
+    }
+
+    /// Whether its own A/A comparisons are enough to say it.
+    pub(crate) fn is_known(self) -> bool {
+        self.aa_comparisons >= ENOUGH_AA
     }
 }
 
