@@ -104,7 +104,7 @@ impl WorkloadSpec {
                 ErrorKind::InvalidSpec,
                 format!("extra.fusion is {value}, but must be \"auto\" or \"off\""),
             )
-            .with_remedy("--extra fusion=off")),
+            .with_remedy("--extra fusion=auto, or --extra fusion=off")),
         }
     }
 

@@ -170,9 +170,8 @@ pub(crate) fn check(
 
 /// The values that are meant by `values`: each that `parameter` can have as it is, and what is likely in place of the others.
 pub(crate) fn meant(values: &[Value], parameter: &Parameter) -> Vec<Value> {
-    let meant = |value: &Value| {
-        if is_outside(value, parameter) { likely(value, parameter) } else { value.clone() }
-    };
+    // As the domain reads them: `true` and "true" are one word of a choice.
+    let meant = |value: &Value| parameter.domain.read(value).unwrap_or_else(|| likely(value, parameter));
     distinct(values.iter().map(meant))
 }
 
@@ -260,6 +259,8 @@ mod tests {
         };
         assert_eq!((check("true"), check("8")), (Ok(()), Ok(())));
         assert_eq!(check("9"), Err("--extra sync=true".to_owned()));
+        // Both are one word of the choice.
+        assert_eq!(meant(&[true.into(), "oops".into()], &sync[0]), [Value::from("true")]);
         for (parameter, pasted) in [
             (Parameter::choice("shape", "which", &["on demand"]), "'on demand'"),
             // Else it is the number, which is no text.

@@ -28,6 +28,8 @@ pub(crate) const TASK_GRAPH: &str = "task_graph";
 pub(crate) const OPEN_LOOP: &str = "open_loop";
 /// How the names of the queries on a stream begin.
 const QUERY: &str = "nexmark_";
+/// The option of [`OPEN_LOOP`] that says how many items are due in a second.
+const RATE: &str = "rate";
 /// The option of a query that says when events come, and its value for when they are asked for.
 const ARRIVALS: &str = "arrivals";
 const ON_DEMAND: &str = "on_demand";
@@ -92,8 +94,11 @@ pub(crate) fn default_size(workload: &str, options: &Map<String, Value>, quick: 
         IMBALANCE => (6_000, json!({"batch_size": 10, "distribution": "bimodal", "iters": 100_000})),
         WORD_COUNT => (12_000_000, json!({"batch_size": 10_000})),
         // Enough items for a 99th percentile of those that pass the filter.
-        // The rate is explicit, so that every report has it.
-        OPEN_LOOP => (2_000, json!({"iters": 50_000, "rate": 1000})),
+        // The rate is explicit, so that every report has it. Slow items are those of a minute, or 400 where these are fewer.
+        OPEN_LOOP => {
+            let rate = options.get(RATE).and_then(whole).unwrap_or(1000).min(MOST_ARRIVALS);
+            (2_000.min((60 * rate).max(400)), json!({"iters": 50_000, RATE: rate}))
+        }
         // 52 steps, or 13 of a quick comparison. Batches of a few tasks, as a step has 64.
         TASK_GRAPH => (3_328, json!({"batch_size": 4, ITERS: task_iterations(options)})),
         NULL => (150_000_000, json!({"batch_size": 10_000})),
@@ -157,6 +162,12 @@ mod tests {
             assert_eq!(size(workload, &none, true).1, size(workload, &none, false).1);
         }
         assert_eq!(size(OPEN_LOOP, &none, true), size(OPEN_LOOP, &none, false));
+    }
+
+    #[test]
+    fn slow_items_of_an_open_loop_are_those_of_a_minute() {
+        let items = |rate: u64| size(OPEN_LOOP, &json!({ RATE: rate }), false).0;
+        assert_eq!([1, 10, 100, 1_000_000].map(items), [400, 600, 2000, 2000]);
     }
 
     #[test]

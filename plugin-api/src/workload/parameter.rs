@@ -84,7 +84,9 @@ impl Domain {
             Self::Text => given.is_string(),
             Self::Choice { options } => {
                 let word = word(given)?;
-                return options.contains(&word).then(|| word.into());
+                // `3.1` may be what was left of `3.10`: a number that several words are is none of them.
+                let same = options.iter().filter(|option| is_number(option, given));
+                return (same.count() < 2 && options.contains(&word)).then(|| word.into());
             }
         };
         is_one.then(|| given.clone())
@@ -98,6 +100,12 @@ fn word(given: &Value) -> Option<String> {
         Value::Array(_) | Value::Object(_) => None,
         scalar => Some(scalar.to_string()),
     }
+}
+
+/// Whether a word, read as JSON, is this number.
+fn is_number(word: &str, given: &Value) -> bool {
+    let read = serde_json::from_str::<Value>(word).ok().and_then(|read| read.as_f64());
+    read.is_some() && read == given.as_f64()
 }
 
 impl std::fmt::Display for Domain {
@@ -173,6 +181,15 @@ mod tests {
 
     fn resolve(extra: &str) -> Result<Parameters, WorkloadError> {
         Parameters::resolve(&declared(), &serde_json::from_str(extra).unwrap())
+    }
+
+    #[test]
+    fn a_number_that_several_words_of_a_choice_are_is_none_of_them() {
+        let Parameter { domain, .. } = Parameter::choice("version", "which", &["3.1", "3.10", "2.5"]);
+        assert_eq!(domain.read(&2.5.into()), Some("2.5".into()));
+        // What is left of `3.10` where it is read as JSON.
+        assert_eq!(domain.read(&3.1.into()), None);
+        assert_eq!(domain.read(&"3.10".into()), Some("3.10".into()));
     }
 
     #[test]
