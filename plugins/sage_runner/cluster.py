@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from sage.runtime.flownet.runtime.actors.comm_bridge import call_actor_via_comm
 
 from crossrun_engine import RemoteReplicas, UnavailableError, Workload
 from crossrun_engine.failure import as_raised
-from crossrun_engine.network import free_address, listens, split_address
+from crossrun_engine.network import free_address, is_private, listens, split_address
 from crossrun_engine.remote import version_warnings
 from crossrun_engine.startup import closing_after_failure
 
@@ -34,7 +32,7 @@ def parse_addresses(text: str, allow_public: bool) -> list[str]:
     """
     addresses = [part.strip() for part in text.split(",")]
     for address in addresses:
-        if not allow_public and not _is_private(address):
+        if not allow_public and not is_private(address):
             raise ValueError(
                 f"{address} is not on a private network, and FlowNet has neither encryption nor passwords;"
                 " set sage_allow_public=true if the network is protected otherwise"
@@ -42,13 +40,6 @@ def parse_addresses(text: str, allow_public: bool) -> list[str]:
     if len(set(addresses)) < len(addresses):
         raise ValueError(f"{text!r} names a node twice")
     return addresses
-
-
-def _is_private(address: str) -> bool:
-    found = socket.getaddrinfo(*split_address(address), proto=socket.IPPROTO_TCP)
-    machines = [ipaddress.ip_address(entry[4][0]) for entry in found]
-    # Python counts 0.0.0.0 as private, but to bind to it is to listen on every network.
-    return all(machine.is_private and not machine.is_unspecified for machine in machines)
 
 
 def membership(address: str) -> str:

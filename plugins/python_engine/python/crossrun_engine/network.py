@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 
@@ -24,6 +25,14 @@ def host(address: str) -> str:
 def bracketed(name: str) -> str:
     """A host as it stands before a port: an IPv6 address in brackets."""
     return f"[{name}]" if ":" in name else name
+
+
+def is_private(address: str) -> bool:
+    """Whether only machines of a private network reach it. Raises OSError if its host is unknown, and ValueError if it is no address."""
+    found = socket.getaddrinfo(*split_address(address), proto=socket.IPPROTO_TCP)
+    machines = [ipaddress.ip_address(entry[4][0]) for entry in found]
+    # Python counts 0.0.0.0 as private, but to bind to it is to listen on every network.
+    return all(machine.is_private and not machine.is_unspecified for machine in machines)
 
 
 def listens(address: str, timeout: float) -> bool:
