@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use plugin_api::Parameter;
 use plugin_api::spec::MAX_BATCH_SIZE;
 use plugin_api::workload::{CatalogueEntry, Domain};
-use plugin_api::{Parameter, Parameters};
 use serde_json::{Map, Value};
 
 use super::context::Context;
@@ -161,7 +161,7 @@ pub(crate) fn check(
     option: &str,
 ) -> Result<(), Problem> {
     let values = &variation.values;
-    let is_outside = |value: &&Value| is_outside(value, parameter);
+    let is_outside = |value: &&Value| parameter.domain.read(value).is_none();
     let Some(value) = values.iter().find(is_outside) else { return Ok(()) };
     let message = format!("{option}: {value} is not {}, as {reader} needs it", parameter.domain);
     let meant: Vec<_> = meant(values, parameter).iter().map(|value| argument(value, parameter)).collect();
@@ -175,11 +175,6 @@ pub(crate) fn meant(values: &[Value], parameter: &Parameter) -> Vec<Value> {
     distinct(values.iter().map(meant))
 }
 
-fn is_outside(value: &Value, parameter: &Parameter) -> bool {
-    let extra = Map::from_iter([(parameter.name.clone(), value.clone())]);
-    Parameters::resolve(std::slice::from_ref(parameter), &extra).is_err()
-}
-
 /// The argument that gives `value` to `parameter`, for a shell: its text, or its JSON where the text is read as another value.
 fn argument(value: &Value, parameter: &Parameter) -> String {
     let text = json_text(value);
@@ -191,6 +186,11 @@ fn argument(value: &Value, parameter: &Parameter) -> String {
 fn likely(value: &Value, parameter: &Parameter) -> Value {
     let near = match (&parameter.domain, value) {
         (Domain::Choice { options }, Value::String(word)) => near(word, options),
+        // A number that several words are, as `3.10` is read as 3.1: the last of them, which is quoted where it is proposed.
+        (Domain::Choice { options }, Value::Number(number)) => {
+            let is_it = |word: &&String| word.parse().ok() == number.as_f64();
+            options.iter().rfind(is_it).cloned()
+        }
         _ => None,
     };
     near.map_or_else(|| parameter.default.clone(), Value::from)
@@ -259,6 +259,10 @@ mod tests {
         };
         assert_eq!((check("true"), check("8")), (Ok(()), Ok(())));
         assert_eq!(check("9"), Err("--extra sync=true".to_owned()));
+        let version = [Parameter::choice("version", "which", &["3.1", "3.9", "3.10"])];
+        let given = Map::from_iter([("version".to_owned(), option_value::of("version", "3.10").unwrap())]);
+        let told = check_options(&given, "mine", &version).unwrap_err();
+        assert_eq!(told.remedy.as_deref(), Some(r#"--extra version='"3.10"'"#));
         // Both are one word of the choice.
         assert_eq!(meant(&[true.into(), "oops".into()], &sync[0]), [Value::from("true")]);
         for (parameter, pasted) in [
